@@ -1,0 +1,69 @@
+//! The command line as clap knows it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Why did this Remote Desktop connection fail? Reads packet captures and names the step that broke, the cause, how
+/// sure it is, the evidence and what to do.
+#[derive(Debug, Parser)]
+#[command(name = "rdpwhy", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) analyze: Analyze,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Analyse files and folders (the default)
+    Analyze(Analyze),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Analyze {
+    /// Captures (pcap, pcapng, also with gzip), folders, or `-` for standard input; told apart by content
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Write the answer to FILE instead of standard output; the format follows the ending unless --format is given
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// TLS key log; accepted and named in a note, as this version does not decrypt
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
+    /// Show only what failed
+    #[arg(long)]
+    pub(crate) only_failed: bool,
+    /// Threads; all processors by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Exit with 1 when an attempt broke or was refused, or when evidence was lost
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// No progress and no notes on standard error
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The whole timeline of every session
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One document for programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// An attempt broke or was refused
+    Broke,
+    /// Evidence was lost: a cut file, unreadable packets, drops
+    Lost,
+}

@@ -1,0 +1,237 @@
+//! Why it broke: one file per step, one `Rule` per cause. A rule is a value: what the cause is, what to do, and how
+//! the facts of a case weigh for and against it.
+
+use crate::fact::{Side, What};
+use crate::session::{Outcome, Seen, Session, Story};
+use crate::step::Step;
+
+mod any;
+mod tcp;
+mod negotiation;
+mod tls;
+mod credssp;
+mod active;
+
+/// Version of the catalogue of rules; raised with every rule that is added or changed.
+pub const CATALOGUE_VERSION: &str = "1";
+
+/// Every rule, by step.
+pub const RULES: &[&[Rule]] =
+    &[any::RULES, tcp::RULES, negotiation::RULES, tls::RULES, credssp::RULES, active::RULES];
+
+/// A cause and how to tell it.
+#[derive(Debug)]
+pub struct Rule {
+    /// Fixed id.
+    pub id: &'static str,
+    /// The step whose failure it explains; `None` for what can happen at any step.
+    pub step: Option<Step>,
+    /// What it is, in one sentence.
+    pub cause: &'static str,
+    /// What to do, with the commands.
+    pub fix: &'static str,
+    /// Where the discriminator is specified or was measured.
+    pub refs: &'static [&'static str],
+    /// Weighs a case: `None` when the cause is not in question.
+    pub weigh: fn(&Case<'_>) -> Option<Weighing>,
+}
+
+/// How the facts of a case weigh for one cause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighing {
+    /// How sure, in hundredths.
+    pub percent: u8,
+    /// What speaks for it.
+    pub proofs: Vec<Seen>,
+    /// What speaks against it.
+    pub against: Vec<Seen>,
+    /// What was not seen and would decide, with how to collect it.
+    pub missing: Vec<&'static str>,
+}
+
+impl Weighing {
+    /// A cause that `proof` shows, this sure.
+    #[must_use]
+    pub fn of(percent: u8, proof: &Seen) -> Self {
+        Self { percent, proofs: vec![proof.clone()], against: Vec::new(), missing: Vec::new() }
+    }
+
+    /// Adds a proof, when there is one.
+    #[must_use]
+    pub fn and(mut self, proof: Option<&Seen>) -> Self {
+        self.proofs.extend(proof.cloned());
+        self
+    }
+
+    /// Takes `percent` off when something speaks against it.
+    #[must_use]
+    pub fn unless(mut self, against: Option<&Seen>, percent: u8) -> Self {
+        if let Some(seen) = against {
+            self.against.push(seen.clone());
+            self.percent = self.percent.saturating_sub(percent);
+        }
+        self
+    }
+
+    /// Adds `percent` when `proof` is there.
+    #[must_use]
+    pub fn surer(mut self, proof: Option<&Seen>, percent: u8) -> Self {
+        if let Some(seen) = proof {
+            self.proofs.push(seen.clone());
+            self.percent = self.percent.saturating_add(percent).min(99);
+        }
+        self
+    }
+
+    /// Names what would decide.
+    #[must_use]
+    pub fn missing(mut self, what: &'static str) -> Self {
+        self.missing.push(what);
+        self
+    }
+}
+
+/// A session to be explained, with what else is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The sessions of the same attempt, this one included, in order of time.
+    pub attempt: &'a [&'a Session],
+    /// All sessions.
+    pub story: &'a Story,
+}
+
+impl<'a> Case<'a> {
+    /// The first fact that `wanted` accepts.
+    pub fn find(&self, wanted: impl Fn(&What) -> bool) -> Option<&'a Seen> {
+        self.session.find(wanted)
+    }
+
+    /// The last fact that `wanted` accepts.
+    pub fn find_last(&self, wanted: impl Fn(&What) -> bool) -> Option<&'a Seen> {
+        self.session.find_last(wanted)
+    }
+
+    /// It broke, or was refused, at this step.
+    #[must_use]
+    pub fn failed_at(&self, step: Step) -> bool {
+        self.session.broke_at == Some(step)
+    }
+
+    /// The last step passed is this one.
+    #[must_use]
+    pub fn reached(&self, step: Step) -> bool {
+        self.session.reached == Some(step)
+    }
+
+    /// The sessions of the attempt that began before this one.
+    pub fn earlier(&self) -> impl Iterator<Item = &'a Session> + use<'a> {
+        let (start, id) = (self.session.start, &self.session.id);
+        self.attempt.iter().copied().filter(move |other| (other.start, &other.id) < (start, id))
+    }
+
+    /// Who ended the connection first: the FIN, reset or alert.
+    #[must_use]
+    pub fn ended_by(&self) -> Option<(Side, &'a Seen)> {
+        self.session.facts.iter().find_map(|seen| match seen.what() {
+            What::Closed { by } | What::Reset { by, .. } | What::EncryptedAlert { by } => Some((*by, seen)),
+            What::Alert { by, .. } => Some((*by, seen)),
+            _ => None,
+        })
+    }
+
+    /// A reset that its time to live or sequence number says did not come from the side it names.
+    #[must_use]
+    pub fn foreign_reset(&self) -> Option<&'a Seen> {
+        self.find(is_foreign_reset)
+    }
+
+    /// Time to live of the packets of the same server to the same witness in other connections.
+    #[must_use]
+    pub fn server_ttl_elsewhere(&self) -> Option<u8> {
+        let server = self.session.server()?.ip();
+        let witness = self.session.connections.first()?.witness_index;
+        let same = |s: &&Session| {
+            s.id != self.session.id
+                && s.server().is_some_and(|end| end.ip() == server)
+                && s.connections.first().is_some_and(|c| c.witness_index == witness)
+        };
+        self.story.sessions.iter().filter(same).find_map(|s| {
+            s.facts.iter().find_map(|seen| match seen.what() {
+                What::Reset { by: Side::Server, usual_ttl, .. } => *usual_ttl,
+                _ => None,
+            })
+        })
+    }
+}
+
+/// The time to live differs by more than a route change explains, or the sequence number fits nothing that was sent.
+fn is_foreign_reset(what: &What) -> bool {
+    match what {
+        What::Reset { ttl, usual_ttl, out_of_window, .. } => {
+            *out_of_window || usual_ttl.is_some_and(|usual| usual != *ttl)
+        }
+        _ => false,
+    }
+}
+
+/// One cause of one session.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// How it weighs.
+    pub weighing: Weighing,
+}
+
+impl Verdict {
+    /// Confidence between 0 and 1.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        f64::from(self.weighing.percent) / 100.0
+    }
+}
+
+/// The causes of a session, best first; none where nothing failed.
+#[must_use]
+pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
+    let judged = case.session.outcome.is_failure() || case.session.outcome == Outcome::Probe;
+    if !judged {
+        return Vec::new();
+    }
+    let mut verdicts: Vec<Verdict> = RULES
+        .iter()
+        .flat_map(|rules| rules.iter())
+        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)? }))
+        .filter(|verdict| verdict.weighing.percent > 0)
+        .collect();
+    verdicts.sort_by(|a, b| (b.weighing.percent, a.rule.id).cmp(&(a.weighing.percent, b.rule.id)));
+    verdicts
+}
+
+/// The rule of that id.
+#[must_use]
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().flat_map(|rules| rules.iter()).find(|rule| rule.id == id)
+}
+
+/// Verdicts of every session, in the order of the story's sessions.
+#[must_use]
+pub fn diagnose_all(story: &Story) -> Vec<Vec<Verdict>> {
+    let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); story.sessions.len()];
+    for attempt in &story.attempts {
+        let members: Vec<&Session> =
+            attempt.sessions.iter().filter_map(|index| story.sessions.get(*index)).collect();
+        for (index, session) in attempt.sessions.iter().zip(&members) {
+            let case = Case { session, attempt: &members, story };
+            if let Some(slot) = verdicts.get_mut(*index) {
+                *slot = diagnose(&case);
+            }
+        }
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests;

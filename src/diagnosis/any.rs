@@ -1,0 +1,143 @@
+//! Causes that can strike at any step: the path between the two ends, and connections that nobody meant.
+
+use super::{Case, Rule, Weighing};
+use crate::fact::{Side, What};
+use crate::session::{Outcome, Seen};
+use crate::step::Step;
+
+/// Every IPv4 path carries packets of 576 bytes, every IPv6 path 1,280 (RFC 791, RFC 8200): smaller segments are not
+/// lost for their size.
+const ALWAYS_FITS_BYTES: u32 = 536;
+/// Silence that outlasts the usual retries.
+const SILENCE_MS: u64 = 3_000;
+/// Connections that only looked, before they are called a scan.
+const PROBES_MIN: usize = 5;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "path-lost",
+        step: None,
+        cause: "the path between client and server went silent: from one moment on nothing of any size is answered",
+        fix: "capture at both ends at once to see on which side packets stop (`pktmon start --capture` or `tcpdump -i any host SERVER`); \
+              then look at stateful firewalls, VPN re-keying and NAT time-outs between the two",
+        refs: &["RFC 9293 3.8.1", "RFC 6298", "lab: fail-blackhole-after-tls, fail-link-lost-mid-session"],
+        weigh: path_lost,
+    },
+    Rule {
+        id: "mtu-blackhole",
+        step: Some(Step::Tls),
+        cause: "large packets are lost on the path and no ICMP says so (path MTU black hole), while small ones pass",
+        fix: "find the largest packet that passes with `ping -f -l 1372 SERVER` (fewer bytes until it answers); set the MTU with \
+              `netsh interface ipv4 set subinterface NAME mtu=1350 store=persistent`, clamp the MSS on the VPN or tunnel, and let ICMP type 3 code 4 pass",
+        refs: &["RFC 2923 2.1", "lab: fail-mtu-blackhole-server-flight"],
+        weigh: mtu_blackhole,
+    },
+    Rule {
+        id: "pmtu-vpn-mss",
+        step: Some(Step::Tls),
+        cause: "a VPN, NAT or firewall with an asymmetric route lost the state of the connection during the handshake",
+        fix: "compare the routes of both directions (`tracert`, `Test-NetConnection -TraceRoute`); raise session time-outs; clamp the MSS",
+        refs: &["RFC 2923 2.1"],
+        weigh: |case| {
+            path_lost(case)
+                .filter(|_| case.failed_at(Step::Tls) || case.failed_at(Step::Credssp))
+                .map(|w| Weighing { percent: 20, ..w })
+        },
+    },
+    Rule {
+        id: "middlebox-rst",
+        step: None,
+        cause: "a device on the path reset the connection: the reset was sent by neither end",
+        fix: "find the device at the hop distance that the time to live of the reset tells (`tracert SERVER`); allow RDP between the two \
+              hosts in its firewall, IPS or application control",
+        refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-clienthello"],
+        weigh: |case| {
+            let reset = case.foreign_reset()?;
+            let percent = if case.failed_at(Step::Negotiation) { 70 } else { 85 };
+            Some(
+                Weighing::of(percent, reset)
+                    .missing("a capture at the other end: it shows that this end never sent the reset"),
+            )
+        },
+    },
+    Rule {
+        id: "scanner",
+        step: Some(Step::Tcp),
+        cause: "a port scan or negotiation probe, not a user",
+        fix: "nothing to repair; restrict who can reach the port (firewall scope, VPN or RD Gateway)",
+        refs: &["lab: mass-scanner-noise"],
+        weigh: |case| {
+            let probes = case.attempt.iter().filter(|s| s.outcome == Outcome::Probe).count();
+            let seen = case.session.facts.first()?;
+            let is_scan = case.session.outcome == Outcome::Probe && probes >= PROBES_MIN;
+            is_scan.then(|| Weighing::of(80, seen))
+        },
+    },
+    Rule {
+        id: "bluekeep-like-scanner",
+        step: Some(Step::Mcs),
+        cause: "a probe for CVE-2019-0708: the client asks for the internal channel MS_T120, which no real client does",
+        fix: "not a user: find the source and block it; make sure that the update of May 2019 is installed on old hosts",
+        refs: &["CVE-2019-0708", "MS-RDPBCGR 2.2.1.3.4"],
+        weigh: |case| {
+            let asked = case.find(|what| {
+                matches!(what, What::McsConnectInitial { channels: Some(names), .. }
+                    if names.split(',').any(|name| name.eq_ignore_ascii_case("MS_T120")))
+            })?;
+            Some(Weighing::of(90, asked))
+        },
+    },
+];
+
+/// Data that was repeated and never answered, when its size cannot be the reason.
+fn path_lost(case: &Case<'_>) -> Option<Weighing> {
+    let silent = case.find_last(|what| {
+        matches!(what, What::Unanswered { tries, over_ms, .. } if *tries >= 3 && *over_ms >= SILENCE_MS / 2)
+    })?;
+    let What::Unanswered { bytes, largest_passed, peer_silent, .. } = silent.what() else { return None };
+    let may_be_size = *bytes > ALWAYS_FITS_BYTES && bytes > largest_passed;
+    let percent = match (peer_silent, may_be_size) {
+        (true, false) => 88,
+        (true, true) => 55,
+        (false, _) => 40,
+    };
+    let after = case.find(|what| matches!(what, What::Reset { .. } | What::Closed { .. }));
+    let ended_first = after.filter(|end| end.at < silent.at);
+    let weighing = Weighing::of(percent, silent).unless(ended_first, 60);
+    Some(
+        weighing
+            .missing("a capture at the other end over the same time: it shows whether the packets arrived"),
+    )
+}
+
+fn mtu_blackhole(case: &Case<'_>) -> Option<Weighing> {
+    let hole = case.find(|what| {
+        matches!(what, What::NeverArrived { bytes, over_ms, .. }
+            if *bytes > u64::from(ALWAYS_FITS_BYTES) && *over_ms >= SILENCE_MS)
+    });
+    let resent = case.find_last(|what| match what {
+        What::Unanswered { bytes, largest_passed, tries, .. } => {
+            *bytes > ALWAYS_FITS_BYTES && bytes > largest_passed && *tries >= 3
+        }
+        _ => false,
+    });
+    let alive = |seen: &Seen| matches!(seen.what(), What::Unanswered { peer_silent: false, .. });
+    match (hole, resent) {
+        (Some(hole), resent) => Some(Weighing::of(85, hole).surer(resent, 7)),
+        (None, Some(resent)) if alive(resent) => Some(Weighing::of(85, resent)),
+        (None, Some(resent)) => Some(Weighing::of(60, resent)),
+        (None, None) => None,
+    }
+    .map(|w| w.unless(other_side_lost_small(case), 50))
+    .map(|w| w.missing("`ping -f` with growing sizes from the client: the size at which it stops names the MTU of the path"))
+}
+
+/// The other direction repeats segments that fit any path: then size is not the reason.
+fn other_side_lost_small<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let small = |side: Side| {
+        case.find(|what| {
+            matches!(what, What::Unanswered { by, bytes, .. } if *by == side && *bytes <= ALWAYS_FITS_BYTES)
+        })
+    };
+    small(Side::Client).or(small(Side::Server))
+}

@@ -1,0 +1,227 @@
+//! Why the X.224 negotiation failed.
+
+use super::{Case, Rule, Weighing};
+use crate::fact::{Side, What};
+use crate::session::{Outcome, Seen};
+use crate::step::Step;
+use crate::wire::negotiation::{FailureCode, Protocols};
+
+const SERVER_LOG: &str = "RemoteDesktopServices-RdpCoreTS/Operational of the server: 131 for this client's port shows that the service saw it";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "hybrid-required",
+        step: Some(Step::Negotiation),
+        cause: "the server accepts only NLA (CredSSP) and the client did not offer it",
+        fix: "let the client use NLA (`enablecredsspsupport:i:1` in the .rdp file, `/sec:nla` with FreeRDP); or allow connections without it on the server: \
+              `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v UserAuthentication /t REG_DWORD /d 0 /f` (weaker)",
+        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-nla-required-client-tls"],
+        weigh: |case| {
+            Some(
+                Weighing::of(96, refusal(case, FailureCode::HYBRID_REQUIRED)?)
+                    .unless(nla_failed_before(case), 70),
+            )
+        },
+    },
+    Rule {
+        id: "hybrid-required-after-nla-fail",
+        step: Some(Step::Credssp),
+        cause: "the refusal is only the echo of a failed NLA logon: the client tried again without NLA",
+        fix: "find out why the connection before it failed at CredSSP; do not switch NLA off",
+        refs: &["MS-RDPBCGR 2.2.1.2.2", "measured in captures of mstsc"],
+        weigh: |case| {
+            let echo = refusal(case, FailureCode::HYBRID_REQUIRED)?;
+            Some(Weighing::of(90, nla_failed_before(case)?).and(Some(echo)))
+        },
+    },
+    Rule {
+        id: "wrong-client-rdp-file",
+        step: Some(Step::Negotiation),
+        cause: "the client's settings switch NLA off (`enablecredsspsupport:i:0` in the .rdp file)",
+        fix: "set `enablecredsspsupport:i:1` and `authentication level:i:2` in the .rdp file, or delete the lines",
+        refs: &["MS-RDPBCGR 2.2.1.1.1"],
+        weigh: |case| {
+            let refused = refusal(case, FailureCode::HYBRID_REQUIRED)?;
+            let asked = case.find(|what| {
+                matches!(what, What::ConnectionRequest { protocols, .. } if !protocols.is_some_and(Protocols::is_nla))
+            });
+            Some(
+                Weighing::of(30, refused)
+                    .and(asked)
+                    .unless(nla_failed_before(case), 30)
+                    .missing("the .rdp file of the client"),
+            )
+        },
+    },
+    Rule {
+        id: "ssl-required",
+        step: Some(Step::Negotiation),
+        cause: "the server requires TLS and the client offered only Standard RDP Security",
+        fix: "update or configure the client for TLS; only for a client that cannot: security layer `Negotiate` on the server (SecurityLayer=1)",
+        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-shadow3-rdp-vs-tls"],
+        weigh: |case| Some(Weighing::of(96, refusal(case, FailureCode::SSL_REQUIRED)?)),
+    },
+    Rule {
+        id: "ssl-not-allowed",
+        step: Some(Step::Negotiation),
+        cause: "the server offers only Standard RDP Security and the client demands TLS or NLA",
+        fix: "on Windows set SecurityLayer=2 under WinStations\\RDP-Tcp; on xrdp set `security_layer=negotiate` and a certificate in xrdp.ini; \
+              a client that may: allow Standard RDP Security (weak)",
+        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-client-tls-server-rdp"],
+        weigh: |case| {
+            let chosen = case.find(|what| {
+                matches!(what, What::ConnectionConfirm { acceptable: false, protocol, .. }
+                if protocol.is_none_or(Protocols::is_standard_security))
+            });
+            let refused = refusal(case, FailureCode::SSL_NOT_ALLOWED);
+            match (refused, chosen) {
+                (Some(refused), _) => Some(Weighing::of(95, refused)),
+                (None, Some(chosen)) => Some(Weighing::of(85, chosen).and(request(case))),
+                (None, None) => None,
+            }
+        },
+    },
+    Rule {
+        id: "no-server-cert",
+        step: Some(Step::Negotiation),
+        cause: "the server has no certificate that it can use for TLS",
+        fix: "on the server: delete the certificate in the store `Remote Desktop` of the computer, then `Restart-Service SessionEnv, TermService -Force`; \
+              check the rights on C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys",
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        weigh: |case| match refusal(case, FailureCode::SSL_CERT_NOT_ON_SERVER) {
+            Some(refused) => Some(Weighing::of(92, refused)),
+            None => Some(Weighing::of(35, super::tls::server_gave_up_at_hello(case)?).missing(
+                "System log of the server: Schannel 36870, 36871 and RemoteConnectionManager 1057, 1058",
+            )),
+        },
+    },
+    Rule {
+        id: "inconsistent-flags",
+        step: Some(Step::Negotiation),
+        cause: "the request does not fit the security already in force, for instance behind a proxy that opened TLS first",
+        fix: "let the client negotiate from the start (no direct TLS), and take the proxy out of the path",
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        weigh: |case| Some(Weighing::of(85, refusal(case, FailureCode::INCONSISTENT_FLAGS)?)),
+    },
+    Rule {
+        id: "client-certificate-required",
+        step: Some(Step::Negotiation),
+        cause: "the server requires TLS with a client certificate",
+        fix: "give the client the certificate that the server's administrator issues",
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        weigh: |case| Some(Weighing::of(90, refusal(case, FailureCode::SSL_WITH_USER_AUTH_REQUIRED)?)),
+    },
+    Rule {
+        id: "port-exotic-nonrdp",
+        step: Some(Step::Negotiation),
+        cause: "the port answers, and what answers is not RDP",
+        fix: "correct the port in the client (`SERVER:PORT`) or the NAT rule that leads there; on the server `netstat -abno` tells what listens",
+        refs: &["MS-RDPBCGR 2.2.1.2", "lab: fail-http-on-3389, fail-ssh-on-3389"],
+        weigh: |case| {
+            Some(Weighing::of(
+                96,
+                case.find(|what| matches!(what, What::OtherProtocol { from: Side::Server, .. }))?,
+            ))
+        },
+    },
+    Rule {
+        id: "listener-hang",
+        step: Some(Step::Negotiation),
+        cause: "the server's system accepts the connection and its RDP service never answers: it hangs",
+        fix: "on the server: `Restart-Service TermService -Force`; before that take a dump of the svchost of TermService; look for 7011 (Service Control Manager) and 2004 (Resource-Exhaustion)",
+        refs: &["MS-RDPBCGR 1.3.1.1", "lab: fail-accept-silent"],
+        weigh: |case| {
+            let asked = unconfirmed(case)?;
+            let stalled = case.find(|what| matches!(what, What::Stalled { turn: Side::Server, .. }));
+            let closed = server_closed(case);
+            let percent = match (stalled, closed) {
+                (Some(_), None) => 88,
+                (Some(_), Some(_)) => 40,
+                (None, Some(_)) => 20,
+                (None, None) => 45,
+            };
+            let lost = case.find(|what| matches!(what, What::Unanswered { by: Side::Client, .. }));
+            Some(Weighing::of(percent, asked).and(stalled).unless(lost, 60).missing(SERVER_LOG))
+        },
+    },
+    Rule {
+        id: "server-rst-after-cr",
+        step: Some(Step::Negotiation),
+        cause: "the server closed the connection right after the X.224 request, without an answer",
+        fix: "read the server's logs of that second: RdpCoreTS 131 to 103, Schannel 36870/36871, RemoteConnectionManager 1057/1058; renew the certificate and its key, check the policies for the RDP listener",
+        refs: &["MS-RDPBCGR 2.2.1.2", "lab: fail-accept-rst, fail-x224-then-fin"],
+        weigh: |case| {
+            let closed = server_closed(case)?;
+            let asked = unconfirmed(case)?;
+            Some(
+                Weighing::of(85, closed)
+                    .and(Some(asked))
+                    .unless(case.foreign_reset(), 60)
+                    .missing(SERVER_LOG),
+            )
+        },
+    },
+    Rule {
+        id: "middlebox-rst-after-cr",
+        step: Some(Step::Negotiation),
+        cause: "a device on the path reset the connection when it saw the X.224 request",
+        fix: "allow RDP (application id `ms-rdp`) between the two hosts in the firewall or IPS at the hop distance that the time to live tells (`tracert SERVER`)",
+        refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-x224cr"],
+        weigh: |case| {
+            let asked = unconfirmed(case)?;
+            let reset = case.find(|what| matches!(what, What::Reset { by: Side::Server, .. }))?;
+            let missing = "a capture on the server: it shows that the server never sent the reset";
+            Some(match case.foreign_reset() {
+                Some(foreign) => Weighing::of(88, foreign).and(Some(asked)).missing(missing),
+                None => Weighing::of(25, reset).and(Some(asked)).missing(missing),
+            })
+        },
+    },
+    Rule {
+        id: "geo-ips-block",
+        step: Some(Step::Negotiation),
+        cause: "an intrusion prevention or geographic filter cut the connection at its first RDP or TLS bytes",
+        fix: "look for the pair of hosts in the log of the firewall or IPS and exempt it",
+        refs: &["lab: fail-mbox-rst-on-clienthello"],
+        weigh: |case| {
+            let early = case.failed_at(Step::Negotiation) || case.failed_at(Step::Tls);
+            let reset = case.foreign_reset().filter(|_| early)?;
+            Some(Weighing::of(50, reset).missing("log of the firewall or IPS at that time"))
+        },
+    },
+];
+
+fn refusal<'a>(case: &Case<'a>, wanted: FailureCode) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::NegotiationRefused { code } if *code == wanted))
+}
+
+fn request<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::ConnectionRequest { .. }))
+}
+
+/// The request, when no confirm of any kind followed and nothing else was said.
+fn unconfirmed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let answered = case.find(|what| {
+        matches!(
+            what,
+            What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::OtherProtocol { .. }
+        )
+    });
+    request(case).filter(|_| answered.is_none() && case.failed_at(Step::Negotiation))
+}
+
+/// The server's FIN or reset, when it came before the client's.
+fn server_closed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.ended_by().filter(|(by, _)| *by == Side::Server).map(|(_, seen)| seen)
+}
+
+/// A connection of the same attempt that failed at CredSSP before this one.
+fn nla_failed_before<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let failed = |outcome: Outcome| outcome.is_failure();
+    case.earlier()
+        .filter(|session| failed(session.outcome) && session.broke_at == Some(Step::Credssp))
+        .find_map(|session| {
+            session
+                .find_last(|what| matches!(what, What::CredsspRefused { .. } | What::CredsspMessage { .. }))
+        })
+}

@@ -1,0 +1,307 @@
+//! Why the TLS handshake failed.
+
+use super::{Case, Rule, Weighing};
+use crate::fact::{Side, What};
+use crate::session::Seen;
+use crate::step::Step;
+use crate::wire::tls::AlertDescription;
+
+const SERVER_SCHANNEL: &str =
+    "System log of the server: Schannel 36870, 36871, 36874, 36888 in the same second";
+const CLIENT_CAPI2: &str = "CAPI2/Operational of the client (`wevtutil sl Microsoft-Windows-CAPI2/Operational /e:true` before the next try): 11 and 30 name the certificate error";
+
+/// Words in an issuer that name a product which opens TLS.
+const INSPECTORS: &[&str] = &[
+    "Fortinet",
+    "FortiGate",
+    "Zscaler",
+    "Palo Alto",
+    "Blue Coat",
+    "Symantec Web",
+    "Sophos",
+    "Check Point",
+    "Netskope",
+    "Umbrella",
+    "WatchGuard",
+    "Barracuda",
+    "SonicWall",
+    "McAfee Web",
+    "Forcepoint",
+    "mitmproxy",
+    "Kaspersky",
+    "ESET SSL",
+    "Avast",
+    "Bitdefender",
+];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "tls-version-mismatch",
+        step: Some(Step::Tls),
+        cause: "client and server have no TLS version in common",
+        fix: "enable TLS 1.2 on both sides: SCHANNEL\\Protocols\\TLS 1.2\\{Client,Server} with Enabled=1 and DisabledByDefault=0; on Windows 7 install KB3080079",
+        refs: &["RFC 8446 6.2", "lab: fail-tls-version-server12-client10"],
+        weigh: |case| {
+            Some(Weighing::of(95, alert(case, &[AlertDescription::PROTOCOL_VERSION])?).and(hello(case)))
+        },
+    },
+    Rule {
+        id: "tls-cipher-mismatch",
+        step: Some(Step::Tls),
+        cause: "client and server have no cipher suite, group or signature algorithm in common",
+        fix: "reset the policy `SSL Cipher Suite Order` on both sides and reboot; `Get-TlsCipherSuite | ft Name`; allow ECDHE with AES-GCM; check the order of curves",
+        refs: &["RFC 8446 6.2", "lab: fail-tls-no-shared-cipher"],
+        weigh: |case| {
+            let codes = [AlertDescription::HANDSHAKE_FAILURE, AlertDescription::INSUFFICIENT_SECURITY];
+            let sent = alert(case, &codes)?;
+            Some(Weighing::of(88, sent).and(hello(case)).missing(SERVER_SCHANNEL))
+        },
+    },
+    Rule {
+        id: "fips-mismatch",
+        step: Some(Step::Tls),
+        cause: "one side runs in FIPS mode and the other offers no approved cipher suite",
+        fix: "compare `HKLM\\SYSTEM\\CurrentControlSet\\Control\\Lsa\\FipsAlgorithmPolicy` of both sides; use TLS 1.2 with AES-GCM suites",
+        refs: &["MS-RDPBCGR 5.3.2"],
+        weigh: |case| {
+            Some(
+                Weighing::of(15, alert(case, &[AlertDescription::HANDSHAKE_FAILURE])?)
+                    .missing(SERVER_SCHANNEL),
+            )
+        },
+    },
+    Rule {
+        id: "cert-expired",
+        step: Some(Step::Tls),
+        cause: "the server's certificate has expired",
+        fix: "renew it: for the self-signed one delete it in the store `Remote Desktop` and `Restart-Service TermService -Force`; for an issued one renew it and set its thumbprint \
+              (`wmic /namespace:\\\\root\\cimv2\\TerminalServices PATH Win32_TSGeneralSetting Set SSLCertificateSHA1Hash=\"THUMBPRINT\"`)",
+        refs: &["RFC 5280 4.1.2.5", "RFC 8446 6.2", "lab: fail-tls-cert-expired"],
+        weigh: |case| {
+            let sent = alert(case, &[AlertDescription::CERTIFICATE_EXPIRED]);
+            match (sent, out_of_date(case)) {
+                (Some(sent), Some(dates)) => Some(Weighing::of(97, sent).and(Some(dates))),
+                (Some(sent), None) => {
+                    Some(Weighing::of(85, sent).unless(in_date(case), 45).missing(CLIENT_CAPI2))
+                }
+                (None, Some(dates)) => refused_certificate(case)
+                    .map(|end| Weighing::of(60, dates).and(Some(end)).missing(CLIENT_CAPI2)),
+                (None, None) => None,
+            }
+        },
+    },
+    Rule {
+        id: "cert-time",
+        step: Some(Step::Tls),
+        cause: "the clock of one side makes a valid certificate look expired or not yet valid",
+        fix: "`w32tm /query /status` and `w32tm /resync` on both sides",
+        refs: &["RFC 5280 4.1.2.5"],
+        weigh: |case| {
+            let sent = alert(case, &[AlertDescription::CERTIFICATE_EXPIRED])?;
+            Some(
+                Weighing::of(60, in_date(case)?)
+                    .and(Some(sent))
+                    .missing("the clock of the client at that time"),
+            )
+        },
+    },
+    Rule {
+        id: "cert-untrusted",
+        step: Some(Step::Tls),
+        cause: "the client does not accept the server's certificate: its issuer is not trusted, or its name is another",
+        fix: "give the server a certificate of an authority that the client trusts, with the name that the client types; deploy it by the policy `Server authentication certificate template`; or accept it once",
+        refs: &["RFC 8446 6.2", "lab: fail-tls-cert-wrong-cn, fail-tls-freerdp-cert-deny"],
+        weigh: cert_untrusted,
+    },
+    Rule {
+        id: "cert-weak",
+        step: Some(Step::Tls),
+        cause: "the certificate is refused for its weak key or signature",
+        fix: "renew it with SHA-256 and RSA 2048 or better",
+        refs: &["RFC 9155", "RFC 8446 6.2"],
+        weigh: |case| {
+            let weak = case.find(is_weak)?;
+            let codes = [
+                AlertDescription::BAD_CERTIFICATE,
+                AlertDescription::UNSUPPORTED_CERTIFICATE,
+                AlertDescription::CERTIFICATE_UNKNOWN,
+                AlertDescription::DECRYPT_ERROR,
+                AlertDescription::INSUFFICIENT_SECURITY,
+            ];
+            let end = alert(case, &codes).or_else(|| refused_certificate(case))?;
+            Some(
+                Weighing::of(if matches!(end.what(), What::Alert { .. }) { 86 } else { 50 }, weak)
+                    .and(Some(end))
+                    .missing(CLIENT_CAPI2),
+            )
+        },
+    },
+    Rule {
+        id: "server-key-inaccessible",
+        step: Some(Step::Tls),
+        cause: "the server cannot use the private key of its RDP certificate",
+        fix: "on the server: `icacls C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys\\f686aace*` must give NETWORK SERVICE read and SYSTEM full control; or rename that file and `Restart-Service TermService -Force`",
+        refs: &["RFC 8446 6.2"],
+        weigh: |case| {
+            let percent = if alert(case, &[AlertDescription::INTERNAL_ERROR]).is_some() { 65 } else { 55 };
+            Some(
+                Weighing::of(percent, server_gave_up_at_hello(case)?)
+                    .and(hello(case))
+                    .missing(SERVER_SCHANNEL),
+            )
+        },
+    },
+    Rule {
+        id: "tls-inspection",
+        step: Some(Step::Tls),
+        cause: "a device opens TLS on the way: CredSSP binds itself to the server's key and fails",
+        fix: "exempt RDP (and the RD Gateway) from TLS inspection on the device whose certificate the client gets",
+        refs: &["MS-CSSP 3.1.5", "lab: fail-tls-inspection-breaks-credssp"],
+        weigh: tls_inspection,
+    },
+    Rule {
+        id: "nat-wrong-target",
+        step: Some(Step::Tls),
+        cause: "the address or port leads to another host: its certificate names another machine",
+        fix: "compare the certificate's name with the intended host; correct the NAT or port forwarding rule, or the DNS record",
+        refs: &["RFC 6066 3"],
+        weigh: |case| {
+            Some(
+                Weighing::of(25, other_name(case)?).and(hello(case)).missing(
+                    "the thumbprint of the intended host's certificate (event 1056 in its System log)",
+                ),
+            )
+        },
+    },
+    Rule {
+        id: "stream-corruption",
+        step: Some(Step::Tls),
+        cause: "bytes were changed on the way: a record or signature does not verify",
+        fix: "switch offloading off for a test (`Disable-NetAdapterLso`, `Disable-NetAdapterChecksumOffload`), update the network driver; look for a device that rewrites packets",
+        refs: &["RFC 8446 6.2"],
+        weigh: |case| {
+            Some(
+                Weighing::of(
+                    50,
+                    alert(
+                        case,
+                        &[AlertDescription(20), AlertDescription(21), AlertDescription::DECRYPT_ERROR],
+                    )?,
+                )
+                .missing("a capture at the other end: its bytes must be the same"),
+            )
+        },
+    },
+];
+
+fn alert<'a>(case: &Case<'a>, codes: &[AlertDescription]) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::Alert { code, fatal: true, .. } if codes.contains(code)))
+}
+
+fn hello<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::ClientHello { .. }))
+}
+
+fn dates(seen: &Seen) -> Option<bool> {
+    let What::Certificate { by: Side::Server, not_before, not_after, .. } = seen.what() else { return None };
+    Some(seen.fact.at < *not_before || seen.fact.at > *not_after)
+}
+
+fn out_of_date<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.session.facts.iter().find(|seen| dates(seen) == Some(true))
+}
+
+fn in_date<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.session.facts.iter().find(|seen| dates(seen) == Some(false))
+}
+
+fn is_weak(what: &What) -> bool {
+    let What::Certificate { by: Side::Server, key, signature, .. } = what else { return false };
+    let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse::<u32>().ok());
+    let signature = signature.to_ascii_lowercase();
+    bits.is_some_and(|bits| bits < 2048) || signature.contains("md5") || signature.contains("sha1")
+}
+
+/// The client ended the handshake, or the connection right behind it, without saying why in clear.
+fn refused_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let (by, end) = case.ended_by()?;
+    let said_nothing =
+        case.find(|what| matches!(what, What::CredsspMessage { .. } | What::McsConnectInitial { .. }));
+    let server_spoke = case.find(|what| matches!(what, What::ServerHello { .. }));
+    (by == Side::Client && said_nothing.is_none() && server_spoke.is_some()).then_some(end)
+}
+
+fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
+    let codes = [
+        AlertDescription::UNKNOWN_CA,
+        AlertDescription::CERTIFICATE_UNKNOWN,
+        AlertDescription::BAD_CERTIFICATE,
+        AlertDescription::UNSUPPORTED_CERTIFICATE,
+        AlertDescription::CERTIFICATE_REVOKED,
+    ];
+    let mismatch = other_name(case);
+    if let Some(sent) = alert(case, &codes) {
+        return Some(Weighing::of(85, sent).surer(mismatch, 5).missing(CLIENT_CAPI2));
+    }
+    let end = refused_certificate(case)?;
+    let self_signed = case.find(|what| matches!(what, What::Certificate { self_signed: true, .. }));
+    let weighing = Weighing::of(50, end).surer(self_signed, 8).surer(mismatch, 5);
+    Some(weighing.unless(super::credssp::client_waited(case), 8).missing(CLIENT_CAPI2))
+}
+
+/// The certificate's subject does not hold the name that the client asked for.
+fn other_name<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let asked = case.session.facts.iter().find_map(|seen| match seen.what() {
+        What::ClientHello { sni: Some(name), .. } => Some(name.to_ascii_lowercase()),
+        _ => None,
+    })?;
+    let host = asked.split('.').next().unwrap_or_default().to_owned();
+    case.find(|what| match what {
+        What::Certificate { by: Side::Server, subject, .. } => {
+            !host.is_empty() && !subject.to_ascii_lowercase().contains(&host)
+        }
+        _ => false,
+    })
+}
+
+/// The server answered the ClientHello with an internal error, a FIN or a reset of its own, and no ServerHello.
+pub(super) fn server_gave_up_at_hello<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let answered = case.find(|what| matches!(what, What::ServerHello { .. }));
+    if answered.is_some()
+        || !case.failed_at(Step::Tls)
+        || hello(case).is_none()
+        || case.foreign_reset().is_some()
+    {
+        return None;
+    }
+    alert(case, &[AlertDescription::INTERNAL_ERROR]).or_else(|| {
+        let (by, seen) = case.ended_by()?;
+        let is_close = matches!(seen.what(), What::Closed { .. } | What::Reset { .. });
+        (by == Side::Server && is_close).then_some(seen)
+    })
+}
+
+/// The same connection, by its addresses and ports, has another handshake at another witness; or the issuer is a
+/// product that opens TLS.
+fn tls_inspection(case: &Case<'_>) -> Option<Weighing> {
+    let server_hello = case.find(|what| matches!(what, What::ServerHello { .. }))?;
+    let failed_behind = case.failed_at(Step::Credssp) || case.failed_at(Step::Tls);
+    let ends = (case.session.client(), case.session.server());
+    let elsewhere = case.attempt.iter().find_map(|other| {
+        let witness = |s: &crate::session::Session| s.connections.first().map(|c| c.witness_index);
+        let apart = other.id != case.session.id && witness(other) != witness(case.session);
+        let same_ends = (other.client(), other.server()) == ends;
+        let overlaps = other.start <= case.session.end && case.session.start <= other.end;
+        (apart && same_ends && overlaps)
+            .then(|| other.find(|what| matches!(what, What::ServerHello { .. })))?
+    });
+    if let Some(other) = elsewhere.filter(|_| failed_behind) {
+        return Some(Weighing::of(92, server_hello).and(Some(other)));
+    }
+    let issuer = case.find(|what| {
+        matches!(what, What::Certificate { by: Side::Server, issuer, .. } if INSPECTORS.iter().any(|name| issuer.contains(name)))
+    });
+    let refused = case.find(|what| matches!(what, What::CredsspRefused { .. }));
+    let weighing = Weighing::of(70, issuer.filter(|_| failed_behind)?).surer(refused, 10);
+    Some(weighing.missing("a capture on the server: another certificate there proves the inspection"))
+}

@@ -1,0 +1,247 @@
+//! The text form of facts: `name field=value ...`, values with blanks or quotes in double quotes.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::Side;
+use crate::time::UnixNanos;
+use crate::wire::negotiation::{FailureCode, Protocols};
+use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
+
+/// Why a line is not the text form of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactTextError {
+    /// No fact has that name.
+    UnknownName(String),
+    /// A field without default is not there.
+    MissingField(&'static str),
+    /// The fact has no such field.
+    UnknownField(String),
+    /// The value is not of the field's type.
+    BadValue(&'static str, String),
+    /// A quoted value does not end.
+    OpenQuote,
+}
+
+impl fmt::Display for FactTextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownName(name) => write!(f, "no fact is called `{name}`"),
+            Self::MissingField(field) => write!(f, "field `{field}` is missing"),
+            Self::UnknownField(field) => write!(f, "unknown field `{field}`"),
+            Self::BadValue(field, value) => write!(f, "field `{field}`: cannot read `{value}`"),
+            Self::OpenQuote => f.write_str("a quoted value does not end"),
+        }
+    }
+}
+
+impl std::error::Error for FactTextError {}
+
+/// A value of a fact: written as text and read back equal.
+pub trait Field: Sized {
+    /// The text, or `None` when the field is absent.
+    fn to_text(&self) -> Option<String>;
+    /// Reads the text back.
+    fn from_text(text: &str) -> Option<Self>;
+    /// The value of a field that is not there.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+macro_rules! decimal {
+    ($($type:ty),*) => { $(
+        impl Field for $type {
+            fn to_text(&self) -> Option<String> { Some(self.to_string()) }
+            fn from_text(text: &str) -> Option<Self> { text.parse().ok() }
+        }
+    )* };
+}
+
+decimal!(u8, u32, u64, IpAddr);
+
+macro_rules! hexadecimal {
+    ($($type:ident($inner:ty)),*) => { $(
+        impl Field for $type {
+            fn to_text(&self) -> Option<String> { Some(format!("{:#x}", self.0)) }
+            fn from_text(text: &str) -> Option<Self> {
+                <$inner>::from_str_radix(text.strip_prefix("0x")?, 16).ok().map(Self)
+            }
+        }
+    )* };
+}
+
+hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
+
+impl Field for bool {
+    fn to_text(&self) -> Option<String> {
+        self.then(|| "yes".to_owned())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        }
+    }
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+}
+
+impl Field for String {
+    fn to_text(&self) -> Option<String> {
+        Some(self.clone())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+impl Field for Side {
+    fn to_text(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        [Self::Client, Self::Server].into_iter().find(|side| side.name() == text)
+    }
+}
+
+impl Field for UnixNanos {
+    fn to_text(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn to_text(&self) -> Option<String> {
+        self.as_ref().and_then(T::to_text)
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        T::from_text(text).map(Some)
+    }
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+pub(super) fn write_field(out: &mut String, name: &str, value: &impl Field) {
+    let Some(text) = value.to_text() else { return };
+    out.push(' ');
+    out.push_str(name);
+    out.push('=');
+    let plain = !text.is_empty()
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '"' && c != '\\');
+    if plain { out.push_str(&text) } else { write_quoted(out, &text) }
+}
+
+fn write_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// The name and the fields of one line, taken one by one.
+pub(super) struct Fields<'a> {
+    name: &'a str,
+    fields: Vec<(&'a str, String)>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(line: &'a str) -> Result<Self, FactTextError> {
+        let line = line.trim();
+        let (name, mut rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut fields = Vec::new();
+        loop {
+            rest = rest.trim_start();
+            if rest.is_empty() {
+                return Ok(Self { name, fields });
+            }
+            let (key, after) =
+                rest.split_once('=').ok_or_else(|| FactTextError::UnknownField(rest.to_owned()))?;
+            let (value, after) = read_value(after)?;
+            fields.push((key, value));
+            rest = after;
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
+    pub(super) fn take<T: Field>(&mut self, name: &'static str) -> Result<T, FactTextError> {
+        let Some(index) = self.fields.iter().position(|(key, _)| *key == name) else {
+            return T::absent().ok_or(FactTextError::MissingField(name));
+        };
+        let (_, value) = self.fields.swap_remove(index);
+        T::from_text(&value).ok_or(FactTextError::BadValue(name, value))
+    }
+
+    pub(super) fn finish(&self) -> Result<(), FactTextError> {
+        self.fields.first().map_or(Ok(()), |(key, _)| Err(FactTextError::UnknownField((*key).to_owned())))
+    }
+}
+
+fn read_value(text: &str) -> Result<(String, &str), FactTextError> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_once(' ').unwrap_or((text, ""));
+        return Ok((value.to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((index, c)) = chars.next() {
+        match c {
+            '"' => return Ok((value, quoted.get(index + 1..).unwrap_or(""))),
+            '\\' => match chars.next() {
+                Some((_, 'n')) => value.push('\n'),
+                Some((_, escaped)) => value.push(escaped),
+                None => return Err(FactTextError::OpenQuote),
+            },
+            _ => value.push(c),
+        }
+    }
+    Err(FactTextError::OpenQuote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::What;
+    use super::*;
+
+    #[test]
+    fn a_fact_is_read_back_from_its_text() {
+        let lines = [
+            "syn tries=3 over_ms=3000",
+            "connected",
+            "reset by=server ttl=64 usual_ttl=63 answers_syn=yes",
+            "request protocols=0xb flags=0 cookie=\"a \\\"b\\\" \\\\ c\"",
+            "other-protocol from=server protocol=\"HTTP/1.1 400\"",
+            "unreachable from=198.51.100.1 kind=3 code=1 times=2",
+            "refused code=0x5",
+        ];
+        for line in lines {
+            assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(What::parse("nothing"), Err(FactTextError::UnknownName("nothing".to_owned())));
+        assert_eq!(What::parse("refused"), Err(FactTextError::MissingField("code")));
+        assert_eq!(
+            What::parse("refused code=0x5 why=no"),
+            Err(FactTextError::UnknownField("why".to_owned()))
+        );
+        assert_eq!(What::parse("refused code=5"), Err(FactTextError::BadValue("code", "5".to_owned())));
+        assert_eq!(What::parse("other-protocol from=client protocol=\"x"), Err(FactTextError::OpenQuote));
+    }
+}

@@ -1,0 +1,220 @@
+//! What was lost or left out, and where: a note never stops the run. Every complaint the program can make of an
+//! input is a constructor here.
+
+use std::fmt;
+
+/// Where in the evidence: an input and a spot in it that a person can look up elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Index into the list of inputs, which is sorted by path.
+    pub input_index: u32,
+    /// The spot.
+    pub spot: Spot,
+}
+
+/// A spot in an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spot {
+    /// The input as a whole.
+    Whole,
+    /// A byte offset into the file.
+    Byte(u64),
+    /// A frame, numbered from 1 as Wireshark counts.
+    Frame(u64),
+    /// An event, by the `EventRecordID` of its XML.
+    Record(u64),
+}
+
+impl Place {
+    /// A frame of a capture.
+    #[must_use]
+    pub const fn frame(input_index: u32, frame_number: u64) -> Self {
+        Self { input_index, spot: Spot::Frame(frame_number) }
+    }
+
+    /// An input as a whole.
+    #[must_use]
+    pub const fn whole(input_index: u32) -> Self {
+        Self { input_index, spot: Spot::Whole }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Byte(offset) => write!(f, "byte {offset}"),
+            Self::Frame(number) => write!(f, "frame {number}"),
+            Self::Record(id) => write!(f, "record {id}"),
+        }
+    }
+}
+
+/// One sentence about something that was lost, cut or not understood.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Where.
+    pub place: Place,
+    /// What was found and what was expected; lower case, no full stop.
+    pub text: String,
+}
+
+impl Note {
+    fn at(input_index: u32, spot: Spot, text: String) -> Self {
+        Self { place: Place { input_index, spot }, text }
+    }
+
+    /// The file could not be opened or read.
+    #[must_use]
+    pub fn unreadable(input_index: u32, error: &str) -> Self {
+        Self::at(input_index, Spot::Whole, format!("cannot read: {error}"))
+    }
+
+    /// The file has no bytes.
+    #[must_use]
+    pub fn empty(input_index: u32) -> Self {
+        Self::at(
+            input_index,
+            Spot::Whole,
+            "empty file: found 0 bytes, expected a capture or an event log".to_owned(),
+        )
+    }
+
+    /// The first bytes are those of nothing this program reads.
+    #[must_use]
+    pub fn unknown_kind(input_index: u32, found: &str) -> Self {
+        let text =
+            format!("not a capture or event log: starts with {found}, expected pcap, pcapng or ElfFile");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// A kind of file that this version does not read.
+    #[must_use]
+    pub fn kind_not_read(input_index: u32, kind: &str) -> Self {
+        Self::at(input_index, Spot::Whole, format!("{kind}: this version does not read it"))
+    }
+
+    /// The capture ends inside a packet.
+    #[must_use]
+    pub fn capture_cut(input_index: u32, offset: u64, packets: u64) -> Self {
+        let text = format!("the file is cut inside a packet: {packets} whole packets read before the cut");
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// A block or packet header makes no sense and what follows cannot be found.
+    #[must_use]
+    pub fn capture_damaged(input_index: u32, offset: u64, packets: u64, found: &str) -> Self {
+        let text = format!("{found}; {packets} packets read before it, the rest of the file is not read");
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// Bytes were passed over to find the next packet.
+    #[must_use]
+    pub fn capture_resumed(input_index: u32, offset: u64, bytes: u64) -> Self {
+        let text =
+            format!("damaged packet header: {bytes} bytes passed over to the next packet that makes sense");
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// A link type that cannot be unwrapped.
+    #[must_use]
+    pub fn link_type(input_index: u32, link_type: i64, packets: u64) -> Self {
+        let text = format!("link type {link_type} is not read: {packets} packets left out");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Packets whose headers could not be read.
+    #[must_use]
+    pub fn packets_unreadable(input_index: u32, first_frame: u64, packets: u64) -> Self {
+        let text = format!("{packets} packets have headers that make no sense, this is the first");
+        Self::at(input_index, Spot::Frame(first_frame), text)
+    }
+
+    /// IP fragments, which are counted and not put together.
+    #[must_use]
+    pub fn fragments(input_index: u32, first_frame: u64, packets: u64) -> Self {
+        let text = format!("{packets} IP fragments were not put together, this is the first");
+        Self::at(input_index, Spot::Frame(first_frame), text)
+    }
+
+    /// Packets shorter in the file than on the wire.
+    #[must_use]
+    pub fn snapped(input_index: u32, packets: u64) -> Self {
+        let text = format!("{packets} packets were cut by the snap length of the capture");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The capturing program says that it lost packets.
+    #[must_use]
+    pub fn dropped(input_index: u32, packets: u64) -> Self {
+        Self::at(input_index, Spot::Whole, format!("the capturing program reports {packets} dropped packets"))
+    }
+
+    /// Packets of an interface without description, whose link type nobody knows.
+    #[must_use]
+    pub fn interfaces_unknown(input_index: u32, packets: u64) -> Self {
+        let text = format!("{packets} packets name an interface that the file does not describe");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// TLS secrets that this version does not use.
+    #[must_use]
+    pub fn secrets_unused(input_index: u32, blocks: u64) -> Self {
+        let text = format!("{blocks} blocks of TLS secrets found: this version does not decrypt");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Bytes of a connection that were not kept because of a limit.
+    #[must_use]
+    pub fn bytes_left_out(input_index: u32, streams: u64, bytes: u64) -> Self {
+        let text = format!("{bytes} bytes in the middle of {streams} long streams were counted and not kept");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Connections were let go because too many were open.
+    #[must_use]
+    pub fn connections_let_go(input_index: u32, connections: u64) -> Self {
+        let text = format!("{connections} connections that are not RDP were let go to stay within memory");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Connections of RDP servers beyond the limit of what one run keeps.
+    #[must_use]
+    pub fn connections_over_limit(input_index: u32, connections: u64, limit: usize) -> Self {
+        let text =
+            format!("{connections} RDP connections beyond the first {limit} were counted and not analysed");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The decompressed size reached the limit.
+    #[must_use]
+    pub fn expansion_limit(input_index: u32, limit: u64) -> Self {
+        let text = format!("compressed file: reading stopped after {limit} decompressed bytes");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// There are more files, or folders in folders, than one run takes.
+    #[must_use]
+    pub fn too_many_files(files: usize, depth: usize) -> Self {
+        let text = format!("files beyond {files}, or folders below {depth} levels, were left out");
+        Self::at(0, Spot::Whole, text)
+    }
+
+    /// Blocks of a pcapng file that are not read.
+    #[must_use]
+    pub fn blocks_not_read(input_index: u32, kind: u32, blocks: u64) -> Self {
+        Self::at(input_index, Spot::Whole, format!("{blocks} blocks of type {kind:#x} are not read"))
+    }
+
+    /// More facts than one run keeps.
+    #[must_use]
+    pub fn facts_over_limit(facts: usize, limit: usize) -> Self {
+        Self::at(0, Spot::Whole, format!("{facts} facts beyond the first {limit} were left out"))
+    }
+
+    /// Key logs were given to a version that does not decrypt.
+    #[must_use]
+    pub fn key_logs_unused(files: usize) -> Self {
+        Self::at(0, Spot::Whole, format!("{files} key logs were given: this version does not decrypt"))
+    }
+}

@@ -1,0 +1,121 @@
+//! What packets say: a flow read step by step into facts, as far as its bytes, or the sizes and positions of its
+//! encrypted records, go.
+
+use std::sync::Arc;
+
+use crate::fact::{Connection, Fact, Reading, Side, Subject, What};
+use crate::read::flow::{Flow, Sighting};
+
+mod tcp;
+mod negotiation;
+mod tls;
+mod credssp;
+mod mcs;
+mod capabilities;
+mod standard;
+
+/// Facts of one connection kept at most; a cut is told by the caller.
+pub const FACTS_MAX: usize = 512;
+
+/// Reads a flow into facts, in the order of time.
+#[must_use]
+pub fn facts(flow: &Flow, witness_index: u32) -> Vec<Fact> {
+    let mut reader = Reader::new(flow, witness_index);
+    tcp::opening(&mut reader);
+    negotiation::read(&mut reader);
+    tcp::ending(&mut reader);
+    reader.finish()
+}
+
+/// Silence shorter than this is no stall: people read dialogs and type passwords, networks pause.
+const STALL_MS_MIN: u64 = 3_000;
+
+/// A flow being read, and the facts so far.
+struct Reader<'f> {
+    flow: &'f Flow,
+    connection: Arc<Connection>,
+    facts: Vec<Fact>,
+    /// Whose turn it is to speak, once the protocol is known.
+    turn: Option<Side>,
+}
+
+impl<'f> Reader<'f> {
+    fn new(flow: &'f Flow, witness_index: u32) -> Self {
+        let connection = Arc::new(Connection {
+            witness_index,
+            client: flow.client,
+            server: flow.server,
+            client_isn: flow.from_client.isn,
+            server_isn: flow.from_server.isn,
+            opened: flow.first.at,
+            first: flow.first.place,
+            last_seen: flow.last.at,
+            recognised: flow.recognised,
+        });
+        Self { flow, connection, facts: Vec::new(), turn: None }
+    }
+
+    fn say(&mut self, seen: Sighting, what: What) {
+        self.say_read(seen, Reading::Clear, what);
+    }
+
+    fn infer(&mut self, seen: Sighting, what: What) {
+        self.say_read(seen, Reading::Inferred, what);
+    }
+
+    fn say_read(&mut self, seen: Sighting, reading: Reading, what: What) {
+        if self.facts.len() < FACTS_MAX {
+            let subject = Subject::Connection(Arc::clone(&self.connection));
+            self.facts.push(Fact { at: seen.at, place: seen.place, subject, reading, what });
+        }
+    }
+
+    fn finish(mut self) -> Vec<Fact> {
+        self.facts.sort_by_key(|fact| (fact.at, fact.place));
+        self.facts
+    }
+}
+
+/// Whole milliseconds between two moments; 0 when they are the other way round.
+fn ms_between(earlier: Sighting, later: Sighting) -> u64 {
+    u64::try_from(later.at.since(earlier.at) / 1_000_000).unwrap_or(0)
+}
+
+/// One message whose content is hidden: who sent it, how long its plaintext is, and when it was complete.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    side: Side,
+    /// Least and most bytes of plaintext.
+    low: u32,
+    high: u32,
+    seen: Sighting,
+    /// What it is, where a clear header says so.
+    kind: Option<Known>,
+}
+
+/// Kinds of message that a clear header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    ClientInfo,
+    License,
+    AutoDetect,
+    DemandActive,
+    ConfirmActive,
+    FontMap,
+    SetErrorInfo,
+    Redirection,
+    Ultimatum,
+    OtherData,
+}
+
+impl Message {
+    /// Can its plaintext be `bytes` long?
+    const fn is(&self, bytes: u32) -> bool {
+        self.low <= bytes && bytes <= self.high
+    }
+
+    /// Can its plaintext be `bytes` long, or one more? A PER length takes a second byte with some programs.
+    const fn is_about(&self, bytes: u32) -> bool {
+        self.is(bytes) || self.is(bytes + 1)
+    }
+}

@@ -1,0 +1,134 @@
+//! From Client Info to the running desktop: licensing, capabilities and finalisation, by clear headers or by sizes
+//! (MS-RDPBCGR 1.3.1.1, 2.2.1.11 to 2.2.1.22).
+
+use super::{Known, Message, Reader, mcs, ms_between};
+use crate::fact::{Side, What};
+
+/// Synchronize, and Set Error Info, which is as long.
+const SYNCHRONIZE_BYTES: u32 = 36;
+/// Control, Font List and Font Map.
+const CONTROL_BYTES: u32 = 40;
+/// MCS Disconnect Provider Ultimatum.
+const ULTIMATUM_BYTES: u32 = 9;
+/// Demand Active and Confirm Active are never shorter: the mandatory capability sets alone are.
+const ACTIVE_BYTES_MIN: u32 = 150;
+/// The server's control messages behind Synchronize: cooperate, granted, and Font Map.
+const CONTROLS: usize = 3;
+
+/// Reads the messages from Client Info on.
+pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
+    let Some(info) = messages.iter().position(|m| m.side == Side::Client) else { return };
+    let Some(first) = messages.get(info) else { return };
+    reader.infer(first.seen, What::ClientInfo {});
+    let behind = messages.get(info + 1..).unwrap_or_default();
+    let confirm = confirm_active(behind);
+    let demand = confirm
+        .and_then(|at| demand_active(behind.get(..at)?))
+        .or_else(|| known(behind, Known::DemandActive));
+    for message in behind.get(..demand.or(confirm).unwrap_or(behind.len())).unwrap_or(behind) {
+        if is_licensing(message) {
+            reader.infer(message.seen, What::License { by: message.side });
+        }
+    }
+    if let Some(message) = demand.and_then(|at| behind.get(at)) {
+        reader.infer(message.seen, What::Licensed {});
+        reader.infer(message.seen, What::DemandActive {});
+    }
+    let Some((at, message)) = confirm.and_then(|at| Some((at, behind.get(at)?))) else {
+        traffic_only(reader, behind);
+        return ending(reader, behind);
+    };
+    reader.infer(message.seen, What::ConfirmActive {});
+    let after = behind.get(at + 1..).unwrap_or_default();
+    if let Some(done) = font_map(after) {
+        if let Some(message) = after.get(done) {
+            reader.infer(message.seen, What::Finalized {});
+        }
+        running(reader, after.get(done..).unwrap_or_default());
+        ending(reader, after.get(done + 1..).unwrap_or_default());
+    } else {
+        traffic_only(reader, after);
+        ending(reader, after);
+    }
+}
+
+fn known(messages: &[Message], kind: Known) -> Option<usize> {
+    messages.iter().position(|m| m.kind == Some(kind))
+}
+
+fn is_licensing(message: &Message) -> bool {
+    match message.kind {
+        Some(kind) => kind == Known::License,
+        None => !message.is(ULTIMATUM_BYTES),
+    }
+}
+
+/// Confirm Active: the client message before its Synchronize, two Control messages in a row.
+fn confirm_active(messages: &[Message]) -> Option<usize> {
+    if let Some(at) = known(messages, Known::ConfirmActive) {
+        return Some(at);
+    }
+    let client: Vec<(usize, &Message)> =
+        messages.iter().enumerate().filter(|(_, m)| m.side == Side::Client).collect();
+    client.windows(4).find_map(|window| {
+        let [(at, confirm), (_, synchronize), (_, cooperate), (_, request)] = window else { return None };
+        let sizes = synchronize.is_about(SYNCHRONIZE_BYTES)
+            && cooperate.is_about(CONTROL_BYTES)
+            && request.is_about(CONTROL_BYTES);
+        (confirm.high >= ACTIVE_BYTES_MIN && sizes).then_some(*at)
+    })
+}
+
+fn demand_active(before: &[Message]) -> Option<usize> {
+    known(before, Known::DemandActive)
+        .or_else(|| before.iter().rposition(|m| m.side == Side::Server && m.high >= ACTIVE_BYTES_MIN))
+}
+
+/// Font Map: the third Control-sized server message behind its Synchronize.
+fn font_map(messages: &[Message]) -> Option<usize> {
+    if let Some(at) = known(messages, Known::FontMap) {
+        return Some(at);
+    }
+    let server = |m: &Message| m.side == Side::Server;
+    let synchronize = messages.iter().position(|m| server(m) && m.is_about(SYNCHRONIZE_BYTES))?;
+    let controls = messages.iter().enumerate().skip(synchronize + 1);
+    controls.filter(|(_, m)| server(m) && m.is_about(CONTROL_BYTES)).nth(CONTROLS - 1).map(|(at, _)| at)
+}
+
+fn running(reader: &mut Reader<'_>, messages: &[Message]) {
+    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
+    let from_server = messages.iter().skip(1).filter(|m| m.side == Side::Server);
+    let server_bytes = from_server.map(|m| u64::from(m.high)).sum();
+    let end = last.seen.max(reader.flow.last);
+    reader.infer(last.seen, What::Running { server_bytes, over_ms: ms_between(first.seen, end) });
+}
+
+/// No sequence is readable, but so much traffic for so long is a desktop.
+pub(super) fn traffic_only(reader: &mut Reader<'_>, messages: &[Message]) {
+    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
+    let from_server = messages.iter().filter(|m| m.side == Side::Server);
+    let server_bytes: u64 = from_server.map(|m| u64::from(m.high)).sum();
+    let over_ms = ms_between(first.seen, last.seen);
+    if server_bytes >= mcs::RUNNING_BYTES_MIN && over_ms >= mcs::RUNNING_MS_MIN {
+        reader.infer(last.seen, What::Running { server_bytes, over_ms });
+    }
+}
+
+/// Set Error Info and the ultimatum stand right before the end.
+fn ending(reader: &mut Reader<'_>, messages: &[Message]) {
+    for message in messages.iter().rev().take(2) {
+        let ultimatum = message.kind == Some(Known::Ultimatum)
+            || (message.kind.is_none() && message.low == message.high && message.is_about(ULTIMATUM_BYTES));
+        if ultimatum {
+            reader.infer(message.seen, What::Ultimatum { by: message.side });
+        }
+    }
+    let said_why = |m: &&Message| {
+        let shaped = m.kind.is_none() && m.low == m.high && m.is_about(SYNCHRONIZE_BYTES);
+        m.side == Side::Server && (shaped || m.kind == Some(Known::SetErrorInfo))
+    };
+    let from_server = messages.iter().rev().filter(|m| m.side == Side::Server);
+    if let Some(message) = from_server.take(2).find(said_why) {
+        reader.infer(message.seen, What::ErrorInfoShaped {});
+    }
+}

@@ -1,0 +1,269 @@
+//! The TLS handshake in clear, and behind it the encrypted records as messages of known size.
+
+use super::{Message, Reader, credssp, mcs, ms_between};
+use crate::fact::{Side, What};
+use crate::read::flow::Sighting;
+use crate::read::stream::Stream;
+use crate::wire::certificate::certificate;
+use crate::wire::negotiation::Protocols;
+use crate::wire::tls::{
+    AlertDescription, ContentType, Handshake, Overhead, RECORD_HEADER, RecordHeader, Suite, TlsVersion,
+    handshake, record_header,
+};
+
+/// Records of one direction that are looked at.
+const RECORDS_MAX: usize = 8_192;
+/// Bytes of one direction's clear handshake.
+const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// Plaintext of an alert.
+const ALERT_BYTES: u32 = 2;
+
+/// A record of one direction.
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    side: Side,
+    header: RecordHeader,
+    offset: u64,
+    /// When its last byte was seen.
+    seen: Sighting,
+}
+
+impl Record {
+    fn is(&self, content: ContentType) -> bool {
+        self.header.content == content
+    }
+}
+
+/// What the clear part of the handshake says.
+#[derive(Debug, Default)]
+struct Handshaken {
+    client_hello: bool,
+    server_hello: Option<(TlsVersion, Suite)>,
+    /// A fatal alert in clear, or the end of the handshake by one.
+    alert: bool,
+}
+
+/// Reads TLS from these offsets on, and hands the messages behind the handshake to what the negotiation chose.
+pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, chosen: Protocols) {
+    let flow = reader.flow;
+    let mut records = records(&flow.from_client.stream, client_from, Side::Client);
+    records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
+    records.sort_by_key(|record| record.seen);
+    let shaken = clear_part(reader, &records);
+    if shaken.alert {
+        return;
+    }
+    let Some((version, suite)) = shaken.server_hello else {
+        if shaken.client_hello {
+            reader.turn = Some(Side::Server);
+        }
+        return;
+    };
+    let messages = match version >= TlsVersion::TLS13 {
+        true => messages_13(reader, &records, suite),
+        false => messages_12(reader, &records, version, suite),
+    };
+    let Some(messages) = messages else { return };
+    reader.turn = messages.last().map_or(Some(Side::Client), |last| Some(last.side.other()));
+    if chosen.is_nla() {
+        credssp::read(reader, &messages, chosen.contains(Protocols::HYBRID_EX));
+    } else if !chosen.contains(Protocols::RDSTLS) && !chosen.contains(Protocols::RDSAAD) {
+        mcs::read(reader, &messages);
+    }
+}
+
+/// Walks the records of one direction; behind a gap it goes on at the next segment that starts with a record.
+fn records(stream: &Stream, from: u64, side: Side) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut at = from;
+    while records.len() < RECORDS_MAX {
+        let bytes = stream.from(at);
+        let Ok(header) = record_header(bytes) else {
+            let Some(next) = next_start(stream, at) else { break };
+            at = next;
+            continue;
+        };
+        let length = u64::try_from(RECORD_HEADER).unwrap_or(5) + u64::from(header.length);
+        let first = stream.seen(at);
+        let last = stream.seen(at + length - 1).filter(|_| stream.end() >= at + length);
+        let earliest = records.last().map(|record| record.seen);
+        let Some(seen) = last.or(first).max(earliest) else { break };
+        records.push(Record { side, header, offset: at, seen });
+        at += length;
+    }
+    records
+}
+
+/// The next segment behind `at` that starts with a record header.
+fn next_start(stream: &Stream, at: u64) -> Option<u64> {
+    stream.segments_from(at + 1).find(|offset| record_header(stream.from(*offset)).is_ok())
+}
+
+/// Hellos, certificates and alerts up to the first encrypted record of each side.
+fn clear_part(reader: &mut Reader<'_>, records: &[Record]) -> Handshaken {
+    let mut shaken = Handshaken::default();
+    let mut pending: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+    let mut encrypted = [false, false];
+    for record in records {
+        let index = usize::from(record.side == Side::Server);
+        let (Some(pending), Some(encrypted)) = (pending.get_mut(index), encrypted.get_mut(index)) else {
+            continue;
+        };
+        if *encrypted {
+            continue;
+        }
+        if record.is(ContentType::HANDSHAKE) {
+            pending.extend_from_slice(body(reader, record));
+            if pending.len() > HANDSHAKE_BYTES_MAX {
+                pending.clear();
+                *encrypted = true;
+            }
+            drain(reader, &mut shaken, pending, record);
+        } else if record.is(ContentType::ALERT) {
+            clear_alert(reader, &mut shaken, record);
+        } else {
+            *encrypted = true;
+        }
+    }
+    shaken
+}
+
+fn body<'f>(reader: &Reader<'f>, record: &Record) -> &'f [u8] {
+    let offset = record.offset + u64::try_from(RECORD_HEADER).unwrap_or(5);
+    let bytes = reader.flow.half(record.side).stream.from(offset);
+    bytes.get(..usize::from(record.header.length).min(bytes.len())).unwrap_or_default()
+}
+
+fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>, record: &Record) {
+    while let Ok((message, length)) = handshake(pending) {
+        pending.drain(..length.min(pending.len()));
+        match message {
+            Handshake::ClientHello(hello) => {
+                shaken.client_hello = true;
+                let offered: Vec<String> =
+                    hello.suites.iter().map(|suite| format!("{:04x}", suite.0)).collect();
+                let what = What::ClientHello {
+                    version: hello.versions.first().copied().unwrap_or(record.header.version),
+                    suites: u32::try_from(hello.suites.len()).unwrap_or(u32::MAX),
+                    sni: hello.sni.map(|name| String::from_utf8_lossy(&name).into_owned()),
+                    offered: offered.join(","),
+                };
+                reader.say(record.seen, what);
+            }
+            Handshake::ServerHello(hello) => {
+                shaken.server_hello = Some((hello.version, hello.suite));
+                reader.say(record.seen, What::ServerHello { version: hello.version, suite: hello.suite });
+            }
+            Handshake::Certificate(chain) => show_certificate(reader, &chain, record),
+            Handshake::HelloRetryRequest | Handshake::Other(_) => {}
+        }
+    }
+}
+
+fn show_certificate(reader: &mut Reader<'_>, chain: &[Vec<u8>], record: &Record) {
+    let Some(Ok(read)) = chain.first().map(|der| certificate(der)) else { return };
+    let what = What::Certificate {
+        by: record.side,
+        subject: read.subject,
+        issuer: read.issuer,
+        not_before: read.not_before,
+        not_after: read.not_after,
+        self_signed: read.self_signed,
+        key: read.key,
+        signature: read.signature,
+    };
+    reader.say(record.seen, what);
+}
+
+fn clear_alert(reader: &mut Reader<'_>, shaken: &mut Handshaken, record: &Record) {
+    let [level, code] = body(reader, record) else { return };
+    let fatal = *level == 2;
+    let code = AlertDescription(*code);
+    shaken.alert |= fatal || code == AlertDescription::CLOSE_NOTIFY;
+    reader.say(record.seen, What::Alert { by: record.side, fatal, code });
+}
+
+/// TLS 1.2 and older: encryption starts with a side's change cipher spec, one encrypted handshake record is its
+/// Finished.
+fn messages_12(
+    reader: &mut Reader<'_>,
+    records: &[Record],
+    version: TlsVersion,
+    suite: Suite,
+) -> Option<Vec<Message>> {
+    let overhead = suite.overhead(version);
+    let finished = |side: Side| {
+        let changed = records.iter().position(|r| r.side == side && r.is(ContentType::CHANGE_CIPHER_SPEC))?;
+        let behind = records.iter().skip(changed + 1);
+        behind.filter(|r| r.side == side).find(|r| r.is(ContentType::HANDSHAKE)).map(|r| r.seen)
+    };
+    let done = finished(Side::Client)?.max(finished(Side::Server)?);
+    reader.say(done, What::TlsFinished {});
+    let mut messages = Vec::new();
+    for record in records {
+        if record.is(ContentType::ALERT) && u32::from(record.header.length) > ALERT_BYTES {
+            reader.infer(record.seen, What::EncryptedAlert { by: record.side });
+        } else if record.is(ContentType::APPLICATION_DATA) {
+            messages.push(message(record, overhead));
+        }
+    }
+    Some(messages)
+}
+
+/// TLS 1.3: everything behind the hellos looks like application data. The client's first record is its Finished
+/// (RFC 8446 4.4.4); what the server sends before the client speaks again are session tickets.
+fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Option<Vec<Message>> {
+    let overhead = suite.overhead(TlsVersion::TLS13);
+    let data = |record: &&Record| record.is(ContentType::APPLICATION_DATA);
+    let mut from_client = records.iter().filter(data).filter(|r| r.side == Side::Client);
+    let finished = from_client.next()?;
+    if message(finished, overhead).is(ALERT_BYTES) {
+        reader.infer(finished.seen, What::EncryptedAlert { by: Side::Client });
+        return None;
+    }
+    reader.say(finished.seen, What::TlsFinished {});
+    let spoke_again = from_client.next().map(|record| record.seen);
+    let mut messages = Vec::new();
+    for record in records.iter().filter(data).filter(|r| r.seen > finished.seen) {
+        let read = message(record, overhead);
+        let is_ticket = record.side == Side::Server && spoke_again.is_none_or(|again| record.seen < again);
+        if read.is(ALERT_BYTES) {
+            reader.infer(record.seen, What::EncryptedAlert { by: record.side });
+        } else if !is_ticket {
+            messages.push(read);
+        }
+    }
+    Some(messages)
+}
+
+fn message(record: &Record, overhead: Overhead) -> Message {
+    let length = u32::from(record.header.length);
+    let (low, high) = match overhead {
+        Overhead::Fixed(bytes) => (length.saturating_sub(bytes), length.saturating_sub(bytes)),
+        Overhead::Padded { least } => {
+            let high = length.saturating_sub(least);
+            (high.saturating_sub(15), high)
+        }
+    };
+    Message { side: record.side, low, high, seen: record.seen, kind: None }
+}
+
+/// In the middle of a connection: where the first whole record of the server starts, when TLS records follow each
+/// other from there on.
+pub(super) fn mid_stream(reader: &Reader<'_>) -> Option<Sighting> {
+    let stream = &reader.flow.from_server.stream;
+    let found = records(stream, 0, Side::Server);
+    let data = found.iter().filter(|record| record.is(ContentType::APPLICATION_DATA)).count();
+    let foreign = found.len().saturating_sub(data);
+    (data >= 3 && foreign == 0).then(|| found.first().map(|record| record.seen)).flatten()
+}
+
+/// Says that desktop traffic flows from `since` on, when there is enough of it to be one.
+pub(super) fn running(reader: &mut Reader<'_>, since: Sighting) {
+    let flow = reader.flow;
+    let server_bytes = flow.from_server.claimed_end;
+    let over_ms = ms_between(since, flow.last);
+    if server_bytes >= mcs::RUNNING_BYTES_MIN && over_ms >= mcs::RUNNING_MS_MIN {
+        reader.infer(flow.last, What::Running { server_bytes, over_ms });
+    }
+}

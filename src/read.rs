@@ -1,0 +1,84 @@
+//! Files to flows: the only code that opens files. Readers return values and notes; one bad packet costs one packet,
+//! one bad file one file.
+
+pub mod record;
+pub mod flow;
+pub mod stream;
+pub mod inputs;
+pub mod capture;
+pub mod link;
+pub mod table;
+
+use std::path::PathBuf;
+
+use crate::note::Note;
+use crate::time::UnixNanos;
+
+pub use flow::{Flow, Half, Sighting};
+pub use inputs::{Input, Inventory, Kind, Source};
+pub use record::Record;
+
+/// Told of progress while files are read; the library itself prints nothing.
+pub trait Watch: Sync {
+    /// `bytes` more were read of some input.
+    fn read(&self, bytes: u64);
+    /// Reading is over; what follows takes little time.
+    fn judging(&self) {}
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn read(&self, _bytes: u64) {}
+}
+
+/// What a capture file held, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CaptureCounts {
+    /// Packets read.
+    pub packets: u64,
+    /// Packets shorter in the file than on the wire.
+    pub packets_cut: u64,
+    /// Packets that the capturing program says it lost.
+    pub packets_dropped: u64,
+    /// Packets whose headers could not be read.
+    pub packets_unreadable: u64,
+    /// Time of the first and the last packet.
+    pub covers: Option<(UnixNanos, UnixNanos)>,
+}
+
+/// What one input held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputRead {
+    /// Index of the input.
+    pub input_index: u32,
+    /// Counts.
+    pub counts: CaptureCounts,
+}
+
+/// What one source held: the flows go to a sink while it is read, the rest is here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceRead {
+    /// One entry per file.
+    pub inputs: Vec<InputRead>,
+    /// What was lost.
+    pub notes: Vec<Note>,
+}
+
+/// Paths as the user gave them, with wildcards that no shell expanded.
+#[must_use]
+pub fn expand(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut expanded = Vec::new();
+    for path in paths {
+        let text = path.to_string_lossy();
+        let wild = text.contains(['*', '?', '[']) && !path.exists();
+        let found: Vec<PathBuf> = match wild.then(|| glob::glob(&text)) {
+            Some(Ok(matches)) => matches.flatten().collect(),
+            _ => Vec::new(),
+        };
+        if found.is_empty() { expanded.push(path.clone()) } else { expanded.extend(found) }
+    }
+    expanded
+}

@@ -1,0 +1,406 @@
+//! Paths to a sorted list of inputs, told apart by their first bytes, and to sources: what must be read as one.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::note::Note;
+
+/// Folders below each other that are read.
+const DEPTH_MAX: usize = 64;
+/// Bytes that tell what a file is.
+const SNIFFED: usize = 4096;
+/// Decompressed bytes read of one file.
+pub const EXPANSION_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// Files of one run.
+const FILES_MAX: usize = 100_000;
+
+/// What a file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A libpcap capture.
+    Pcap,
+    /// A pcapng capture.
+    Pcapng,
+    /// A Windows event log.
+    Evtx,
+    /// An event trace log, a key log, or another thing that is known and not evidence of its own.
+    Known(&'static str),
+    /// No bytes at all.
+    Empty,
+    /// Nothing this program knows.
+    Unknown,
+    /// It could not be opened.
+    Unreadable,
+}
+
+impl Kind {
+    /// The name in the JSON output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
+            Self::Evtx => "evtx",
+            Self::Known(name) => name,
+            Self::Empty => "empty",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// It is a capture.
+    #[must_use]
+    pub const fn is_capture(self) -> bool {
+        matches!(self, Self::Pcap | Self::Pcapng)
+    }
+}
+
+/// One file, or standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The path to open; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// The path as it is shown, with `/`.
+    pub shown: String,
+    /// What it is.
+    pub kind: Kind,
+    /// It is compressed with gzip.
+    pub gzip: bool,
+    /// Size of the file in bytes; 0 when nobody knows.
+    pub bytes: u64,
+    /// First bytes of standard input, already taken off it.
+    taken: Vec<u8>,
+}
+
+/// Files that are read as one, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Indices of the inputs.
+    pub inputs: Vec<u32>,
+}
+
+/// Everything that the given paths hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inventory {
+    /// INVARIANT: sorted by `shown`, each file once.
+    pub inputs: Vec<Input>,
+    /// What must be read as one.
+    pub sources: Vec<Source>,
+    /// What could not be read or is not evidence.
+    pub notes: Vec<Note>,
+    /// Files found in folders that are not evidence.
+    pub other_files: u64,
+}
+
+impl Inventory {
+    /// At least one input can be read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.sources.is_empty()
+    }
+}
+
+/// Path with `/` on every system.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if std::path::MAIN_SEPARATOR == '/' {
+        text.into_owned()
+    } else {
+        text.replace(std::path::MAIN_SEPARATOR, "/")
+    }
+}
+
+/// Finds out what `paths` hold. `-` is standard input.
+#[must_use]
+pub fn inventory(paths: &[PathBuf]) -> Inventory {
+    let mut walk = Walk::default();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            walk.found.push(stdin());
+        } else {
+            walk.path(path, 0, true);
+        }
+    }
+    let mut inputs = walk.found;
+    inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
+    inputs.dedup_by(|a, b| same_file(a, b));
+    let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
+    inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
+    inventory.sources = sources(&inventory.inputs);
+    inventory
+}
+
+fn same_file(a: &Input, b: &Input) -> bool {
+    match (&a.path, &b.path) {
+        (Some(a), Some(b)) => {
+            a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    found: Vec<Input>,
+    other_files: u64,
+    unreadable: Vec<(String, String)>,
+    cut: bool,
+}
+
+impl Walk {
+    fn path(&mut self, path: &Path, depth: usize, asked_for: bool) {
+        if self.found.len() >= FILES_MAX {
+            self.cut = true;
+            return;
+        }
+        match fs::metadata(path) {
+            Err(error) => self.unreadable(path, &error),
+            Ok(metadata) if metadata.is_dir() => self.folder(path, depth),
+            Ok(metadata) => self.file(path, metadata.len(), asked_for),
+        }
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        self.unreadable.push((shown(path), error.to_string()));
+        let kind = Kind::Unreadable;
+        let path = Some(path.to_owned());
+        let shown = path.as_deref().map(shown).unwrap_or_default();
+        self.found.push(Input { path, shown, kind, gzip: false, bytes: 0, taken: Vec::new() });
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this module is the one that lists folders")]
+    fn folder(&mut self, path: &Path, depth: usize) {
+        if depth >= DEPTH_MAX {
+            self.cut = true;
+            return;
+        }
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) => return self.unreadable(path, &error),
+        };
+        let mut children: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        children.sort();
+        for child in children {
+            let link_to_folder = child.is_symlink() && child.is_dir();
+            if !link_to_folder {
+                self.path(&child, depth + 1, false);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, bytes: u64, asked_for: bool) {
+        let mut input = Input {
+            path: Some(path.to_owned()),
+            shown: shown(path),
+            kind: Kind::Unknown,
+            gzip: false,
+            bytes,
+            taken: Vec::new(),
+        };
+        match sniff(path) {
+            Err(error) => return self.unreadable(path, &error),
+            Ok((kind, gzip)) => (input.kind, input.gzip) = (kind, gzip),
+        }
+        let damaged = is_named_as_evidence(path);
+        if asked_for || damaged || !matches!(input.kind, Kind::Unknown | Kind::Empty) {
+            self.found.push(input);
+        } else {
+            self.other_files += 1;
+        }
+    }
+}
+
+/// A file in a folder that claims to be evidence is worth a line when it is not.
+fn is_named_as_evidence(path: &Path) -> bool {
+    let known = ["pcap", "pcapng", "cap", "evtx"];
+    path.extension().is_some_and(|end| known.iter().any(|k| end.eq_ignore_ascii_case(k)))
+}
+
+fn stdin() -> Input {
+    let mut taken = Vec::new();
+    let limit = u64::try_from(SNIFFED).unwrap_or(0);
+    let read = io::stdin().lock().take(limit).read_to_end(&mut taken);
+    let (kind, gzip) = read.map_or((Kind::Unreadable, false), |_| kind_of(&taken));
+    Input { path: None, shown: "-".to_owned(), kind, gzip, bytes: 0, taken }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
+fn sniff(path: &Path) -> io::Result<(Kind, bool)> {
+    let mut first = Vec::new();
+    File::open(path)?.take(u64::try_from(SNIFFED).unwrap_or(0)).read_to_end(&mut first)?;
+    Ok(kind_of(&first))
+}
+
+/// What a file is, by its first bytes, and whether gzip lies around it.
+fn kind_of(first: &[u8]) -> (Kind, bool) {
+    if first.starts_with(&[0x1f, 0x8b]) {
+        let mut inner = Vec::new();
+        // The bytes at hand end inside of the compressed stream: what came out before the error is enough.
+        let _ = MultiGzDecoder::new(first).take(64).read_to_end(&mut inner);
+        let kind = plain_kind(&inner);
+        return (if kind == Kind::Unknown { Kind::Known("gzip") } else { kind }, kind.is_capture());
+    }
+    (plain_kind(first), false)
+}
+
+fn plain_kind(first: &[u8]) -> Kind {
+    match first {
+        [] => Kind::Empty,
+        [0xd4, 0xc3, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0xc3, 0xd4, ..]
+        | [0x4d, 0x3c, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0x3c, 0x4d, ..]
+        | [0x34, 0xcd, 0xb2, 0xa1, ..] => Kind::Pcap,
+        [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Known("big-endian modified pcap"),
+        [0x0a, 0x0d, 0x0d, 0x0a, ..] => Kind::Pcapng,
+        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Kind::Evtx,
+        [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
+        [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
+        _ if first.starts_with(b"CLIENT_RANDOM ")
+            || first.starts_with(b"SERVER_HANDSHAKE_TRAFFIC_SECRET ") =>
+        {
+            Kind::Known("key log")
+        }
+        _ => Kind::Unknown,
+    }
+}
+
+fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (index, input) in (0_u32..).zip(inputs) {
+        match input.kind {
+            Kind::Empty => notes.push(Note::empty(index)),
+            Kind::Unknown => notes.push(Note::unknown_kind(index, &first_bytes(input))),
+            Kind::Evtx => notes.push(Note::kind_not_read(index, "event log")),
+            Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
+            Kind::Unreadable => {
+                let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
+                notes.push(Note::unreadable(index, error.map_or("standard input failed", |(_, text)| text)));
+            }
+            Kind::Pcap | Kind::Pcapng => {}
+        }
+    }
+    if cut {
+        notes.push(Note::too_many_files(FILES_MAX, DEPTH_MAX));
+    }
+    notes
+}
+
+/// The first bytes of a file, for a message.
+fn first_bytes(input: &Input) -> String {
+    let mut first = input.taken.clone();
+    if let Ok(mut reader) = open(input) {
+        first.clear();
+        let _ = reader.by_ref().take(8).read_to_end(&mut first);
+    }
+    first.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Opens an input for reading from its first byte, decompressed.
+///
+/// # Errors
+/// When the file cannot be opened.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
+pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
+    let raw: Box<dyn Read + Send> = match &input.path {
+        Some(path) => Box::new(File::open(path)?),
+        None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
+    };
+    Ok(if input.gzip { Box::new(MultiGzDecoder::new(raw).take(EXPANSION_MAX)) } else { raw })
+}
+
+/// Groups captures of one ring buffer; every other capture is a source of its own.
+fn sources(inputs: &[Input]) -> Vec<Source> {
+    let mut sources: Vec<(Option<RingName>, Source)> = Vec::new();
+    for (index, input) in (0_u32..).zip(inputs) {
+        if !input.kind.is_capture() {
+            continue;
+        }
+        let name = RingName::of(&input.shown);
+        let same = |known: &RingName| Some(known) == name.as_ref();
+        match sources.iter_mut().find(|(known, _)| known.as_ref().is_some_and(same)) {
+            Some((_, source)) => source.inputs.push(index),
+            None => sources.push((name, Source { inputs: vec![index] })),
+        }
+    }
+    for (name, source) in &mut sources {
+        if name.is_some() {
+            let number =
+                |i: &u32| usize::try_from(*i).ok().and_then(|i| inputs.get(i)).map(|i| ring_number(&i.shown));
+            source.inputs.sort_by_key(number);
+        }
+    }
+    sources.into_iter().map(|(_, source)| source).collect()
+}
+
+/// The part of a ring buffer's file name that all its files share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RingName {
+    before: String,
+    after: String,
+}
+
+impl RingName {
+    /// `NAME_00001_20261120100000.pcapng` as dumpcap and Wireshark write, or `NAME.pcap`, `NAME.pcap1`, `NAME.pcap2`
+    /// as tcpdump does with `-C`.
+    fn of(shown: &str) -> Option<Self> {
+        if let Some((stem, after)) = dumpcap(shown) {
+            return Some(Self { before: stem.to_owned(), after: after.to_owned() });
+        }
+        let digits = shown.len() - shown.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let stem = shown.get(..shown.len() - digits)?;
+        let is_tcpdump = stem.ends_with(".pcap") || stem.ends_with(".cap");
+        is_tcpdump.then(|| Self { before: stem.to_owned(), after: String::new() })
+    }
+}
+
+/// Splits `STEM_00001_20261120100000.EXT` into stem and extension.
+fn dumpcap(shown: &str) -> Option<(&str, &str)> {
+    let (name, after) = match shown.rfind('.') {
+        Some(dot) => shown.split_at(dot),
+        None => (shown, ""),
+    };
+    let (rest, time) = name.rsplit_once('_')?;
+    let (stem, number) = rest.rsplit_once('_')?;
+    let digits = |text: &str, least: usize| text.len() >= least && text.bytes().all(|b| b.is_ascii_digit());
+    (digits(number, 5) && digits(time, 14) && time.len() == 14).then_some((stem, after))
+}
+
+/// Order of a file in its ring buffer.
+fn ring_number(shown: &str) -> (u64, String) {
+    let name = dumpcap(shown).and_then(|(stem, _)| shown.get(stem.len() + 1..)?.split('_').next());
+    let trailing = shown.len() - shown.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = name.or_else(|| shown.get(shown.len() - trailing..)).and_then(|n| n.parse().ok());
+    (number.unwrap_or(0), shown.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_content() {
+        assert_eq!(kind_of(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0]), (Kind::Pcap, false));
+        assert_eq!(kind_of(b"ElfFile\0rest"), (Kind::Evtx, false));
+        assert_eq!(kind_of(b""), (Kind::Empty, false));
+        assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));
+    }
+
+    #[test]
+    fn files_of_a_ring_buffer_share_their_name() {
+        let name = |text: &str| RingName::of(text);
+        assert_eq!(name("d/a_00001_20261120100000.pcapng"), name("d/a_00002_20261120100500.pcapng"));
+        assert_ne!(name("d/a_00001_20261120100000.pcapng"), name("d/b_00002_20261120100500.pcapng"));
+        assert_eq!(name("x.pcap"), name("x.pcap12"));
+        assert_eq!(name("client.pcapng"), None);
+        assert_eq!(name("case_1_2.pcapng"), None);
+        assert!(ring_number("x.pcap") < ring_number("x.pcap2"));
+        assert!(ring_number("x.pcap9") < ring_number("x.pcap10"));
+    }
+}

@@ -1,0 +1,285 @@
+//! All TCP connections of a capture at once: which are RDP, and their streams. A connection that is not RDP costs
+//! nothing after its first bytes; everything here is decided in file order and bounded.
+
+use std::net::SocketAddr;
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+
+use super::flow::{Flow, Sighting, UnreachableSeen};
+use super::link::Segment;
+use crate::fact::Recognised;
+use crate::note::Note;
+use crate::time::UnixNanos;
+use crate::wire::tpkt;
+
+mod entry;
+
+use entry::{Entry, State};
+
+/// The port of RDP where nothing else is agreed (IANA `ms-wbt-server`).
+pub const RDP_PORT: u16 = 3389;
+
+/// Connections without a byte that are held while another connection may still prove their endpoint to be RDP.
+const SILENT_MAX: usize = 50_000;
+/// RDP connections open at one time.
+const OPEN_MAX: usize = 50_000;
+/// Markers of connections known not to be RDP.
+const MARKERS_MAX: usize = 1_000_000;
+/// Packets between two looks for connections that are over.
+const SWEEP_EVERY: u64 = 16_384;
+/// How long a closed connection is held for late packets: usually, and when many are open.
+const LINGER_NS: i64 = 60_000_000_000;
+const LINGER_CROWDED_NS: i64 = 2_000_000_000;
+const CROWDED: usize = 5_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    low: (u128, u16),
+    high: (u128, u16),
+}
+
+impl Key {
+    fn of(a: SocketAddr, b: SocketAddr) -> Self {
+        let (a, b) = (packed(a), packed(b));
+        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+    }
+}
+
+fn packed(end: SocketAddr) -> (u128, u16) {
+    let address = match end {
+        SocketAddr::V4(v4) => v4.ip().to_ipv6_mapped().to_bits(),
+        SocketAddr::V6(v6) => v6.ip().to_bits(),
+    };
+    (address, end.port())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    /// Known not to be RDP.
+    Other,
+    /// Index into the entries.
+    Live(usize),
+}
+
+/// The connections of one source; flows go to `sink` when they are over.
+pub struct FlowTable<'s> {
+    slots: HashMap<Key, Slot, FixedState>,
+    entries: Vec<Option<Box<Entry>>>,
+    free: Vec<usize>,
+    endpoints: HashSet<(u128, u16), FixedState>,
+    silent: usize,
+    live: usize,
+    packets: u64,
+    now: UnixNanos,
+    let_go: u64,
+    over_limit: u64,
+    left_out: (u64, u64),
+    sink: &'s mut dyn FnMut(Flow),
+}
+
+impl<'s> FlowTable<'s> {
+    /// An empty table.
+    pub fn new(sink: &'s mut dyn FnMut(Flow)) -> Self {
+        Self {
+            slots: HashMap::with_hasher(FixedState::default()),
+            entries: Vec::new(),
+            free: Vec::new(),
+            endpoints: HashSet::with_hasher(FixedState::default()),
+            silent: 0,
+            live: 0,
+            packets: 0,
+            now: UnixNanos(i64::MIN),
+            let_go: 0,
+            over_limit: 0,
+            left_out: (0, 0),
+            sink,
+        }
+    }
+
+    /// Takes one TCP segment.
+    pub fn segment(&mut self, segment: &Segment<'_>, seen: Sighting) {
+        self.tick(seen.at);
+        let key = Key::of(segment.from, segment.to);
+        let opens = segment.tcp.syn() && !segment.tcp.ack();
+        let index = match self.slots.get(&key).copied() {
+            Some(Slot::Other) if !opens => return,
+            Some(Slot::Live(index)) if !(opens && self.is_reused(index, segment)) => index,
+            Some(Slot::Live(index)) => {
+                self.close(index);
+                self.open(key, segment, seen)
+            }
+            Some(Slot::Other) => self.open(key, segment, seen),
+            None if is_worth_opening(segment) => self.open(key, segment, seen),
+            None => return,
+        };
+        self.feed(index, segment, seen);
+    }
+
+    fn is_reused(&self, index: usize, segment: &Segment<'_>) -> bool {
+        let entry = self.entries.get(index).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.is_reused_by(segment))
+    }
+
+    fn open(&mut self, key: Key, segment: &Segment<'_>, seen: Sighting) -> usize {
+        self.live += 1;
+        self.silent += 1;
+        let entry = Some(Box::new(Entry::new(segment.from, segment.to, seen)));
+        let index = match self.free.pop() {
+            Some(index) => {
+                if let Some(slot) = self.entries.get_mut(index) {
+                    *slot = entry;
+                }
+                index
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() - 1
+            }
+        };
+        self.slots.insert(key, Slot::Live(index));
+        index
+    }
+
+    fn feed(&mut self, index: usize, segment: &Segment<'_>, seen: Sighting) {
+        let Some(entry) = self.entries.get_mut(index).and_then(Option::as_mut) else { return };
+        let was_silent = entry.is_silent();
+        let was_proven = entry.is_proven();
+        let state = entry.take(segment, seen);
+        if entry.is_proven() && !was_proven {
+            self.endpoints.insert(packed(entry.oriented().1));
+        }
+        if was_silent && !entry.is_silent() {
+            self.silent = self.silent.saturating_sub(1);
+        }
+        if state == State::Other {
+            self.forget(index);
+        }
+    }
+
+    /// Takes an ICMP error about a TCP packet from `from` to `to`.
+    pub fn unreachable(&mut self, from: SocketAddr, to: SocketAddr, error: UnreachableSeen) {
+        self.tick(error.seen.at);
+        if let Some(Slot::Live(index)) = self.slots.get(&Key::of(from, to)).copied()
+            && let Some(entry) = self.entries.get_mut(index).and_then(Option::as_mut)
+        {
+            entry.unreachable(error);
+        }
+    }
+
+    /// Lets a connection go that is not RDP, leaving a marker.
+    fn forget(&mut self, index: usize) {
+        let Some(entry) = self.remove(index) else { return };
+        if self.slots.len() > MARKERS_MAX {
+            self.slots.retain(|_, slot| matches!(slot, Slot::Live(_)));
+        }
+        self.slots.insert(Key::of(entry.ends.0, entry.ends.1), Slot::Other);
+    }
+
+    fn remove(&mut self, index: usize) -> Option<Box<Entry>> {
+        let entry = self.entries.get_mut(index)?.take()?;
+        self.free.push(index);
+        self.live = self.live.saturating_sub(1);
+        if entry.is_silent() {
+            self.silent = self.silent.saturating_sub(1);
+        }
+        self.slots.remove(&Key::of(entry.ends.0, entry.ends.1));
+        Some(entry)
+    }
+
+    /// Ends a connection and hands it on when it is RDP.
+    fn close(&mut self, index: usize) {
+        let Some(entry) = self.remove(index) else { return };
+        let Some(recognised) = self.recognise(&entry) else { return };
+        let flow = entry.into_flow(recognised, self.now);
+        for half in [&flow.from_client, &flow.from_server] {
+            if half.stream.left_out() > 0 {
+                self.left_out = (self.left_out.0 + 1, self.left_out.1 + half.stream.left_out());
+            }
+        }
+        (self.sink)(flow);
+    }
+
+    fn recognise(&self, entry: &Entry) -> Option<Recognised> {
+        let (_, server) = entry.oriented();
+        if entry.is_proven() {
+            Some(Recognised::FirstBytes)
+        } else if self.endpoints.contains(&packed(server)) {
+            Some(Recognised::NamedEndpoint)
+        } else if server.port() == RDP_PORT {
+            Some(Recognised::Port)
+        } else {
+            None
+        }
+    }
+
+    fn tick(&mut self, at: UnixNanos) {
+        self.now = self.now.max(at);
+        self.packets += 1;
+        if self.packets.is_multiple_of(SWEEP_EVERY) {
+            self.sweep();
+        }
+    }
+
+    /// Hands on what is over and keeps the table within its limits.
+    fn sweep(&mut self) {
+        let linger = if self.live > CROWDED { LINGER_CROWDED_NS } else { LINGER_NS };
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(index).and_then(Option::as_ref) else { continue };
+            if !entry.is_silent() && entry.is_closed() && self.now.since(entry.last.at) > linger {
+                self.close(index);
+            }
+        }
+        self.limit(SILENT_MAX, |table| table.silent, |entry| entry.is_silent() && !entry.is_on_rdp_port());
+        self.limit(OPEN_MAX, |table| table.live, |_| true);
+    }
+
+    /// Lets the connections go that were idle longest, down to nine tenths of the limit.
+    fn limit(&mut self, most: usize, count: fn(&Self) -> usize, may_go: fn(&Entry) -> bool) {
+        if count(self) <= most {
+            return;
+        }
+        let mut idle: Vec<(UnixNanos, usize)> = (0..)
+            .zip(&self.entries)
+            .filter_map(|(index, entry)| entry.as_ref().filter(|e| may_go(e)).map(|e| (e.last.at, index)))
+            .collect();
+        idle.sort_unstable();
+        let surplus = count(self).saturating_sub(most / 10 * 9);
+        for (_, index) in idle.into_iter().take(surplus) {
+            match self.remove(index) {
+                Some(entry) if entry.is_silent() => self.let_go += 1,
+                Some(_) => self.over_limit += 1,
+                None => {}
+            }
+        }
+    }
+
+    /// Ends all connections, in the order of their first packets, and says what the limits cut.
+    pub fn finish(mut self, input_index: u32) -> Vec<Note> {
+        let mut rest: Vec<(Sighting, usize)> =
+            (0..).zip(&self.entries).filter_map(|(i, entry)| entry.as_ref().map(|e| (e.first, i))).collect();
+        rest.sort_unstable();
+        for (_, index) in rest {
+            self.close(index);
+        }
+        let mut notes = Vec::new();
+        if self.let_go > 0 {
+            notes.push(Note::connections_let_go(input_index, self.let_go));
+        }
+        if self.over_limit > 0 {
+            notes.push(Note::connections_over_limit(input_index, self.over_limit, OPEN_MAX));
+        }
+        if self.left_out.0 > 0 {
+            notes.push(Note::bytes_left_out(input_index, self.left_out.0, self.left_out.1));
+        }
+        notes
+    }
+}
+
+/// Without an entry, a segment opens one when it begins a connection, goes to the RDP port, or could be the first
+/// bytes of RDP in the middle of a capture.
+fn is_worth_opening(segment: &Segment<'_>) -> bool {
+    let on_port = segment.from.port() == RDP_PORT || segment.to.port() == RDP_PORT;
+    let begins = segment.tcp.syn() || (!segment.payload.is_empty() && tpkt::may_start_rdp(segment.payload));
+    on_port || begins
+}

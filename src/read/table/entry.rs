@@ -1,0 +1,326 @@
+//! One connection while it is open: sequence numbers made into offsets, repeats counted, both streams fed.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use etherparse::TcpOptionElement;
+
+use super::super::flow::{Flow, Half, Resent, ResetSeen, Sighting, UnreachableSeen};
+use super::super::link::Segment;
+use super::RDP_PORT;
+use crate::fact::Recognised;
+use crate::time::UnixNanos;
+use crate::wire::tpkt::{self, TpduCode};
+
+/// Segments remembered until they are acknowledged.
+const OUTSTANDING_MAX: usize = 64;
+/// A copy of a segment that comes sooner than this is the same packet captured twice, not a repeat: no
+/// retransmission timer or probe is shorter (RFC 6298, RFC 8985).
+const DUPLICATE_NS: i64 = 3_000_000;
+/// ICMP errors kept per connection.
+const UNREACHABLE_MAX: usize = 4;
+
+/// What is known of a connection so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// No byte seen.
+    Undecided,
+    /// The bytes seen may become RDP.
+    Candidate,
+    /// RDP, or on its port.
+    Rdp,
+    /// Something else.
+    Other,
+}
+
+#[derive(Debug, Default)]
+struct Outgoing {
+    half: Half,
+    /// A sequence number and its offset, from which the others are counted.
+    reference: Option<(u32, i64)>,
+    fin_offset: Option<u64>,
+    data_end: u64,
+    outstanding: VecDeque<(u64, u32, Sighting)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Sender and receiver of the first packet.
+    pub(super) ends: (SocketAddr, SocketAddr),
+    pub(super) first: Sighting,
+    pub(super) last: Sighting,
+    state: State,
+    /// The sender of the first packet is the server.
+    reversed: Option<bool>,
+    /// First bytes of RDP were seen.
+    proven: bool,
+    sides: [Outgoing; 2],
+    unreachable: Vec<UnreachableSeen>,
+}
+
+impl Entry {
+    pub(super) fn new(from: SocketAddr, to: SocketAddr, seen: Sighting) -> Self {
+        let on_port = from.port() == RDP_PORT || to.port() == RDP_PORT;
+        Self {
+            ends: (from, to),
+            first: seen,
+            last: seen,
+            state: if on_port { State::Rdp } else { State::Undecided },
+            reversed: None,
+            proven: false,
+            sides: [Outgoing::default(), Outgoing::default()],
+            unreachable: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.sides.iter().all(|side| side.half.stream.is_empty())
+    }
+
+    pub(super) fn is_on_rdp_port(&self) -> bool {
+        self.ends.0.port() == RDP_PORT || self.ends.1.port() == RDP_PORT
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        let over = self.sides.iter().any(|side| side.half.reset.is_some());
+        over || self.sides.iter().all(|side| side.half.fin.is_some())
+    }
+
+    /// Is this SYN the start of another connection with the same ports?
+    pub(super) fn is_reused_by(&self, segment: &Segment<'_>) -> bool {
+        let side = usize::from(segment.from != self.ends.0);
+        let isn = self.sides.get(side).and_then(|s| s.half.isn);
+        isn.map_or(!self.is_silent() || self.is_closed(), |isn| isn != segment.tcp.sequence_number())
+    }
+
+    pub(super) fn unreachable(&mut self, error: UnreachableSeen) {
+        let same =
+            |e: &&mut UnreachableSeen| (e.from, e.kind, e.code) == (error.from, error.kind, error.code);
+        if let Some(known) = self.unreachable.iter_mut().find(same) {
+            known.times = known.times.saturating_add(1);
+        } else if self.unreachable.len() < UNREACHABLE_MAX {
+            self.unreachable.push(error);
+        }
+    }
+
+    /// Takes one segment and says what the connection is now.
+    pub(super) fn take(&mut self, segment: &Segment<'_>, seen: Sighting) -> State {
+        self.last = seen;
+        let from_second = segment.from != self.ends.0;
+        if segment.tcp.syn() {
+            self.reversed = Some(segment.tcp.ack() != from_second);
+        }
+        if self.state == State::Undecided && !segment.payload.is_empty() {
+            self.state = if tpkt::may_start_rdp(segment.payload) { State::Candidate } else { State::Other };
+        }
+        let [first, second] = &mut self.sides;
+        let (sender, receiver) = if from_second { (second, first) } else { (first, second) };
+        if segment.tcp.ack() {
+            receiver.acknowledge(segment.tcp.acknowledgment_number());
+        }
+        sender.send(segment, seen);
+        if !self.proven && !segment.payload.is_empty() {
+            self.decide();
+        }
+        self.state
+    }
+
+    fn decide(&mut self) {
+        self.proven = self.proof().is_some();
+        if self.state != State::Candidate {
+            return;
+        }
+        let heads = self.sides.each_ref().map(|side| side.half.stream.from(0));
+        if self.proven {
+            self.state = State::Rdp;
+        } else if heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
+            self.state = State::Other;
+        }
+    }
+
+    /// First bytes of RDP were seen: whose they are, by the index of the side.
+    fn proof(&self) -> Option<(usize, TpduCode)> {
+        (0..).zip(&self.sides).find_map(|(i, side)| Some((i, tpkt::starts_rdp(side.half.stream.from(0))?)))
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Client and server: by the SYN, else by who sent the request or confirm, else by the RDP port, else the lower port
+    /// is the server's.
+    pub(super) fn oriented(&self) -> (SocketAddr, SocketAddr) {
+        let reversed = self.reversed.unwrap_or_else(|| match self.proof() {
+            Some((index, TpduCode::CONNECTION_REQUEST)) => index == 1,
+            Some((index, _)) => index == 0,
+            None if self.ends.1.port() == RDP_PORT => false,
+            None if self.ends.0.port() == RDP_PORT => true,
+            None => self.ends.0.port() < self.ends.1.port(),
+        });
+        if reversed { (self.ends.1, self.ends.0) } else { self.ends }
+    }
+
+    pub(super) fn into_flow(self, recognised: Recognised, capture_end: UnixNanos) -> Flow {
+        let (client, server) = self.oriented();
+        let [first, second] = self.sides;
+        let (from_client, from_server) =
+            if client == self.ends.0 { (first, second) } else { (second, first) };
+        Flow {
+            client,
+            server,
+            first: self.first,
+            last: self.last,
+            capture_end,
+            recognised,
+            from_client: from_client.finish(),
+            from_server: from_server.finish(),
+            unreachable: self.unreachable,
+        }
+    }
+}
+
+impl Outgoing {
+    fn offset_of(&mut self, sequence: u32) -> i64 {
+        let (known, offset) = *self.reference.get_or_insert((sequence, 0));
+        offset.saturating_add(i64::from(sequence.wrapping_sub(known).cast_signed()))
+    }
+
+    fn acknowledge(&mut self, number: u32) {
+        let Ok(mut acked) = u64::try_from(self.offset_of(number)) else { return };
+        if let Some(fin) = self.fin_offset {
+            acked = acked.min(fin);
+        }
+        if acked <= self.half.acknowledged {
+            return;
+        }
+        self.half.acknowledged = acked;
+        while let Some((start, bytes, _)) = self.outstanding.front().copied() {
+            if start.saturating_add(u64::from(bytes)) > acked {
+                break;
+            }
+            self.half.largest_acknowledged = self.half.largest_acknowledged.max(bytes);
+            self.outstanding.pop_front();
+        }
+        if self.half.resent.is_some_and(|r| r.start.saturating_add(u64::from(r.bytes)) <= acked) {
+            self.half.resent = None;
+        }
+    }
+
+    fn send(&mut self, segment: &Segment<'_>, seen: Sighting) {
+        let tcp = &segment.tcp;
+        self.half.packets += 1;
+        self.half.last = Some(seen);
+        if tcp.rst() {
+            self.reset(segment, seen);
+            return;
+        }
+        if self.half.ttl.is_none() {
+            self.half.ttl = Some(segment.ttl);
+            self.half.timestamps = has_timestamps(segment);
+        }
+        if tcp.syn() {
+            self.syn(segment, seen);
+            return;
+        }
+        if tcp.ack() && self.half.first_ack.is_none() {
+            self.half.first_ack = Some(seen);
+        }
+        let offset = self.offset_of(tcp.sequence_number());
+        let Ok(start) = u64::try_from(offset) else { return };
+        let is_probe = segment.length <= 1 && start.saturating_add(1) == self.half.claimed_end;
+        if is_probe {
+            self.half.keep_alives += 1;
+            return;
+        }
+        self.claim(start, segment.length);
+        if segment.length > 0 {
+            self.data(start, segment, seen);
+        }
+        if tcp.fin() {
+            self.half.fin.get_or_insert(seen);
+            self.fin_offset.get_or_insert(start.saturating_add(u64::from(segment.length)));
+        }
+    }
+
+    fn claim(&mut self, start: u64, length: u32) {
+        let end = start.saturating_add(u64::from(length));
+        let end = self.fin_offset.map_or(end, |fin| end.min(fin));
+        if end > self.half.claimed_end {
+            self.half.claimed_end = end;
+        }
+    }
+
+    fn syn(&mut self, segment: &Segment<'_>, seen: Sighting) {
+        let sequence = segment.tcp.sequence_number();
+        if self.half.isn.is_none() {
+            self.half.isn = Some(sequence);
+            self.reference = Some((sequence.wrapping_add(1), 0));
+        }
+        self.half.syn = Some(match self.half.syn {
+            None => (seen, seen, 1),
+            Some((first, last, tries)) if seen.at.since(last.at) < DUPLICATE_NS => (first, last, tries),
+            Some((first, _, tries)) => (first, seen, tries.saturating_add(1)),
+        });
+    }
+
+    fn reset(&mut self, segment: &Segment<'_>, seen: Sighting) {
+        let sent_end = i64::try_from(self.half.claimed_end).unwrap_or(i64::MAX);
+        let known = self.reference.is_some();
+        let offset = self.offset_of(segment.tcp.sequence_number());
+        let fin = i64::from(self.fin_offset.is_some());
+        let ahead = if known { offset.saturating_sub(sent_end).saturating_sub(fin) } else { 0 };
+        let (ttl, has_ack) = (segment.ttl, segment.tcp.ack());
+        let timestamps = has_timestamps(segment);
+        self.half.reset.get_or_insert(ResetSeen { seen, ttl, has_ack, timestamps, ahead });
+    }
+
+    fn data(&mut self, start: u64, segment: &Segment<'_>, seen: Sighting) {
+        let end = start.saturating_add(u64::from(segment.length));
+        self.half.largest_seen = self.half.largest_seen.max(segment.length);
+        if end > self.data_end {
+            self.data_end = end;
+            self.half.last_new_data = Some(seen);
+            self.reference = Some((segment.tcp.sequence_number(), i64::try_from(start).unwrap_or(i64::MAX)));
+            if self.outstanding.len() == OUTSTANDING_MAX {
+                self.outstanding.pop_front();
+            }
+            self.outstanding.push_back((start, segment.length, seen));
+        } else if end > self.half.acknowledged {
+            self.repeat(start, segment.length, seen);
+        }
+        self.half.stream.push(start, segment.payload, u64::from(segment.length), seen);
+    }
+
+    fn repeat(&mut self, start: u64, bytes: u32, seen: Sighting) {
+        let sent_before =
+            self.outstanding.iter().find(|(s, ..)| *s == start).map_or(seen, |(.., first)| *first);
+        match &mut self.half.resent {
+            Some(known) if known.start == start => {
+                if seen.at.since(known.last.at) < DUPLICATE_NS {
+                    return;
+                }
+                known.tries = known.tries.saturating_add(1);
+                known.last = seen;
+                known.bytes = known.bytes.max(bytes);
+            }
+            slot => {
+                let copy = sent_before.place != seen.place && seen.at.since(sent_before.at) < DUPLICATE_NS;
+                if copy {
+                    return;
+                }
+                *slot = Some(Resent { start, bytes, tries: 2, first: sent_before, last: seen });
+            }
+        }
+        self.half.retransmissions = self.half.retransmissions.saturating_add(1);
+    }
+
+    fn finish(mut self) -> Half {
+        self.half.stream.finish();
+        self.half
+    }
+}
+
+fn has_timestamps(segment: &Segment<'_>) -> bool {
+    let mut options = segment.tcp.options_iterator();
+    options.any(|option| matches!(option, Ok(TcpOptionElement::Timestamp(..))))
+}

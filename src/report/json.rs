@@ -1,0 +1,489 @@
+//! The JSON contract: one document, keys in a fixed order, the same bytes for the same input.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::{Told, input_name, told, words};
+use crate::Analysis;
+use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
+use crate::fact::{Connection, What};
+use crate::note::{Place, Spot};
+use crate::session::{Seen, Session};
+use crate::step::Step;
+
+/// Version of the shape of this document.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    tool: Tool<'a>,
+    inputs: Vec<Input<'a>>,
+    clocks: Vec<Clock<'a>>,
+    attempts: Vec<Attempt<'a>>,
+    sessions: Vec<SessionRow<'a>>,
+    notes: Vec<NoteRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'static str,
+    version: &'static str,
+    rules: &'static str,
+    arguments: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    path: &'a str,
+    kind: &'static str,
+    witness: Option<&'a str>,
+    bytes: u64,
+    records: Option<u64>,
+    records_unreadable: Option<u64>,
+    records_missing: Option<u64>,
+    packets: Option<u64>,
+    packets_cut: Option<u64>,
+    packets_dropped: Option<u64>,
+    covers: Option<[String; 2]>,
+    note_count: usize,
+}
+
+#[derive(Serialize)]
+struct Clock<'a> {
+    witness: &'a str,
+    offset_us: Option<i64>,
+    error_us: Option<i64>,
+    pairs: u32,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    id: String,
+    sessions: Vec<&'a str>,
+    outcome: &'static str,
+    broke_at: Option<&'static str>,
+    cause: Option<&'static str>,
+    confidence: Option<f64>,
+    start: String,
+    end: String,
+    client: End,
+    server: End,
+    user: Option<User<'a>>,
+    differs: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct End {
+    ip: Option<String>,
+    port: Option<u16>,
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<Option<u32>>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    name: Option<&'a str>,
+    domain: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SessionRow<'a> {
+    id: &'a str,
+    aliases: &'a [String],
+    client: End,
+    server: End,
+    user: Option<User<'a>>,
+    legs: Vec<Leg<'a>>,
+    security: Option<&'static str>,
+    negotiation: Option<Negotiation<'a>>,
+    error_info: Option<u32>,
+    disconnect: Option<Disconnect<'a>>,
+    start: String,
+    end: String,
+    reached: Option<&'static str>,
+    broke_at: Option<&'static str>,
+    outcome: &'static str,
+    causes: Vec<Cause<'a>>,
+    witnesses: Vec<&'a str>,
+    timeline: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Leg<'a> {
+    role: &'static str,
+    client: End,
+    server: End,
+    seen_by: Vec<&'a str>,
+    tls: Option<Tls<'a>>,
+    closed: Option<Closed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Tls<'a> {
+    version: String,
+    cipher: String,
+    sni: Option<&'a str>,
+    ja3: Option<&'a str>,
+    ja4: Option<&'a str>,
+    decrypted: bool,
+    certificate: Option<Certificate<'a>>,
+}
+
+#[derive(Serialize)]
+struct Certificate<'a> {
+    subject: &'a str,
+    issuer: &'a str,
+    not_before: String,
+    not_after: String,
+    sha256: Option<&'a str>,
+    key: &'a str,
+    signature: &'a str,
+    self_signed: bool,
+}
+
+#[derive(Serialize)]
+struct Closed<'a> {
+    by: &'static str,
+    how: &'static str,
+    #[serde(rename = "ref")]
+    reference: Reference<'a>,
+}
+
+#[derive(Serialize)]
+struct Negotiation<'a> {
+    requested: Option<u32>,
+    selected: Option<u32>,
+    flags: Option<u8>,
+    failure_code: Option<u32>,
+    cookie: Option<&'a str>,
+    routing_token: Option<&'a str>,
+    correlation_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Disconnect<'a> {
+    by: &'static str,
+    reason: Option<u32>,
+    #[serde(rename = "ref")]
+    reference: Reference<'a>,
+}
+
+#[derive(Serialize)]
+struct Cause<'a> {
+    id: &'static str,
+    confidence: f64,
+    summary: &'static str,
+    remedy: &'static str,
+    #[serde(rename = "for")]
+    proofs: Vec<Reference<'a>>,
+    against: Vec<Reference<'a>>,
+    missing: &'a [&'static str],
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    step: Option<&'static str>,
+    says: String,
+    code: Option<String>,
+    #[serde(rename = "ref")]
+    reference: Reference<'a>,
+}
+
+/// Where to look it up: an input, and a frame or an event record of it.
+#[derive(Serialize)]
+struct Reference<'a> {
+    input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct NoteRow<'a> {
+    input: &'a str,
+    place: Option<String>,
+    text: &'a str,
+}
+
+/// The document, ended by a line feed. `arguments` are those of the run that change the answer.
+///
+/// # Errors
+/// When serializing fails, which no value of these types does.
+pub fn document(analysis: &Analysis, arguments: &[String]) -> serde_json::Result<String> {
+    let tool =
+        Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments };
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        tool,
+        inputs: inputs(analysis),
+        clocks: clocks(analysis),
+        attempts: told(analysis).iter().map(|told| attempt(analysis, told)).collect(),
+        sessions: analysis
+            .story
+            .sessions
+            .iter()
+            .zip(&analysis.verdicts)
+            .map(|(s, v)| session(analysis, s, v))
+            .collect(),
+        notes: notes(analysis),
+    };
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn witness_name(analysis: &Analysis, index: u32) -> &str {
+    usize::try_from(index)
+        .ok()
+        .and_then(|i| analysis.witnesses.get(i))
+        .map_or("", |witness| witness.name.as_str())
+}
+
+fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
+    let rows = (0_u32..).zip(&analysis.inventory.inputs).zip(&analysis.counts);
+    rows.map(|((index, input), counts)| {
+        let witness = analysis.witnesses.iter().find(|witness| witness.inputs.contains(&index));
+        Input {
+            path: &input.shown,
+            kind: input.kind.name(),
+            witness: witness.map(|witness| witness.name.as_str()),
+            bytes: input.bytes,
+            records: None,
+            records_unreadable: None,
+            records_missing: None,
+            packets: counts.map(|c| c.packets),
+            packets_cut: counts.map(|c| c.packets_cut),
+            packets_dropped: counts.map(|c| c.packets_dropped),
+            covers: counts.and_then(|c| c.covers).map(|(from, to)| [from.to_string(), to.to_string()]),
+            note_count: analysis.notes.iter().filter(|note| note.place.input_index == index).count(),
+        }
+    })
+    .collect()
+}
+
+fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
+    let row = |clock: &crate::session::ClockOffset| Clock {
+        witness: witness_name(analysis, clock.witness_index),
+        offset_us: clock.offset_ns.map(|ns| ns / 1_000),
+        error_us: clock.offset_ns.map(|_| clock.error_ns / 1_000),
+        pairs: clock.pairs,
+    };
+    analysis.story.clocks.iter().map(row).collect()
+}
+
+fn end(address: Option<SocketAddr>, name: Option<String>) -> End {
+    End { ip: address.map(|a| a.ip().to_string()), port: address.map(|a| a.port()), name, build: None }
+}
+
+fn client(session: &Session) -> End {
+    let told = session.facts.iter().find_map(|seen| match seen.what() {
+        What::McsConnectInitial { client_name, build, .. } => Some((client_name.clone(), *build)),
+        _ => None,
+    });
+    let (name, build) = told.unwrap_or_default();
+    End { build: Some(build), ..end(session.client(), name) }
+}
+
+fn server(session: &Session) -> End {
+    let asked = session.facts.iter().find_map(|seen| match seen.what() {
+        What::ClientHello { sni, .. } => sni.clone(),
+        _ => None,
+    });
+    end(session.server(), asked)
+}
+
+fn user(session: &Session) -> Option<User<'_>> {
+    session.cookie().map(|name| User { name: Some(name), domain: None })
+}
+
+fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
+    let members = || told.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
+    let first_id = members().next().map_or("", |session| session.id.as_str());
+    let failed = told.attempt.outcome.is_failure();
+    Attempt {
+        id: format!("attempt:{first_id}"),
+        sessions: members().map(|session| session.id.as_str()).collect(),
+        outcome: told.attempt.outcome.name(),
+        broke_at: told.session.broke_at.filter(|_| failed).map(Step::name),
+        cause: told.best().map(|verdict| verdict.rule.id),
+        confidence: told.best().map(Verdict::confidence),
+        start: members().map(|s| s.start).min().unwrap_or(told.session.start).to_string(),
+        end: members().map(|s| s.end).max().unwrap_or(told.session.end).to_string(),
+        client: client(told.session),
+        server: server(told.session),
+        user: members().find_map(user),
+        differs: Vec::new(),
+    }
+}
+
+fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verdict]) -> SessionRow<'a> {
+    let witnesses: Vec<&str> =
+        session.connections.iter().map(|c| witness_name(analysis, c.witness_index)).collect();
+    SessionRow {
+        id: &session.id,
+        aliases: &session.aliases,
+        client: client(session),
+        server: server(session),
+        user: user(session),
+        legs: session
+            .connections
+            .first()
+            .map(|c| vec![leg(analysis, session, c, &witnesses)])
+            .unwrap_or_default(),
+        security: session.security.map(crate::session::Security::name),
+        negotiation: negotiation(session),
+        error_info: None,
+        disconnect: disconnect(analysis, session),
+        start: session.start.to_string(),
+        end: session.end.to_string(),
+        reached: session.reached.map(Step::name),
+        broke_at: session.broke_at.map(Step::name),
+        outcome: session.outcome.name(),
+        causes: verdicts.iter().map(|verdict| cause(analysis, verdict)).collect(),
+        witnesses,
+        timeline: timeline(analysis, session),
+    }
+}
+
+fn leg<'a>(
+    analysis: &'a Analysis,
+    session: &'a Session,
+    connection: &Connection,
+    seen_by: &[&'a str],
+) -> Leg<'a> {
+    Leg {
+        role: "direct",
+        client: end(Some(connection.client), None),
+        server: end(Some(connection.server), None),
+        seen_by: seen_by.to_vec(),
+        tls: tls(session),
+        closed: closed(analysis, session),
+    }
+}
+
+fn tls(session: &Session) -> Option<Tls<'_>> {
+    let (version, suite) = session.facts.iter().find_map(|seen| match seen.what() {
+        What::ServerHello { version, suite } => Some((*version, *suite)),
+        _ => None,
+    })?;
+    let sni = session.facts.iter().find_map(|seen| match seen.what() {
+        What::ClientHello { sni, .. } => sni.as_deref(),
+        _ => None,
+    });
+    let certificate = session.facts.iter().find_map(|seen| match seen.what() {
+        What::Certificate { subject, issuer, not_before, not_after, self_signed, key, signature, .. } => {
+            Some(Certificate {
+                subject,
+                issuer,
+                not_before: not_before.to_string(),
+                not_after: not_after.to_string(),
+                sha256: None,
+                key,
+                signature,
+                self_signed: *self_signed,
+            })
+        }
+        _ => None,
+    });
+    let (version, cipher) = (version.words(), suite.words());
+    Some(Tls { version, cipher, sni, ja3: None, ja4: None, decrypted: false, certificate })
+}
+
+fn closed<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Closed<'a>> {
+    session.facts.iter().find_map(|seen| {
+        let (by, how) = match seen.what() {
+            What::Closed { by } => (by.name(), "fin"),
+            What::Reset { by, .. } => (by.name(), "reset"),
+            _ => return None,
+        };
+        Some(Closed { by, how, reference: reference(analysis, seen.place()) })
+    })
+}
+
+fn negotiation(session: &Session) -> Option<Negotiation<'_>> {
+    let mut told = None;
+    let empty = || Negotiation {
+        requested: None,
+        selected: None,
+        flags: None,
+        failure_code: None,
+        cookie: None,
+        routing_token: None,
+        correlation_id: None,
+    };
+    for seen in &session.facts {
+        match seen.what() {
+            What::ConnectionRequest { protocols, cookie, token, correlation, .. } => {
+                let row = told.get_or_insert_with(empty);
+                row.requested = protocols.map(|p| p.0);
+                (row.cookie, row.routing_token) = (cookie.as_deref(), token.as_deref());
+                row.correlation_id = correlation.as_deref();
+            }
+            What::ConnectionConfirm { protocol, flags, .. } => {
+                let row = told.get_or_insert_with(empty);
+                (row.selected, row.flags) = (Some(protocol.map_or(0, |p| p.0)), Some(*flags));
+            }
+            What::NegotiationRefused { code } => told.get_or_insert_with(empty).failure_code = Some(code.0),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn disconnect<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Disconnect<'a>> {
+    let seen = session.find(|what| matches!(what, What::Ultimatum { .. }))?;
+    let What::Ultimatum { by } = seen.what() else { return None };
+    Some(Disconnect { by: by.name(), reason: None, reference: reference(analysis, seen.place()) })
+}
+
+fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {
+    let references = |seen: &'a [Seen]| seen.iter().map(|s| reference(analysis, s.place())).collect();
+    Cause {
+        id: verdict.rule.id,
+        confidence: verdict.confidence(),
+        summary: verdict.rule.cause,
+        remedy: verdict.rule.fix,
+        proofs: references(&verdict.weighing.proofs),
+        against: references(&verdict.weighing.against),
+        missing: &verdict.weighing.missing,
+    }
+}
+
+fn timeline<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Line<'a>> {
+    let mut current = None;
+    let mut lines = Vec::new();
+    for seen in &session.facts {
+        current = seen.what().step().or(current);
+        lines.push(Line {
+            time: seen.at.to_string(),
+            step: current.map(Step::name),
+            says: words::says(seen.what()),
+            code: words::code(seen.what()),
+            reference: reference(analysis, seen.place()),
+        });
+    }
+    lines
+}
+
+fn reference(analysis: &Analysis, place: Place) -> Reference<'_> {
+    let (record_id, frame) = match place.spot {
+        Spot::Frame(number) => (None, Some(number)),
+        Spot::Record(id) => (Some(id), None),
+        Spot::Whole | Spot::Byte(_) => (None, None),
+    };
+    Reference { input: input_name(analysis, place), record_id, frame }
+}
+
+fn notes(analysis: &Analysis) -> Vec<NoteRow<'_>> {
+    let row = |note| {
+        let note: &crate::note::Note = note;
+        let place = Some(note.place.spot.to_string()).filter(|place| !place.is_empty());
+        NoteRow { input: input_name(analysis, note.place), place, text: &note.text }
+    };
+    analysis.notes.iter().map(row).collect()
+}

@@ -1,0 +1,293 @@
+//! The answer for a terminal: verdict first, then the ladder, the evidence, what was not seen and what to do.
+
+use std::fmt::Write as _;
+
+use super::safe::printable;
+use super::{Told, input_name, told, words};
+use crate::Analysis;
+use crate::diagnosis::Verdict;
+use crate::fact::{Reading, Recognised};
+use crate::note::Spot;
+use crate::session::{Outcome, Seen, Session};
+use crate::step::Step;
+use crate::time::spoken;
+
+/// How the answer is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// The whole timeline of every session.
+    pub verbose: bool,
+    /// Leave out what did not fail.
+    pub only_failed: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { width: 100, verbose: false, only_failed: false }
+    }
+}
+
+/// Causes behind the best one that are named, when they are near enough.
+const RIVALS_MAX: usize = 2;
+/// A rival this much less sure than the best is not named.
+const RIVAL_PERCENT: u8 = 45;
+/// Proofs shown of one cause.
+const PROOFS_MAX: usize = 4;
+
+/// The whole answer.
+#[must_use]
+pub fn answer(analysis: &Analysis, layout: Layout) -> String {
+    let mut out = String::new();
+    let told = told(analysis);
+    let failed: Vec<&Told<'_>> = told.iter().filter(|t| t.attempt.outcome.is_failure()).collect();
+    for (number, attempt) in (1..).zip(&failed) {
+        block(&mut out, analysis, attempt, layout, (number, failed.len()));
+    }
+    if !layout.only_failed {
+        others(&mut out, analysis, &told, layout);
+    }
+    summary(&mut out, analysis, &told);
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// One labelled paragraph, wrapped behind its label.
+fn item(out: &mut String, layout: Layout, label: &str, text: &str) {
+    let indent = 12;
+    let room = layout.width.saturating_sub(indent).max(40);
+    let mut column = 0;
+    let _ = write!(out, "  {label:<10}");
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > room {
+            let _ = write!(out, "\n{:indent$}", "");
+            column = 0;
+        }
+        if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+}
+
+fn block(
+    out: &mut String,
+    analysis: &Analysis,
+    told: &Told<'_>,
+    layout: Layout,
+    (number, of): (usize, usize),
+) {
+    let session = told.session;
+    let step = session.broke_at.map_or("an unknown step", Step::title);
+    let outcome = match told.attempt.outcome {
+        Outcome::Refused => "REFUSED",
+        _ => "BROKE",
+    };
+    let count = if of > 1 { format!("[{number}/{of}] ") } else { String::new() };
+    line(out, &format!("{count}{outcome} at {step}: {}", ends(session)));
+    match told.best() {
+        Some(best) => {
+            item(out, layout, "why", best.rule.cause);
+            item(out, layout, "how sure", &how_sure(told.verdicts));
+        }
+        None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
+    }
+    item(out, layout, "when", &format!("{}, {}", session.start, lasted(analysis, told)));
+    if let Some(user) = session.cookie() {
+        item(
+            out,
+            layout,
+            "user",
+            &format!("{} (from the cookie, which may be cut to 9 characters)", printable(user)),
+        );
+    }
+    item(out, layout, "steps", &ladder(session));
+    if let Some(best) = told.best() {
+        for (index, proof) in best.weighing.proofs.iter().take(PROOFS_MAX).enumerate() {
+            item(out, layout, if index == 0 { "evidence" } else { "" }, &proof_line(analysis, proof));
+        }
+        for (index, against) in best.weighing.against.iter().enumerate() {
+            item(out, layout, if index == 0 { "against" } else { "" }, &proof_line(analysis, against));
+        }
+        for (index, missing) in best.weighing.missing.iter().enumerate() {
+            item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
+        }
+        item(out, layout, "to do", best.rule.fix);
+    }
+    named_by(out, session, layout);
+    item(out, layout, "Wireshark", &filter(session));
+    if layout.verbose {
+        timeline(out, analysis, session);
+    }
+    out.push('\n');
+}
+
+fn ends(session: &Session) -> String {
+    match (session.client(), session.server()) {
+        (Some(client), Some(server)) => format!("{client} -> {server}"),
+        _ => session.id.clone(),
+    }
+}
+
+fn how_sure(verdicts: &[Verdict]) -> String {
+    let mut parts = Vec::new();
+    let best = verdicts.first().map_or(0, |verdict| verdict.weighing.percent);
+    for (index, verdict) in verdicts.iter().take(1 + RIVALS_MAX).enumerate() {
+        let percent = verdict.weighing.percent;
+        match index {
+            0 => parts.push(format!("{percent} % ({})", verdict.rule.id)),
+            _ if percent + RIVAL_PERCENT > best => parts.push(format!("or {percent} % {}", verdict.rule.id)),
+            _ => {}
+        }
+    }
+    parts.join(", ")
+}
+
+fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
+    let count = told.attempt.sessions.len();
+    let took = spoken(told.session.lasted_ns());
+    let seen = told.session.connections.len();
+    let mut text = format!("lasted {took}");
+    if count > 1 {
+        let _ = write!(text, "; {count} connections were tried, this one tells most");
+    }
+    if seen > 1 {
+        let _ = write!(text, "; seen at {seen} of {} capture points", analysis.witnesses.len());
+    }
+    text
+}
+
+/// The steps climbed, with the one that broke marked.
+fn ladder(session: &Session) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for seen in &session.facts {
+        if let Some(step) = seen.what().step()
+            && Some(step) <= session.reached
+            && names.last().map(String::as_str) != Some(step.name())
+            && !names.iter().any(|name| name == step.name())
+        {
+            names.push(step.name().to_owned());
+        }
+    }
+    if let Some(step) = session.broke_at {
+        names.retain(|name| name != step.name());
+        names.push(format!("[{} x]", step.name()));
+    }
+    names.join(" > ")
+}
+
+fn proof_line(analysis: &Analysis, proof: &Seen) -> String {
+    let place = match proof.place().spot {
+        Spot::Whole => String::new(),
+        spot => format!(", {spot}"),
+    };
+    let read = if proof.reading() == Reading::Inferred { ", told by size and position" } else { "" };
+    let input = printable(input_name(analysis, proof.place())).into_owned();
+    format!("{} ({input}{place}{read})", words::says(proof.what()))
+}
+
+/// Why a connection without RDP bytes counts as one.
+fn named_by(out: &mut String, session: &Session, layout: Layout) {
+    let said = match session.connections.first().map(|connection| connection.recognised) {
+        Some(Recognised::NamedEndpoint) => {
+            "taken for RDP because another RDP connection goes to the same address and port"
+        }
+        Some(Recognised::Port) => "taken for RDP because of its port, 3389",
+        _ => return,
+    };
+    item(out, layout, "is it RDP", said);
+}
+
+/// Display filter that shows this connection in Wireshark.
+#[must_use]
+pub fn filter(session: &Session) -> String {
+    let (Some(client), Some(server)) = (session.client(), session.server()) else { return String::new() };
+    let field = if client.is_ipv4() { "ip" } else { "ipv6" };
+    format!(
+        "{field}.addr=={} && {field}.addr=={} && tcp.port=={} && tcp.port=={}",
+        client.ip(),
+        server.ip(),
+        client.port(),
+        server.port()
+    )
+}
+
+fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
+    for seen in &session.facts {
+        let since = spoken(seen.at.since(session.start));
+        let place = format!("{} {}", printable(input_name(analysis, seen.place())), seen.place().spot);
+        line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
+    }
+}
+
+/// What did not fail, in a line each.
+fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout) {
+    for attempt in told.iter().filter(|t| !t.attempt.outcome.is_failure()) {
+        let session = attempt.session;
+        let count = attempt.attempt.sessions.len();
+        let more = if count > 1 { format!(", {count} connections") } else { String::new() };
+        let word = match attempt.attempt.outcome {
+            Outcome::Active => "worked: the desktop was reached",
+            Outcome::Probe => "only looked: no logon was meant",
+            Outcome::Closed => "closed by the client before anything failed",
+            _ => "unknown: the evidence does not reach far enough",
+        };
+        let reached = session.reached.map_or("nothing", Step::name);
+        line(out, &format!("{} {word} ({}, reached {reached}{more})", session.start, ends(session)));
+        let earlier = attempt.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
+        let failed: Vec<&Session> = earlier.filter(|s| s.outcome.is_failure()).collect();
+        if let (Outcome::Active, Some(first)) = (attempt.attempt.outcome, failed.first()) {
+            let step = first.broke_at.map_or("an unknown step", Step::title);
+            item(
+                out,
+                layout,
+                "remark",
+                &format!("{} connections of the same attempt failed, the first at {step}", failed.len()),
+            );
+        }
+        if attempt.attempt.outcome == Outcome::Unknown {
+            item(out, layout, "not seen", &unknown_because(session));
+        }
+        if layout.verbose {
+            timeline(out, analysis, session);
+        }
+    }
+}
+
+fn unknown_because(session: &Session) -> String {
+    use crate::fact::What;
+    if session.find(|what| matches!(what, What::MidStream {})).is_some() {
+        "the start of the connection: the capture began later".to_owned()
+    } else if session.find(|what| matches!(what, What::OneWay { .. })).is_some() {
+        "the other direction: capture where both pass".to_owned()
+    } else {
+        "the end of the connection: the capture stopped before it".to_owned()
+    }
+}
+
+fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
+    let count = |outcome: Outcome| told.iter().filter(|t| t.attempt.outcome == outcome).count();
+    let parts = [
+        (count(Outcome::Broke) + count(Outcome::Refused), "failed"),
+        (count(Outcome::Active), "worked"),
+        (count(Outcome::Closed), "closed"),
+        (count(Outcome::Probe), "only looked"),
+        (count(Outcome::Unknown), "unknown"),
+    ];
+    let named: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let packets: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets).sum();
+    let files = analysis.counts.iter().flatten().count();
+    let attempts = told.len();
+    let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
+    line(out, &format!("{attempts} attempts: {said}. Read {packets} packets of {files} files."));
+}

@@ -1,0 +1,206 @@
+//! Each fact as a sentence for people, and its number where it has one.
+
+use std::net::IpAddr;
+
+use super::safe::printable;
+use crate::fact::What;
+use crate::time::spoken;
+use crate::wire::negotiation::Protocols;
+
+fn ms(milliseconds: u64) -> String {
+    spoken(i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000_000))
+}
+
+/// What the fact says, in one sentence without full stop. Text from the evidence in it is printable.
+#[must_use]
+pub fn says(what: &What) -> String {
+    let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
+    early.or_else(|| of_tls(what)).unwrap_or_else(|| of_the_session(what))
+}
+
+fn of_the_connection(what: &What) -> Option<String> {
+    Some(match what {
+        What::SynSent { tries: 1, .. } => "client asks for a TCP connection".to_owned(),
+        What::SynSent { tries, over_ms } => {
+            format!("client asks for a TCP connection, {tries} times in {}", ms(*over_ms))
+        }
+        What::SynAnswered { after_ms } => format!("server accepts it after {}", ms(*after_ms)),
+        What::Connected {} => "TCP connection is up".to_owned(),
+        What::Unreachable { from, kind, code, times } => {
+            format!(
+                "{from} says {times} times that {} (ICMP type {kind} code {code})",
+                icmp(*from, *kind, *code)
+            )
+        }
+        What::Reset { by, ttl, usual_ttl, answers_syn, out_of_window, .. } => {
+            let mut text = format!("reset in the {}'s name, time to live {ttl}", by.name());
+            match usual_ttl {
+                Some(usual) if usual != ttl => {
+                    text.push_str(&format!(" where its other packets have {usual}"))
+                }
+                _ => {}
+            }
+            if *answers_syn {
+                text.push_str(", in answer to the SYN");
+            }
+            if *out_of_window {
+                text.push_str(", with a sequence number that fits nothing it sent");
+            }
+            text
+        }
+        What::Closed { by } => format!("{} ends the connection (FIN)", by.name()),
+        What::Unanswered { by, bytes, tries, over_ms, peer_silent, .. } => {
+            let silence = if *peer_silent { ", and nothing at all comes back" } else { "" };
+            format!(
+                "{} sent the same {bytes} bytes {tries} times in {} without an answer{silence}",
+                by.name(),
+                ms(*over_ms)
+            )
+        }
+        What::NeverArrived { from, bytes, over_ms, .. } => {
+            format!("{bytes} bytes that the {} sent never arrived in {}", from.name(), ms(*over_ms))
+        }
+        What::NotCaptured { from, bytes } => {
+            format!("{bytes} bytes of the {} are not in the capture", from.name())
+        }
+        What::MidStream {} => "the capture begins in the middle of this connection".to_owned(),
+        What::OneWay { seen } => format!("only the {}'s packets are in the capture", seen.name()),
+        What::CaptureEnds { idle_ms } => {
+            format!("the capture ends while the connection is open, {} after its last packet", ms(*idle_ms))
+        }
+        What::Stalled { turn, over_ms } => format!("the {} says nothing for {}", turn.name(), ms(*over_ms)),
+        _ => return None,
+    })
+}
+
+/// Meaning of an ICMP or ICMPv6 error (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3).
+fn icmp(from: IpAddr, kind: u8, code: u8) -> &'static str {
+    match (from, kind, code) {
+        (IpAddr::V4(_), 3, 0) => "the network is unreachable",
+        (IpAddr::V4(_), 3, 1) => "the host is unreachable",
+        (IpAddr::V4(_), 3, 3) => "the port is unreachable",
+        (IpAddr::V4(_), 3, 4) => "the packet is too big for the next link",
+        (IpAddr::V4(_), 3, 9 | 10 | 13) => "the connection is forbidden by an administrator",
+        (IpAddr::V4(_), 11, _) | (IpAddr::V6(_), 3, _) => "the packet went through too many routers",
+        (IpAddr::V6(_), 1, 0) => "there is no route",
+        (IpAddr::V6(_), 1, 1 | 5 | 6) => "the connection is forbidden by an administrator",
+        (IpAddr::V6(_), 1, 3) => "the address is unreachable",
+        (IpAddr::V6(_), 1, 4) => "the port is unreachable",
+        (IpAddr::V6(_), 2, _) => "the packet is too big for the next link",
+        _ => "it cannot be reached",
+    }
+}
+
+fn of_the_negotiation(what: &What) -> Option<String> {
+    Some(match what {
+        What::OtherProtocol { from, protocol } => {
+            format!("the {} does not speak RDP: {}", from.name(), printable(protocol))
+        }
+        What::ConnectionRequest { protocols, cookie, token, .. } => {
+            let mut text = match protocols {
+                Some(protocols) => format!("client asks for RDP and offers {}", protocols.words()),
+                None => "client asks for RDP with Standard RDP Security".to_owned(),
+            };
+            if let Some(cookie) = cookie {
+                text.push_str(&format!(", cookie {}", printable(cookie)));
+            }
+            if let Some(token) = token {
+                text.push_str(&format!(", routing token {}", printable(token)));
+            }
+            text
+        }
+        What::ConnectionConfirm { protocol, acceptable, .. } => {
+            let chosen = protocol.unwrap_or(Protocols::RDP).words();
+            let refused = if *acceptable { "" } else { ", which the client did not offer" };
+            format!("server chooses {chosen}{refused}")
+        }
+        What::NegotiationRefused { code } => {
+            format!("server refuses: {} ({:#x})", code.name().unwrap_or("unlisted failure code"), code.0)
+        }
+        _ => return None,
+    })
+}
+
+fn of_tls(what: &What) -> Option<String> {
+    Some(match what {
+        What::ClientHello { version, suites, sni, .. } => {
+            let name = sni.as_ref().map(|name| format!(" for {}", printable(name))).unwrap_or_default();
+            format!("client starts TLS{name}: up to {}, {suites} cipher suites", version.words())
+        }
+        What::ServerHello { version, suite } => {
+            format!("server chooses {} with {}", version.words(), suite.words())
+        }
+        What::Certificate { by, subject, issuer, not_before, not_after, self_signed, key, .. } => {
+            let issuer = if *self_signed {
+                "self-signed".to_owned()
+            } else {
+                format!("issued by {}", printable(issuer))
+            };
+            let subject = printable(subject);
+            format!(
+                "{} shows certificate {subject}, {issuer}, {key}, valid {not_before} to {not_after}",
+                by.name()
+            )
+        }
+        What::Alert { by, fatal, code } => {
+            let level = if *fatal { "fatal alert" } else { "alert" };
+            format!("{} sends TLS {level} {} ({})", by.name(), code.name().unwrap_or("unlisted"), code.0)
+        }
+        What::EncryptedAlert { by } => format!("{} sends an encrypted TLS alert", by.name()),
+        What::TlsFinished {} => "TLS handshake is complete".to_owned(),
+        _ => return None,
+    })
+}
+
+fn of_the_session(what: &What) -> String {
+    match what {
+        What::CredsspMessage { by, round, bytes } => {
+            format!("{} sends CredSSP message of round {round}, {bytes} bytes", by.name())
+        }
+        What::CredsspRefused { by, round: 0, .. } => {
+            format!("{} ends the connection before CredSSP began", by.name())
+        }
+        What::CredsspRefused { by, round, .. } => format!("{} ends CredSSP at round {round}", by.name()),
+        What::CredsspDone {} => "CredSSP is complete: the client went on".to_owned(),
+        What::EarlyAuthorization {} => "server sends its early authorization result".to_owned(),
+        What::McsConnectInitial { client_name: Some(name), .. } => {
+            format!("client {} starts MCS", printable(name))
+        }
+        What::McsConnectInitial { .. } => "client starts MCS".to_owned(),
+        What::McsConnectResponse { level: Some(level), .. } if *level > 0 => {
+            format!("server answers MCS, encryption level {level}")
+        }
+        What::McsConnectResponse { .. } => "server answers MCS".to_owned(),
+        What::McsAttached {} => "MCS user is attached".to_owned(),
+        What::McsJoined { channels } => format!("{channels} channels are joined"),
+        What::SecurityExchange {} => "client sends its security exchange".to_owned(),
+        What::ClientInfo {} => "client sends Client Info".to_owned(),
+        What::License { by } => format!("{} sends a licensing message", by.name()),
+        What::Licensed {} => "licensing is done: the server went on".to_owned(),
+        What::DemandActive {} => "server sends its capabilities".to_owned(),
+        What::ConfirmActive {} => "client confirms capabilities".to_owned(),
+        What::Finalized {} => "connection sequence is complete".to_owned(),
+        What::Running { server_bytes, over_ms } => {
+            format!("desktop runs: {server_bytes} bytes from the server in {}", ms(*over_ms))
+        }
+        What::ErrorInfoShaped {} => {
+            "server sends a message of the size of Set Error Info right before the end".to_owned()
+        }
+        What::Ultimatum { by } => format!("{} sends MCS Disconnect Provider Ultimatum", by.name()),
+        other => other.text(),
+    }
+}
+
+/// The number that a fact carries, as the timeline shows it.
+#[must_use]
+pub fn code(what: &What) -> Option<String> {
+    Some(match what {
+        What::NegotiationRefused { code } => format!("{:#x}", code.0),
+        What::Alert { code, .. } => code.0.to_string(),
+        What::Unreachable { kind, code, .. } => format!("{kind}/{code}"),
+        What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
+        What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
+        What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),
+        _ => return None,
+    })
+}

@@ -1,0 +1,253 @@
+//! Facts into connections: who belongs together, by which clock, how far each came, and what a person tried.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::fact::{Connection, Fact, Reading, What};
+use crate::note::Place;
+use crate::step::Step;
+use crate::time::UnixNanos;
+use crate::wire::negotiation::Protocols;
+
+mod join;
+mod clock;
+mod progress;
+mod attempt;
+
+pub use attempt::Attempt;
+pub use clock::ClockOffset;
+
+/// Who saw: a capture point or a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Name, taken from its first input.
+    pub name: String,
+    /// Its inputs.
+    pub inputs: Vec<u32>,
+    /// What it could have seen.
+    pub coverage: Coverage,
+}
+
+/// From when to when a witness looked, and what it may have missed: silence counts only inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// First and last thing it recorded.
+    pub covers: Option<(UnixNanos, UnixNanos)>,
+    /// Packets that it says it lost.
+    pub dropped: u64,
+    /// Packets cut by the snap length.
+    pub cut: u64,
+}
+
+impl Coverage {
+    /// Adds what one of the witness's inputs covers.
+    pub fn add(&mut self, covers: Option<(UnixNanos, UnixNanos)>, dropped: u64, cut: u64) {
+        self.dropped = self.dropped.saturating_add(dropped);
+        self.cut = self.cut.saturating_add(cut);
+        self.covers = match (self.covers, covers) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+/// How a connection ended, or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The desktop was reached and not lost by a failure.
+    Active,
+    /// A step began and did not end, or an active session was lost.
+    Broke,
+    /// One side sent a reason.
+    Refused,
+    /// Never meant to log on.
+    Probe,
+    /// The user or client gave up without a failure.
+    Closed,
+    /// The evidence does not reach far enough.
+    Unknown,
+}
+
+impl Outcome {
+    /// The fixed name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Broke => "broke",
+            Self::Refused => "refused",
+            Self::Probe => "probe",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Something failed.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Broke | Self::Refused)
+    }
+}
+
+/// Security of a connection, by what the negotiation chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Standard RDP Security.
+    Rdp,
+    /// TLS.
+    Tls,
+    /// CredSSP.
+    Nla,
+    /// CredSSP with early authorization.
+    NlaEx,
+    /// RDSTLS.
+    Rdstls,
+    /// Microsoft Entra ID.
+    Aad,
+}
+
+impl Security {
+    /// The fixed name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rdp => "rdp",
+            Self::Tls => "tls",
+            Self::Nla => "nla",
+            Self::NlaEx => "nla_ex",
+            Self::Rdstls => "rdstls",
+            Self::Aad => "aad",
+        }
+    }
+
+    /// What a chosen protocol means.
+    #[must_use]
+    pub fn of(protocol: Protocols) -> Self {
+        match protocol {
+            p if p.contains(Protocols::RDSAAD) => Self::Aad,
+            p if p.contains(Protocols::HYBRID_EX) => Self::NlaEx,
+            p if p.contains(Protocols::HYBRID) => Self::Nla,
+            p if p.contains(Protocols::RDSTLS) => Self::Rdstls,
+            p if p.contains(Protocols::SSL) => Self::Tls,
+            _ => Self::Rdp,
+        }
+    }
+}
+
+/// A fact on the reference clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// When, by the reference clock.
+    pub at: UnixNanos,
+    /// The fact, with its time by its own clock.
+    pub fact: Fact,
+}
+
+impl Seen {
+    /// Where to look it up.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.fact.place
+    }
+
+    /// What was seen.
+    #[must_use]
+    pub fn what(&self) -> &What {
+        &self.fact.what
+    }
+
+    /// How it was read.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.fact.reading
+    }
+}
+
+/// One connection, with everything that all witnesses say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Stable name: client, server and the client's initial sequence number.
+    pub id: String,
+    /// Names that this connection has at other witnesses.
+    pub aliases: Vec<String>,
+    /// The connection as each witness saw it, the first by place first.
+    pub connections: Vec<Arc<Connection>>,
+    /// INVARIANT: sorted by time on the reference clock, then by place.
+    pub facts: Vec<Seen>,
+    /// First and last fact, on the reference clock.
+    pub start: UnixNanos,
+    /// The end.
+    pub end: UnixNanos,
+    /// Last step passed.
+    pub reached: Option<Step>,
+    /// Step that failed.
+    pub broke_at: Option<Step>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the negotiation chose.
+    pub security: Option<Security>,
+}
+
+impl Session {
+    /// The client's end, as its nearest witness saw it.
+    #[must_use]
+    pub fn client(&self) -> Option<SocketAddr> {
+        self.connections.first().map(|connection| connection.client)
+    }
+
+    /// The server's end.
+    #[must_use]
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.connections.first().map(|connection| connection.server)
+    }
+
+    /// The first fact that `wanted` accepts.
+    pub fn find(&self, wanted: impl Fn(&What) -> bool) -> Option<&Seen> {
+        self.facts.iter().find(|seen| wanted(seen.what()))
+    }
+
+    /// The last fact that `wanted` accepts.
+    pub fn find_last(&self, wanted: impl Fn(&What) -> bool) -> Option<&Seen> {
+        self.facts.iter().rfind(|seen| wanted(seen.what()))
+    }
+
+    /// The user name of the cookie, which some clients cut to 9 characters.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::ConnectionRequest { cookie, .. } => cookie.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// Nanoseconds from start to end.
+    #[must_use]
+    pub fn lasted_ns(&self) -> i64 {
+        self.end.since(self.start)
+    }
+}
+
+/// Everything joined.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Story {
+    /// INVARIANT: sorted by start, then by id.
+    pub sessions: Vec<Session>,
+    /// What was tried: every session stands in exactly one attempt.
+    pub attempts: Vec<Attempt>,
+    /// How far each witness's clock is off.
+    pub clocks: Vec<ClockOffset>,
+}
+
+/// Joins facts into sessions and attempts. The order of `facts` does not matter.
+#[must_use]
+pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
+    let groups = join::connections(facts);
+    let clocks = clock::offsets(&groups, witnesses.len());
+    let mut sessions: Vec<Session> = groups.into_iter().map(|group| join::session(group, &clocks)).collect();
+    sessions.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
+    for session in &mut sessions {
+        progress::judge(session);
+    }
+    let attempts = attempt::group(&sessions);
+    Story { sessions, attempts, clocks }
+}

@@ -1,0 +1,103 @@
+//! Which connections of different witnesses are one: by their initial sequence numbers, which no router changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::clock::{ClockOffset, offset_ns};
+use super::{Outcome, Seen, Session};
+use crate::fact::{Connection, Fact};
+use crate::time::UnixNanos;
+
+/// The facts of one connection at one witness.
+pub(super) struct AtWitness {
+    pub(super) connection: Arc<Connection>,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// One connection at all its witnesses.
+pub(super) type Group = Vec<AtWitness>;
+
+/// Two clocks can be off by this much and still mean the same connection when the sequence numbers agree.
+const APART_NS_MAX: i64 = 2 * 86_400 * 1_000_000_000;
+
+/// Groups facts by connection, and connections by what they are.
+pub(super) fn connections(facts: Vec<Fact>) -> Vec<Group> {
+    let mut by_connection: BTreeMap<Arc<Connection>, Vec<Fact>> = BTreeMap::new();
+    for fact in facts {
+        if let Some(connection) = fact.subject.connection() {
+            by_connection.entry(Arc::clone(connection)).or_default().push(fact);
+        }
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut by_numbers: BTreeMap<(u32, Option<u32>), Vec<usize>> = BTreeMap::new();
+    for (connection, facts) in by_connection {
+        let key = connection.client_isn.map(|isn| (isn, connection.server_isn));
+        let known = key.and_then(|key| by_numbers.get(&key)).and_then(|candidates| {
+            candidates.iter().copied().find(|index| groups.get(*index).is_some_and(|g| fits(g, &connection)))
+        });
+        let part = AtWitness { connection, facts };
+        match known.and_then(|index| groups.get_mut(index)) {
+            Some(group) => group.push(part),
+            None => {
+                if let Some(key) = key {
+                    by_numbers.entry(key).or_default().push(groups.len());
+                }
+                groups.push(vec![part]);
+            }
+        }
+    }
+    groups
+}
+
+/// The same sequence numbers mean the same connection when the witness is another one and either both ends are the
+/// same, or both initial sequence numbers agree (addresses differ behind NAT).
+fn fits(group: &Group, connection: &Connection) -> bool {
+    let new_witness = group.iter().all(|part| part.connection.witness_index != connection.witness_index);
+    let same = |part: &AtWitness| {
+        let known = &part.connection;
+        let ends = (known.client, known.server) == (connection.client, connection.server);
+        let near = known.opened.since(connection.opened).abs() < APART_NS_MAX;
+        near && (ends || connection.server_isn.is_some())
+    };
+    new_witness && group.iter().any(same)
+}
+
+/// Makes a session of a group.
+pub(super) fn session(group: Group, clocks: &[ClockOffset]) -> Session {
+    let connections: Vec<Arc<Connection>> = group.iter().map(|part| Arc::clone(&part.connection)).collect();
+    let mut facts: Vec<Seen> = Vec::new();
+    let (mut start, mut end) = (UnixNanos(i64::MAX), UnixNanos(i64::MIN));
+    for part in group {
+        let offset = offset_ns(clocks, part.connection.witness_index);
+        let on_reference = |at: UnixNanos| at.plus(offset.saturating_neg());
+        start = start.min(on_reference(part.connection.opened));
+        end = end.max(on_reference(part.connection.last_seen));
+        facts.extend(part.facts.into_iter().map(|fact| Seen { at: on_reference(fact.at), fact }));
+    }
+    facts.sort_by_key(|seen| (seen.at, seen.fact.place));
+    let mut names: Vec<String> = connections.iter().map(|connection| name(connection)).collect();
+    let id = if names.is_empty() { String::new() } else { names.remove(0) };
+    names.retain(|name| *name != id);
+    names.dedup();
+    Session {
+        id,
+        aliases: names,
+        connections,
+        facts,
+        start,
+        end,
+        reached: None,
+        broke_at: None,
+        outcome: Outcome::Unknown,
+        security: None,
+    }
+}
+
+/// Client, server and the client's initial sequence number; without one, the time of the first packet.
+fn name(connection: &Connection) -> String {
+    let (client, server) = (connection.client, connection.server);
+    match connection.client_isn {
+        Some(isn) => format!("{client}-{server}-{isn:08x}"),
+        None => format!("{client}-{server}-t{}", connection.opened.0),
+    }
+}

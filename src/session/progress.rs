@@ -1,0 +1,269 @@
+//! How far a connection came, at which step it ended, and how.
+
+use super::{Outcome, Security, Session};
+use crate::fact::{Side, What};
+use crate::step::Step;
+
+/// A server that ends a session so soon after its start did not let the user in.
+const LOGON_NS: i64 = 10_000_000_000;
+/// A client that leaves so soon after the negotiation only looked.
+const LOOK_NS: i64 = 1_500_000_000;
+/// Silence that counts as no answer: the usual second retry has gone unanswered by then (RFC 6298).
+const SILENCE_MS: u64 = 3_000;
+
+/// What a fact does to the ladder.
+enum Mark {
+    Begins(Step),
+    Passes(Step),
+    Fails(Step),
+    Nothing,
+}
+
+fn mark(what: &What) -> Mark {
+    match what {
+        What::SynSent { .. } | What::Unreachable { .. } => Mark::Begins(Step::Tcp),
+        What::Connected {} => Mark::Passes(Step::Tcp),
+        What::ConnectionRequest { .. } => Mark::Begins(Step::Negotiation),
+        What::ConnectionConfirm { acceptable: true, .. } => Mark::Passes(Step::Negotiation),
+        What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::OtherProtocol { .. } => {
+            Mark::Fails(Step::Negotiation)
+        }
+        What::ClientHello { .. } | What::ServerHello { .. } | What::Certificate { .. } => {
+            Mark::Begins(Step::Tls)
+        }
+        What::Alert { fatal: true, .. } => Mark::Fails(Step::Tls),
+        What::TlsFinished {} => Mark::Passes(Step::Tls),
+        What::CredsspMessage { .. } => Mark::Begins(Step::Credssp),
+        What::CredsspRefused { .. } => Mark::Fails(Step::Credssp),
+        What::CredsspDone {} => Mark::Passes(Step::Credssp),
+        What::EarlyAuthorization {} => Mark::Begins(Step::Authorization),
+        What::McsConnectInitial { .. } | What::McsConnectResponse { .. } => Mark::Begins(Step::Mcs),
+        What::McsAttached {} | What::McsJoined { .. } => Mark::Passes(Step::Mcs),
+        What::SecurityExchange {} => Mark::Passes(Step::SecurityExchange),
+        What::ClientInfo {} => Mark::Begins(Step::ClientInfo),
+        What::License { .. } => Mark::Begins(Step::Licensing),
+        What::Licensed {} => Mark::Passes(Step::Licensing),
+        What::DemandActive {} | What::ConfirmActive {} => Mark::Begins(Step::Capabilities),
+        What::Finalized {} | What::Running { .. } => Mark::Passes(Step::Capabilities),
+        What::SynAnswered { .. }
+        | What::Reset { .. }
+        | What::Closed { .. }
+        | What::Unanswered { .. }
+        | What::NeverArrived { .. }
+        | What::NotCaptured { .. }
+        | What::MidStream {}
+        | What::OneWay { .. }
+        | What::CaptureEnds { .. }
+        | What::Stalled { .. }
+        | What::Alert { .. }
+        | What::EncryptedAlert { .. }
+        | What::ErrorInfoShaped {}
+        | What::Ultimatum { .. } => Mark::Nothing,
+    }
+}
+
+/// Fills in `reached`, `broke_at`, `outcome` and `security`.
+pub(super) fn judge(session: &mut Session) {
+    session.security = security(session);
+    let (mut passed, mut begun, mut failed) = (None, None, None);
+    for seen in &session.facts {
+        match mark(seen.what()) {
+            Mark::Begins(step) => {
+                begun = begun.max(Some(step));
+                passed = passed.max(before(session.security, step));
+            }
+            Mark::Passes(step) => passed = passed.max(Some(step)),
+            Mark::Fails(step) => {
+                failed = failed.max(Some(step));
+                passed = passed.max(before(session.security, step));
+            }
+            Mark::Nothing => {}
+        }
+    }
+    session.reached = passed;
+    let current = begun.filter(|step| Some(*step) > passed).or_else(|| next(session.security, passed));
+    (session.outcome, session.broke_at) = outcome(session, passed, failed, current);
+    if session.outcome == Outcome::Active {
+        session.reached = Some(Step::Active);
+    }
+}
+
+fn security(session: &Session) -> Option<Security> {
+    session.facts.iter().find_map(|seen| match seen.what() {
+        What::ConnectionConfirm { protocol, .. } => Some(protocol.map_or(Security::Rdp, Security::of)),
+        _ => None,
+    })
+}
+
+/// The steps that a connection climbs with this security.
+fn ladder(security: Option<Security>) -> &'static [Step] {
+    use Step::{
+        Active, Authorization, Capabilities, ClientInfo, Credssp, Licensing, Logon, Mcs, Negotiation,
+        SecurityExchange, Tcp, Tls,
+    };
+    match security {
+        None => &[Tcp, Negotiation],
+        Some(Security::Rdp) => {
+            &[Tcp, Negotiation, Mcs, SecurityExchange, ClientInfo, Licensing, Capabilities, Logon, Active]
+        }
+        Some(Security::Tls) => {
+            &[Tcp, Negotiation, Tls, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
+        }
+        Some(Security::Nla) => {
+            &[Tcp, Negotiation, Tls, Credssp, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
+        }
+        Some(Security::NlaEx) => &[
+            Tcp,
+            Negotiation,
+            Tls,
+            Credssp,
+            Authorization,
+            Mcs,
+            ClientInfo,
+            Licensing,
+            Capabilities,
+            Logon,
+            Active,
+        ],
+        Some(Security::Rdstls | Security::Aad) => {
+            &[Tcp, Negotiation, Tls, Authorization, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
+        }
+    }
+}
+
+fn before(security: Option<Security>, step: Step) -> Option<Step> {
+    ladder(security).iter().rfind(|s| **s < step).copied()
+}
+
+fn next(security: Option<Security>, passed: Option<Step>) -> Option<Step> {
+    let steps = ladder(security);
+    match passed {
+        None => steps.first().copied(),
+        Some(passed) => steps.iter().find(|s| **s > passed).copied(),
+    }
+}
+
+fn outcome(
+    session: &Session,
+    passed: Option<Step>,
+    failed: Option<Step>,
+    current: Option<Step>,
+) -> (Outcome, Option<Step>) {
+    if passed >= Some(Step::Capabilities) {
+        return after_start(session);
+    }
+    let mid_stream = session.connections.iter().all(|c| c.client_isn.is_none() && c.server_isn.is_none());
+    let refused = refused(session);
+    if mid_stream && refused.is_none() && session.find(is_request).is_none() {
+        return (Outcome::Unknown, None);
+    }
+    if let Some(step) = refused {
+        return (Outcome::Refused, Some(step));
+    }
+    if let Some(step) = failed {
+        return (Outcome::Broke, Some(step));
+    }
+    if let Some(gone) = only_looked(session, passed) {
+        return (gone, None);
+    }
+    if ended(session) && !one_way(session) { (Outcome::Broke, current) } else { (Outcome::Unknown, None) }
+}
+
+fn is_request(what: &What) -> bool {
+    matches!(what, What::ConnectionRequest { .. })
+}
+
+/// One side sent a reason: the step it refused.
+fn refused(session: &Session) -> Option<Step> {
+    session.facts.iter().find_map(|seen| match seen.what() {
+        What::Reset { answers_syn: true, .. } | What::Unreachable { .. } => {
+            let connected =
+                session.find(|what| matches!(what, What::SynAnswered { .. } | What::Connected {}));
+            connected.is_none().then_some(Step::Tcp)
+        }
+        What::NegotiationRefused { .. } => Some(Step::Negotiation),
+        What::Alert { fatal: true, .. } => Some(Step::Tls),
+        What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
+        _ => None,
+    })
+}
+
+/// A client that leaves before it said what only a person's connection says.
+fn only_looked(session: &Session, passed: Option<Step>) -> Option<Outcome> {
+    let left = session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. }))?;
+    let by_client =
+        matches!(left.what(), What::Closed { by: Side::Client } | What::Reset { by: Side::Client, .. });
+    let spoke_tls = session.find(|what| matches!(what, What::ClientHello { .. })).is_some();
+    let asked = session.find(is_request);
+    if !by_client || spoke_tls || passed > Some(Step::Negotiation) {
+        return None;
+    }
+    let since = asked.map_or(session.start, |seen| seen.at);
+    let waited = left.at.since(since);
+    match (asked, passed) {
+        (None, Some(Step::Tcp)) => Some(Outcome::Probe),
+        (Some(_), Some(Step::Tcp)) if waited < LOOK_NS => Some(Outcome::Probe),
+        (Some(_), Some(Step::Negotiation)) if waited < LOOK_NS => Some(Outcome::Probe),
+        (Some(_), Some(Step::Negotiation)) => Some(Outcome::Closed),
+        _ => None,
+    }
+}
+
+/// The connection is over, or was tried for long enough without an answer.
+fn ended(session: &Session) -> bool {
+    session.facts.iter().any(|seen| match seen.what() {
+        What::Closed { .. }
+        | What::Reset { .. }
+        | What::EncryptedAlert { .. }
+        | What::CredsspRefused { .. } => true,
+        What::Unanswered { over_ms, .. } => *over_ms >= SILENCE_MS / 2,
+        What::Stalled { turn: Side::Server, .. } => true,
+        What::SynSent { tries, over_ms } => {
+            let unanswered = session.find(|what| matches!(what, What::SynAnswered { .. })).is_none();
+            unanswered && (*tries >= 3 || (*tries >= 2 && *over_ms >= SILENCE_MS))
+        }
+        _ => false,
+    })
+}
+
+/// One direction is missing: what the other side did is not known.
+fn one_way(session: &Session) -> bool {
+    session.connections.len() == 1 && session.find(|what| matches!(what, What::OneWay { .. })).is_some()
+}
+
+/// The desktop was reached: was it lost?
+fn after_start(session: &Session) -> (Outcome, Option<Step>) {
+    let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
+    let lost = |what: &What| matches!(what, What::Unanswered { peer_silent: true, .. });
+    if session.connections.len() == 1 && session.find(lost).is_some() && !closed_in_order(session) {
+        return (Outcome::Broke, Some(Step::Active));
+    }
+    let Some(started) = started else { return (Outcome::Active, None) };
+    let first_end = session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. }));
+    let by_server = first_end.filter(|end| {
+        matches!(end.what(), What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. })
+    });
+    let said_why = session.find(|what| matches!(what, What::Ultimatum { .. } | What::ErrorInfoShaped {}));
+    let no_nla = !matches!(session.security, Some(Security::Nla | Security::NlaEx));
+    match by_server {
+        Some(end) if said_why.is_none() && no_nla && end.at.since(started.at) < LOGON_NS => {
+            (Outcome::Broke, Some(Step::Logon))
+        }
+        _ => (Outcome::Active, None),
+    }
+}
+
+/// The other side closed or reset the connection before the silence.
+fn closed_in_order(session: &Session) -> bool {
+    let silent = session.find(|what| matches!(what, What::Unanswered { .. }));
+    let (Some(silent), Some(end)) =
+        (silent, session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. })))
+    else {
+        return false;
+    };
+    let by = |what: &What| match what {
+        What::Unanswered { by, .. } | What::Closed { by } | What::Reset { by, .. } => Some(*by),
+        _ => None,
+    };
+    by(silent.what()) != by(end.what())
+}

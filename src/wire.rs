@@ -1,0 +1,13 @@
+//! Bytes to values: one file per protocol layer, pure, without input or output, never panicking, keeping what it
+//! does not know.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod cursor;
+pub mod tpkt;
+pub mod negotiation;
+pub mod tls;
+pub mod certificate;
+pub mod mcs;
+
+pub use cursor::WireError;

@@ -1,0 +1,61 @@
+//! Facts of an X.509 certificate (RFC 5280), read by `x509-parser`.
+
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use super::cursor::WireError;
+use crate::time::UnixNanos;
+
+/// What a certificate says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Subject, as an RFC 4514 string.
+    pub subject: String,
+    /// Issuer, as an RFC 4514 string.
+    pub issuer: String,
+    /// Start of validity.
+    pub not_before: UnixNanos,
+    /// End of validity.
+    pub not_after: UnixNanos,
+    /// Subject and issuer are the same.
+    pub self_signed: bool,
+    /// Key algorithm and size in bits, for instance `RSA 2048`.
+    pub key: String,
+    /// Signature algorithm, for instance `sha256WithRSAEncryption`.
+    pub signature: String,
+}
+
+/// Reads a certificate from DER.
+///
+/// # Errors
+/// [`WireError::Invalid`] when it is not a certificate.
+pub fn certificate(der: &[u8]) -> Result<Certificate, WireError> {
+    let found = u64::try_from(der.len()).unwrap_or(u64::MAX);
+    let (_, read) =
+        X509Certificate::from_der(der).map_err(|_| WireError::Invalid { what: "certificate", found })?;
+    let nanos = |seconds: i64| UnixNanos(seconds.saturating_mul(1_000_000_000));
+    Ok(Certificate {
+        subject: read.subject().to_string(),
+        issuer: read.issuer().to_string(),
+        not_before: nanos(read.validity().not_before.timestamp()),
+        not_after: nanos(read.validity().not_after.timestamp()),
+        self_signed: read.subject() == read.issuer(),
+        key: key(&read),
+        signature: signature(&read),
+    })
+}
+
+fn key(certificate: &X509Certificate<'_>) -> String {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        Ok(PublicKey::EC(key)) => format!("EC {}", key.key_size()),
+        Ok(_) => "other".to_owned(),
+        Err(_) => "unreadable".to_owned(),
+    }
+}
+
+fn signature(certificate: &X509Certificate<'_>) -> String {
+    let oid = &certificate.signature_algorithm.algorithm;
+    x509_parser::objects::oid2sn(oid, x509_parser::objects::oid_registry())
+        .map_or_else(|_| oid.to_id_string(), ToOwned::to_owned)
+}
