@@ -144,7 +144,14 @@ impl<'a> Case<'a> {
     /// A reset that its time to live or sequence number says did not come from the side it names.
     #[must_use]
     pub fn foreign_reset(&self) -> Option<&'a Seen> {
-        self.find(is_foreign_reset)
+        self.find(What::is_foreign_reset)
+    }
+
+    /// A reset without acknowledgement on a connection that was open: from one who knows of no connection, which is a
+    /// device on the path, or a host that forgot it.
+    #[must_use]
+    pub fn bare_reset(&self) -> Option<&'a Seen> {
+        self.find(|what| matches!(what, What::Reset { bare: true, .. }))
     }
 
     /// Time to live of the packets of the same server to the same witness in other connections.
@@ -163,16 +170,6 @@ impl<'a> Case<'a> {
                 _ => None,
             })
         })
-    }
-}
-
-/// The time to live differs by more than a route change explains, or the sequence number fits nothing that was sent.
-fn is_foreign_reset(what: &What) -> bool {
-    match what {
-        What::Reset { ttl, usual_ttl, out_of_window, .. } => {
-            *out_of_window || usual_ttl.is_some_and(|usual| usual != *ttl)
-        }
-        _ => false,
     }
 }
 

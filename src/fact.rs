@@ -239,8 +239,9 @@ facts! {
         answers_syn: bool,
         /// Its sequence number lies outside of what that side can have sent.
         out_of_window: bool,
-        /// That side's other packets carry TCP timestamps and this one, although it acknowledges, does not.
-        lacks_timestamps: bool,
+        /// It carries no acknowledgement although that side's connection was open and had not ended with a FIN: a host
+        /// answers so only where it knows of no connection (RFC 9293 3.5.2).
+        bare: bool,
     }
     /// One side ended its sending with a FIN.
     Closed = "closed", None, {
@@ -261,6 +262,15 @@ facts! {
         over_ms: u64,
         /// Nothing at all came back after it.
         peer_silent: bool,
+    }
+    /// Keep-alive probes that nothing came back to (RFC 9293 3.8.4).
+    ProbesUnanswered = "probes-unanswered", None, {
+        /// Who sent them.
+        by: Side,
+        /// How many.
+        tries: u32,
+        /// Milliseconds from the last sign of the other side to the end.
+        over_ms: u64,
     }
     /// Bytes that the sequence numbers say were sent, and that never came past nor were acknowledged.
     NeverArrived = "never-arrived", None, {
@@ -465,6 +475,26 @@ facts! {
 }
 
 impl What {
+    /// A reset that neither end sent, as its time to live or its sequence number says.
+    #[must_use]
+    pub fn is_foreign_reset(&self) -> bool {
+        match self {
+            Self::Reset { ttl, usual_ttl, out_of_window, .. } => {
+                *out_of_window || usual_ttl.is_some_and(|usual| usual != *ttl)
+            }
+            _ => false,
+        }
+    }
+
+    /// The end of a connection by a FIN or a reset, and whose it is.
+    #[must_use]
+    pub fn end(&self) -> Option<Side> {
+        match self {
+            Self::Closed { by } | Self::Reset { by, .. } => Some(*by),
+            _ => None,
+        }
+    }
+
     /// The one-line text form: the name, then `field=value` in order of declaration, absent fields left out.
     #[must_use]
     pub fn text(&self) -> String {

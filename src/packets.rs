@@ -55,6 +55,17 @@ impl<'f> Reader<'f> {
         Self { flow, connection, facts: Vec::new(), turn: None }
     }
 
+    /// Nothing that comes past later counts: a reset has ended the connection for at least one side.
+    fn over_at(&self) -> Option<Sighting> {
+        let resets = [self.flow.from_client.reset, self.flow.from_server.reset];
+        resets
+            .into_iter()
+            .flatten()
+            .filter(|reset| reset.ahead.abs() <= tcp::WINDOW_MAX)
+            .map(|reset| reset.seen)
+            .min()
+    }
+
     fn say(&mut self, seen: Sighting, what: What) {
         self.say_read(seen, Reading::Clear, what);
     }

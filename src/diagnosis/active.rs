@@ -12,7 +12,9 @@ pub(super) const RULES: &[Rule] = &[
         fix: "look at the VPN and Wi-Fi events of the client at that minute; set KeepAliveInterval on the server so that dead sessions are noticed; let the client reconnect (`autoreconnection enabled:i:1`)",
         refs: &["RFC 9293 3.8.1", "lab: fail-link-lost-mid-session"],
         weigh: |case| {
-            let silent = case.find_last(|what| matches!(what, What::Unanswered { peer_silent: true, .. }))?;
+            let silent = case.find_last(|what| {
+                matches!(what, What::Unanswered { peer_silent: true, .. } | What::ProbesUnanswered { .. })
+            })?;
             let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
             case.failed_at(Step::Active).then(|| Weighing::of(85, silent).missing(missing))
         },

@@ -10,6 +10,7 @@ use crate::step::Step;
 const ALWAYS_FITS_BYTES: u32 = 536;
 /// Silence that outlasts the usual retries.
 const SILENCE_MS: u64 = 3_000;
+const OTHER_END: &str = "a capture at the other end over the same time: it shows whether the packets arrived";
 /// Connections that only looked, before they are called a scan.
 const PROBES_MIN: usize = 5;
 
@@ -51,14 +52,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "find the device at the hop distance that the time to live of the reset tells (`tracert SERVER`); allow RDP between the two \
               hosts in its firewall, IPS or application control",
         refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-clienthello"],
-        weigh: |case| {
-            let reset = case.foreign_reset()?;
-            let percent = if case.failed_at(Step::Negotiation) { 70 } else { 85 };
-            Some(
-                Weighing::of(percent, reset)
-                    .missing("a capture at the other end: it shows that this end never sent the reset"),
-            )
-        },
+        weigh: middlebox_reset,
     },
     Rule {
         id: "scanner",
@@ -89,8 +83,26 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// Data that was repeated and never answered, when its size cannot be the reason.
+/// A reset of another hop distance or out of any window; or one that only who knows of no connection sends.
+fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
+    let missing = "a capture at the other end: it shows that this end never sent the reset";
+    let at_negotiation = if case.failed_at(Step::Negotiation) { 15 } else { 0 };
+    let weighing = match (case.foreign_reset(), case.bare_reset()) {
+        (Some(foreign), _) => Weighing::of(85 - at_negotiation, foreign),
+        (None, Some(bare)) => Weighing::of(62 - at_negotiation, bare),
+        (None, None) => return None,
+    };
+    Some(weighing.missing(missing))
+}
+
+/// Data or keep-alives that were repeated and never answered, when size cannot be the reason.
 fn path_lost(case: &Case<'_>) -> Option<Weighing> {
+    let probes = case.find(|what| {
+        matches!(what, What::ProbesUnanswered { tries, over_ms, .. } if *tries >= 2 && *over_ms >= SILENCE_MS)
+    });
+    if let Some(probes) = probes.filter(|_| case.session.broke_at.is_some()) {
+        return Some(Weighing::of(80, probes).missing(OTHER_END));
+    }
     let silent = case.find_last(|what| {
         matches!(what, What::Unanswered { tries, over_ms, .. } if *tries >= 3 && *over_ms >= SILENCE_MS / 2)
     })?;

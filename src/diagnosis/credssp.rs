@@ -23,9 +23,11 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let refused = refused_by_server(case)?;
             let What::CredsspRefused { round, bytes, .. } = refused.what() else { return None };
+            // A message of the size of an error code says one of a dozen statuses; a server that closes without one
+            // (FreeRDP up to 2) does so for a wrong password.
             let percent = match (round, bytes) {
-                (2.., Some(_)) => 65,
-                (2.., None) => 60,
+                (2.., Some(0..=20)) => 45,
+                (2.., _) => 62,
                 _ => 20,
             };
             Some(Weighing::of(percent, refused).and(last_from_client(case)).missing(STATUS))

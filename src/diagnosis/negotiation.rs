@@ -153,12 +153,8 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let closed = server_closed(case)?;
             let asked = unconfirmed(case)?;
-            Some(
-                Weighing::of(85, closed)
-                    .and(Some(asked))
-                    .unless(case.foreign_reset(), 60)
-                    .missing(SERVER_LOG),
-            )
+            let not_its_own = case.foreign_reset().or(case.bare_reset());
+            Some(Weighing::of(85, closed).and(Some(asked)).unless(not_its_own, 50).missing(SERVER_LOG))
         },
     },
     Rule {
@@ -171,9 +167,10 @@ pub(super) const RULES: &[Rule] = &[
             let asked = unconfirmed(case)?;
             let reset = case.find(|what| matches!(what, What::Reset { by: Side::Server, .. }))?;
             let missing = "a capture on the server: it shows that the server never sent the reset";
-            Some(match case.foreign_reset() {
-                Some(foreign) => Weighing::of(88, foreign).and(Some(asked)).missing(missing),
-                None => Weighing::of(25, reset).and(Some(asked)).missing(missing),
+            Some(match (case.foreign_reset(), case.bare_reset()) {
+                (Some(foreign), _) => Weighing::of(88, foreign).and(Some(asked)).missing(missing),
+                (None, Some(bare)) => Weighing::of(64, bare).and(Some(asked)).missing(missing),
+                (None, None) => Weighing::of(25, reset).and(Some(asked)).missing(missing),
             })
         },
     },
@@ -185,8 +182,8 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["lab: fail-mbox-rst-on-clienthello"],
         weigh: |case| {
             let early = case.failed_at(Step::Negotiation) || case.failed_at(Step::Tls);
-            let reset = case.foreign_reset().filter(|_| early)?;
-            Some(Weighing::of(50, reset).missing("log of the firewall or IPS at that time"))
+            let reset = case.foreign_reset().or(case.bare_reset()).filter(|_| early)?;
+            Some(Weighing::of(45, reset).missing("log of the firewall or IPS at that time"))
         },
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
-use crate::session::Seen;
+use crate::session::{Seen, Session};
 use crate::step::Step;
 use crate::wire::tls::AlertDescription;
 
@@ -281,27 +281,42 @@ pub(super) fn server_gave_up_at_hello<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     })
 }
 
-/// The same connection, by its addresses and ports, has another handshake at another witness; or the issuer is a
+/// The other half of this connection, behind a device that opens TLS, was seen by another witness; or the issuer is a
 /// product that opens TLS.
 fn tls_inspection(case: &Case<'_>) -> Option<Weighing> {
-    let server_hello = case.find(|what| matches!(what, What::ServerHello { .. }))?;
+    let hello = hello(case)?;
     let failed_behind = case.failed_at(Step::Credssp) || case.failed_at(Step::Tls);
-    let ends = (case.session.client(), case.session.server());
-    let elsewhere = case.attempt.iter().find_map(|other| {
-        let witness = |s: &crate::session::Session| s.connections.first().map(|c| c.witness_index);
-        let apart = other.id != case.session.id && witness(other) != witness(case.session);
-        let same_ends = (other.client(), other.server()) == ends;
-        let overlaps = other.start <= case.session.end && case.session.start <= other.end;
-        (apart && same_ends && overlaps)
-            .then(|| other.find(|what| matches!(what, What::ServerHello { .. })))?
-    });
-    if let Some(other) = elsewhere.filter(|_| failed_behind) {
-        return Some(Weighing::of(92, server_hello).and(Some(other)));
+    if !failed_behind {
+        return None;
+    }
+    if let Some(other) = other_half(case, hello) {
+        return Some(Weighing::of(90, hello).and(Some(other)));
     }
     let issuer = case.find(|what| {
         matches!(what, What::Certificate { by: Side::Server, issuer, .. } if INSPECTORS.iter().any(|name| issuer.contains(name)))
-    });
+    })?;
     let refused = case.find(|what| matches!(what, What::CredsspRefused { .. }));
-    let weighing = Weighing::of(70, issuer.filter(|_| failed_behind)?).surer(refused, 10);
+    let weighing = Weighing::of(70, issuer).surer(refused, 10);
     Some(weighing.missing("a capture on the server: another certificate there proves the inspection"))
+}
+
+/// The ClientHello of a session that another witness saw of the same attempt, at the same time, with the same X.224
+/// request, to the same server, and with other cipher suites: the same person's connection, opened on the way.
+fn other_half<'a>(case: &Case<'a>, hello: &Seen) -> Option<&'a Seen> {
+    let request = case.find(|what| matches!(what, What::ConnectionRequest { .. }))?;
+    let witness = |session: &Session| session.connections.first().map(|c| c.witness_index);
+    case.attempt.iter().copied().find_map(|other| {
+        let elsewhere = witness(other) != witness(case.session);
+        let overlaps = other.start <= case.session.end && case.session.start <= other.end;
+        let same_request = other.find(|what| what == request.what()).is_some();
+        let their_hello = other.find(|what| matches!(what, What::ClientHello { .. }))?;
+        (elsewhere && overlaps && same_request && offers(their_hello) != offers(hello)).then_some(their_hello)
+    })
+}
+
+fn offers(hello: &Seen) -> Option<&str> {
+    match hello.what() {
+        What::ClientHello { offered, .. } => Some(offered),
+        _ => None,
+    }
 }

@@ -222,7 +222,7 @@ mod tests {
         let lines = [
             "syn tries=3 over_ms=3000",
             "connected",
-            "reset by=server ttl=64 usual_ttl=63 answers_syn=yes",
+            "reset by=server ttl=64 usual_ttl=63 bare=yes",
             "request protocols=0xb flags=0 cookie=\"a \\\"b\\\" \\\\ c\"",
             "other-protocol from=server protocol=\"HTTP/1.1 400\"",
             "unreachable from=198.51.100.1 kind=3 code=1 times=2",

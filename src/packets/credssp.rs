@@ -6,6 +6,9 @@ use crate::read::flow::Sighting;
 
 /// A TSRequest that holds a version and an error code only: 15 bytes, 16 or 17 with longer integers (MS-CSSP 2.2.1).
 const ERROR_CODE_BYTES: std::ops::RangeInclusive<u32> = 13..=20;
+/// Behind the client's proof, an answer this short is an error with a SPNEGO reject around it (67 bytes measured), not
+/// the server's proof (95 and 103 bytes measured). Neither depends on a name.
+const REJECT_BYTES_MAX: u32 = 72;
 /// An Early User Authorization Result (MS-RDPBCGR 2.2.10.2).
 const EARLY_RESULT_BYTES: u32 = 4;
 
@@ -82,8 +85,11 @@ fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message]) {
 fn refused(reader: &mut Reader<'_>, exchange: &[Message]) {
     let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
     let last = exchange.last();
-    let error_code =
-        last.filter(|m| m.side == Side::Server && ERROR_CODE_BYTES.contains(&m.high) && rounds >= 1);
+    let is_error = |m: &&Message| {
+        let short = ERROR_CODE_BYTES.contains(&m.high) && rounds >= 1;
+        m.side == Side::Server && (short || (m.high <= REJECT_BYTES_MAX && rounds >= 2))
+    };
+    let error_code = last.filter(is_error);
     let (by, seen) = match (error_code, ended_by(reader)) {
         (Some(error), _) => (Side::Server, error.seen),
         (None, Some(ended)) => ended,

@@ -26,6 +26,8 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64) 
     let mut pdus = pdus(&flow.from_client.stream, client_from, Side::Client);
     pdus.extend(self::pdus(&flow.from_server.stream, server_from, Side::Server));
     pdus.sort_by_key(|pdu| pdu.seen);
+    let over = reader.over_at();
+    pdus.retain(|pdu| over.is_none_or(|over| pdu.seen <= over));
     if let Some(last) = pdus.last() {
         reader.turn = Some(last.side.other());
     }

@@ -7,7 +7,7 @@ use crate::read::flow::{Half, Sighting};
 /// A segment must have been sent this often before its silence means something.
 const TRIES_MIN: u32 = 3;
 /// A reset further than this from what was sent is out of any window.
-const WINDOW_MAX: i64 = 1 << 22;
+pub(super) const WINDOW_MAX: i64 = 1 << 22;
 
 /// SYN, SYN-ACK, the first acknowledgement, and ICMP errors.
 pub(super) fn opening(reader: &mut Reader<'_>) {
@@ -50,6 +50,7 @@ pub(super) fn ending(reader: &mut Reader<'_>) {
     for side in [Side::Client, Side::Server] {
         resets(reader, side);
         unanswered(reader, side);
+        probes(reader, side);
         missing(reader, side);
         if let Some(seen) = reader.flow.half(side).fin {
             reader.say(seen, What::Closed { by: side });
@@ -76,9 +77,20 @@ fn resets(reader: &mut Reader<'_>, by: Side) {
         usual_ttl: half.ttl,
         answers_syn,
         out_of_window: reset.ahead.abs() > WINDOW_MAX,
-        lacks_timestamps: half.timestamps && reset.has_ack && !reset.timestamps,
+        bare: !reset.has_ack
+            && !answers_syn
+            && half.first_ack.is_some()
+            && half.fin.is_none_or(|fin| fin > reset.seen),
     };
     reader.say(reset.seen, what);
+}
+
+fn probes(reader: &mut Reader<'_>, by: Side) {
+    let flow = reader.flow;
+    let Some((tries, _, last)) = flow.half(by).probes else { return };
+    let heard = flow.half(by.other()).last.unwrap_or(flow.first);
+    let end = flow.half(by).last.unwrap_or(last);
+    reader.say(last, What::ProbesUnanswered { by, tries, over_ms: ms_between(heard, end) });
 }
 
 fn unanswered(reader: &mut Reader<'_>, by: Side) {

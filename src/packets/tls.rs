@@ -49,6 +49,8 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     let mut records = records(&flow.from_client.stream, client_from, Side::Client);
     records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
     records.sort_by_key(|record| record.seen);
+    let over = reader.over_at();
+    records.retain(|record| over.is_none_or(|over| record.seen <= over));
     let shaken = clear_part(reader, &records);
     if shaken.alert {
         return;

@@ -81,8 +81,8 @@ pub struct Half {
     pub resent: Option<Resent>,
     /// Segments sent again, in all.
     pub retransmissions: u32,
-    /// Keep-alive probes.
-    pub keep_alives: u32,
+    /// Keep-alive probes since the other side was last heard: how many, and the first and the last.
+    pub probes: Option<(u32, Sighting, Sighting)>,
     /// What was said.
     pub stream: Stream,
 }

@@ -32,7 +32,7 @@ fn of_the_connection(what: &What) -> Option<String> {
                 icmp(*from, *kind, *code)
             )
         }
-        What::Reset { by, ttl, usual_ttl, answers_syn, out_of_window, .. } => {
+        What::Reset { by, ttl, usual_ttl, answers_syn, out_of_window, bare } => {
             let mut text = format!("reset in the {}'s name, time to live {ttl}", by.name());
             match usual_ttl {
                 Some(usual) if usual != ttl => {
@@ -46,6 +46,9 @@ fn of_the_connection(what: &What) -> Option<String> {
             if *out_of_window {
                 text.push_str(", with a sequence number that fits nothing it sent");
             }
+            if *bare {
+                text.push_str(", without acknowledgement as from one who knows of no connection");
+            }
             text
         }
         What::Closed { by } => format!("{} ends the connection (FIN)", by.name()),
@@ -53,6 +56,13 @@ fn of_the_connection(what: &What) -> Option<String> {
             let silence = if *peer_silent { ", and nothing at all comes back" } else { "" };
             format!(
                 "{} sent the same {bytes} bytes {tries} times in {} without an answer{silence}",
+                by.name(),
+                ms(*over_ms)
+            )
+        }
+        What::ProbesUnanswered { by, tries, over_ms } => {
+            format!(
+                "nothing came back to {tries} keep-alive probes of the {}: silence for {}",
                 by.name(),
                 ms(*over_ms)
             )

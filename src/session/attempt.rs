@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Outcome, Session};
-use crate::time::UnixNanos;
+use crate::fact::What;
 
-/// A next connection that starts within this time after the last one ended belongs to the same attempt: programs retry
-/// at once or after a few seconds, and reconnect for half a minute.
-const RETRY_NS: i64 = 30_000_000_000;
+/// A next connection that starts within this time after a failed one belongs to the same attempt: programs retry and
+/// fall back at once, a person needs longer to read the message and type again.
+const RETRY_NS: i64 = 3_000_000_000;
+/// After a session that was active, programs reconnect by themselves for this long (MS-RDPBCGR 1.3.1.5).
+const RECONNECT_NS: i64 = 60_000_000_000;
 /// Retries may start this much before the last packets of the one before.
 const OVERLAP_NS: i64 = 2_000_000_000;
 
@@ -26,14 +28,14 @@ pub struct Attempt {
 /// Groups sessions, which are sorted by start.
 pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut open: BTreeMap<(Option<IpAddr>, Option<IpAddr>), Vec<usize>> = BTreeMap::new();
+    let mut open: BTreeMap<Option<IpAddr>, Vec<usize>> = BTreeMap::new();
     for (index, session) in (0..).zip(sessions) {
-        let key = (session.client().map(|end| end.ip()), session.server().map(|end| end.ip()));
-        let candidates = open.entry(key).or_default();
+        let candidates = open.entry(session.server().map(|end| end.ip())).or_default();
         candidates.retain(|group| {
-            last_end(sessions, &groups, *group).is_some_and(|end| session.start.since(end) <= RETRY_NS)
+            members(sessions, &groups, *group).any(|known| session.start.since(known.end) <= RECONNECT_NS)
         });
-        let follows = |group: &usize| groups.get(*group).is_some_and(|g| follows(sessions, g, session));
+        let follows =
+            |group: &usize| follows(&members(sessions, &groups, *group).collect::<Vec<_>>(), session);
         match candidates.iter().copied().find(follows) {
             Some(group) => {
                 if let Some(members) = groups.get_mut(group) {
@@ -49,28 +51,53 @@ pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
     groups.into_iter().map(|members| attempt(sessions, members)).collect()
 }
 
-fn last_end(sessions: &[Session], groups: &[Vec<usize>], group: usize) -> Option<UnixNanos> {
-    groups.get(group)?.iter().filter_map(|index| sessions.get(*index)).map(gave_up).max()
+fn members<'a>(
+    sessions: &'a [Session],
+    groups: &'a [Vec<usize>],
+    group: usize,
+) -> impl Iterator<Item = &'a Session> {
+    groups.get(group).into_iter().flatten().filter_map(|index| sessions.get(*index))
 }
 
-/// When a session was over: its last packet.
-fn gave_up(session: &Session) -> UnixNanos {
-    session.end
-}
-
-/// Does `session` continue what `members` began? Not for another user, and not beside a connection that still runs,
-/// unless both are the same connection taken apart on its way, or only looked.
-fn follows(sessions: &[Session], members: &[usize], session: &Session) -> bool {
-    let known: Vec<&Session> = members.iter().filter_map(|index| sessions.get(*index)).collect();
-    let users = known.iter().filter_map(|known| known.cookie()).next();
+/// Does `session` continue what `known` began, or is it the other half of it?
+fn follows(known: &[&Session], session: &Session) -> bool {
+    let users = known.iter().find_map(|known| known.cookie());
     let other_user = matches!((users, session.cookie()), (Some(a), Some(b)) if a != b);
+    if other_user {
+        return false;
+    }
+    if known.iter().any(|known| is_other_half(known, session)) {
+        return true;
+    }
+    let client = |s: &Session| s.client().map(|end| end.ip());
+    let same_client =
+        known.iter().all(|known| client(known) == client(session) || is_elsewhere(known, session));
+    let near = known.iter().any(|known| {
+        let allowed = if known.outcome == Outcome::Active { RECONNECT_NS } else { RETRY_NS };
+        client(known) == client(session) && session.start.since(known.end) <= allowed
+    });
     let probe = session.outcome == Outcome::Probe;
     let beside = known.iter().any(|known| {
-        let overlap = gave_up(known).since(session.start) > OVERLAP_NS;
-        let same_ends = (known.client(), known.server()) == (session.client(), session.server());
-        overlap && !same_ends && known.outcome != Outcome::Probe && !probe
+        let overlap = known.end.since(session.start) > OVERLAP_NS;
+        overlap && known.outcome != Outcome::Probe && !probe
     });
-    !other_user && !beside
+    same_client && near && !beside
+}
+
+/// Seen by other witnesses only.
+fn is_elsewhere(known: &Session, session: &Session) -> bool {
+    let shared = |index: u32| session.connections.iter().any(|c| c.witness_index == index);
+    !known.connections.iter().any(|c| shared(c.witness_index))
+}
+
+/// Another witness saw a connection to the same server at the same time with the same request: a device between both
+/// ended the one and opened the other.
+fn is_other_half(known: &Session, session: &Session) -> bool {
+    let request =
+        |s: &Session| s.find(|what| matches!(what, What::ConnectionRequest { .. })).map(|s| s.what().clone());
+    let overlaps = known.start <= session.end && session.start <= known.end;
+    let named = known.cookie().is_some() && request(known) == request(session);
+    named && overlaps && is_elsewhere(known, session)
 }
 
 fn attempt(sessions: &[Session], members: Vec<usize>) -> Attempt {

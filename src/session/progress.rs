@@ -1,6 +1,6 @@
 //! How far a connection came, at which step it ended, and how.
 
-use super::{Outcome, Security, Session};
+use super::{Outcome, Security, Seen, Session};
 use crate::fact::{Side, What};
 use crate::step::Step;
 
@@ -50,6 +50,7 @@ fn mark(what: &What) -> Mark {
         | What::Closed { .. }
         | What::Unanswered { .. }
         | What::NeverArrived { .. }
+        | What::ProbesUnanswered { .. }
         | What::NotCaptured { .. }
         | What::MidStream {}
         | What::OneWay { .. }
@@ -66,6 +67,7 @@ fn mark(what: &What) -> Mark {
 pub(super) fn judge(session: &mut Session) {
     session.security = security(session);
     let (mut passed, mut begun, mut failed) = (None, None, None);
+    let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
     for seen in &session.facts {
         match mark(seen.what()) {
             Mark::Begins(step) => {
@@ -73,11 +75,12 @@ pub(super) fn judge(session: &mut Session) {
                 passed = passed.max(before(session.security, step));
             }
             Mark::Passes(step) => passed = passed.max(Some(step)),
-            Mark::Fails(step) => {
+            Mark::Fails(step) if left.is_none_or(|left| seen.at <= left) => {
                 failed = failed.max(Some(step));
                 passed = passed.max(before(session.security, step));
             }
-            Mark::Nothing => {}
+            // What a server says to a client that has already left fails nothing.
+            Mark::Fails(_) | Mark::Nothing => {}
         }
     }
     session.reached = passed;
@@ -173,9 +176,11 @@ fn is_request(what: &What) -> bool {
     matches!(what, What::ConnectionRequest { .. })
 }
 
-/// One side sent a reason: the step it refused.
+/// One side sent a reason: the step it refused. What comes after the client itself had left is no refusal.
 fn refused(session: &Session) -> Option<Step> {
-    session.facts.iter().find_map(|seen| match seen.what() {
+    let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
+    let before = |seen: &&Seen| left.is_none_or(|left| seen.at <= left);
+    session.facts.iter().filter(before).find_map(|seen| match seen.what() {
         What::Reset { answers_syn: true, .. } | What::Unreachable { .. } => {
             let connected =
                 session.find(|what| matches!(what, What::SynAnswered { .. } | What::Connected {}));
@@ -190,9 +195,8 @@ fn refused(session: &Session) -> Option<Step> {
 
 /// A client that leaves before it said what only a person's connection says.
 fn only_looked(session: &Session, passed: Option<Step>) -> Option<Outcome> {
-    let left = session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. }))?;
-    let by_client =
-        matches!(left.what(), What::Closed { by: Side::Client } | What::Reset { by: Side::Client, .. });
+    let left = session.find(|what| what.end().is_some())?;
+    let by_client = left.what().end() == Some(Side::Client);
     let spoke_tls = session.find(|what| matches!(what, What::ClientHello { .. })).is_some();
     let asked = session.find(is_request);
     if !by_client || spoke_tls || passed > Some(Step::Negotiation) {
@@ -217,6 +221,7 @@ fn ended(session: &Session) -> bool {
         | What::EncryptedAlert { .. }
         | What::CredsspRefused { .. } => true,
         What::Unanswered { over_ms, .. } => *over_ms >= SILENCE_MS / 2,
+        What::ProbesUnanswered { over_ms, .. } => *over_ms >= SILENCE_MS,
         What::Stalled { turn: Side::Server, .. } => true,
         What::SynSent { tries, over_ms } => {
             let unanswered = session.find(|what| matches!(what, What::SynAnswered { .. })).is_none();
@@ -233,37 +238,36 @@ fn one_way(session: &Session) -> bool {
 
 /// The desktop was reached: was it lost?
 fn after_start(session: &Session) -> (Outcome, Option<Step>) {
-    let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
-    let lost = |what: &What| matches!(what, What::Unanswered { peer_silent: true, .. });
-    if session.connections.len() == 1 && session.find(lost).is_some() && !closed_in_order(session) {
+    let end = session.find(|what| what.end().is_some());
+    if session.connections.len() == 1 && went_silent(session, end) {
         return (Outcome::Broke, Some(Step::Active));
     }
-    let Some(started) = started else { return (Outcome::Active, None) };
-    let first_end = session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. }));
-    let by_server = first_end.filter(|end| {
-        matches!(end.what(), What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. })
-    });
     let said_why = session.find(|what| matches!(what, What::Ultimatum { .. } | What::ErrorInfoShaped {}));
+    let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
+    let (Some(end), Some(started), None) = (end, started, said_why) else { return (Outcome::Active, None) };
+    if end.what().is_foreign_reset() {
+        return (Outcome::Broke, Some(Step::Active));
+    }
     let no_nla = !matches!(session.security, Some(Security::Nla | Security::NlaEx));
-    match by_server {
-        Some(end) if said_why.is_none() && no_nla && end.at.since(started.at) < LOGON_NS => {
+    let at_once = no_nla && end.at.since(started.at) < LOGON_NS;
+    match end.what() {
+        What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. } if at_once => {
             (Outcome::Broke, Some(Step::Logon))
         }
+        What::Reset { by: Side::Server, .. } => (Outcome::Broke, Some(Step::Active)),
         _ => (Outcome::Active, None),
     }
 }
 
-/// The other side closed or reset the connection before the silence.
-fn closed_in_order(session: &Session) -> bool {
-    let silent = session.find(|what| matches!(what, What::Unanswered { .. }));
-    let (Some(silent), Some(end)) =
-        (silent, session.find(|what| matches!(what, What::Closed { .. } | What::Reset { .. })))
-    else {
-        return false;
-    };
-    let by = |what: &What| match what {
-        What::Unanswered { by, .. } | What::Closed { by } | What::Reset { by, .. } => Some(*by),
-        _ => None,
-    };
-    by(silent.what()) != by(end.what())
+/// One side went on sending, data or keep-alives, and the other was never heard again before the end.
+fn went_silent(session: &Session, end: Option<&Seen>) -> bool {
+    session.facts.iter().any(|seen| {
+        let by = match seen.what() {
+            What::Unanswered { by, peer_silent: true, .. } => *by,
+            What::ProbesUnanswered { by, tries, over_ms } if *tries >= 2 && *over_ms >= SILENCE_MS => *by,
+            _ => return false,
+        };
+        let ended_by_other = end.is_some_and(|end| end.what().end() == Some(by.other()) && end.at < seen.at);
+        !ended_by_other
+    })
 }

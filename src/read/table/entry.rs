@@ -115,6 +115,7 @@ impl Entry {
         }
         let [first, second] = &mut self.sides;
         let (sender, receiver) = if from_second { (second, first) } else { (first, second) };
+        receiver.half.probes = None;
         if segment.tcp.ack() {
             receiver.acknowledge(segment.tcp.acknowledgment_number());
         }
@@ -229,7 +230,8 @@ impl Outgoing {
         let Ok(start) = u64::try_from(offset) else { return };
         let is_probe = segment.length <= 1 && start.saturating_add(1) == self.half.claimed_end;
         if is_probe {
-            self.half.keep_alives += 1;
+            let (count, first, _) = self.half.probes.unwrap_or((0, seen, seen));
+            self.half.probes = Some((count.saturating_add(1), first, seen));
             return;
         }
         self.claim(start, segment.length);

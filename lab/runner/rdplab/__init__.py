@@ -1,0 +1,1 @@
+"""A lab of real RDP clients and servers; see run.sh."""

@@ -1,0 +1,168 @@
+"""The servers and clients a case is put together from.
+
+Each function here takes settings and gives a function of the running case (`lab`): a server starts and is ready when it
+returns, a client runs to its end and returns its exit status. Both carry `software`, the name and version for expect.json.
+"""
+import pathlib
+import sys
+
+from .children import run
+from .network import DOMAIN, SERVER, SERVER_NAME
+
+HERE = pathlib.Path(__file__).parent
+READY = 10  # seconds a server may take to start
+CLIENT_LIMIT = 40  # seconds before a client that does not end is stopped
+
+XRDP_INI = """
+[Globals]
+ini_version=1
+fork=false
+port=3389
+tcp_nodelay=true
+security_layer={security}
+crypt_level=high
+certificate={certificate}
+key_file={key}
+ssl_protocols={tls}
+allow_channels=true
+max_bpp=16
+bitmap_compression=true
+use_fastpath=both
+ls_title=lab
+[Logging]
+LogFile={folder}/server-xrdp.log
+LogLevel=INFO
+EnableSyslog=false
+[Xvnc]
+name=Xvnc
+lib=libvnc.so
+username=ask
+password=ask
+ip=127.0.0.1
+port=-1
+"""
+
+
+def package_version(package):
+    """Upstream part of an installed Debian package's version."""
+    version = run("dpkg-query", "-W", "-f", "${Version}", package)
+    return version.split(":")[-1].split("+")[0].split("-")[0]
+
+
+def part(package, words):
+    """Marks a server or client with its software, looked up when the case runs."""
+    def mark(function):
+        function.software = lambda: words.format(version=package_version(package)) if package else words
+        return function
+    return mark
+
+
+# ---- servers ------------------------------------------------------------------------------------------------------
+
+def xrdp(security="tls", tls="TLSv1.3", certificate="valid"):
+    """xrdp without its session manager: a client gets as far as the login window, which is an active session."""
+    @part("xrdp", "xrdp {version}")
+    def start(lab):
+        crt, key = lab.certificate(certificate)
+        config = lab.work / "xrdp.ini"
+        config.write_text(XRDP_INI.format(security=security, certificate=crt, key=key, tls=tls, folder=lab.work))
+        child = lab.start("server", "server.log", "xrdp", "--nodaemon", "--config", str(config))
+        lab.wait_for_listener(child)
+    return start
+
+
+def account_file(lab, user, domain, password):
+    """A SAM file with one account."""
+    names = ["-u", user, "-p", password, "-f", "sam"] + (["-d", domain] if domain else [])
+    sam = lab.work / "accounts.sam"
+    sam.write_text(run("winpr-hash", *names).strip() + "\n")
+    return sam
+
+
+def shadow(user="alice", domain="", password="Correct-horse-1"):
+    """FreeRDP's shadow server with Network Level Authentication; it knows one account, from a SAM file."""
+    @part("freerdp2-shadow-x11", "freerdp-shadow-cli {version}")
+    def start(lab):
+        sam = account_file(lab, user, domain, password)
+        settings = ["/port:3389", "/sec:nla", "+auth", f"/sam-file:{sam}", "/bind-address:0.0.0.0"]
+        child = lab.start("server", "server.log", "freerdp-shadow-cli", *settings, display="server")
+        lab.wait_for_listener(child)
+    return start
+
+
+def scripted(*settings, tls="1.3", account=None):
+    """Our own server, which refuses or ends as told; see scripted_server.py. With `account` (user, domain, password) it wants NLA."""
+    @part(None, "scripted_server.py (Python ssl): an RDP server up to its refusal")
+    def start(lab):
+        crt, key = lab.certificate("self-signed")
+        command = [sys.executable, str(HERE / "scripted_server.py"), "--cert", str(crt), "--key", str(key), "--tls", tls, *settings]
+        if account:
+            command += ["--nla", str(account_file(lab, *account))]
+        child = lab.start("server", "server.log", *command)
+        child.wait_for("ready", READY)
+    return start
+
+
+def odd(mode, port=3389):
+    """A listener that is no RDP server; see odd_server.py."""
+    @part(None, f"odd_server.py {mode}")
+    def start(lab):
+        child = lab.start("server", f"server-{port}.log", sys.executable, str(HERE / "odd_server.py"), mode, str(port))
+        child.wait_for("ready", READY)
+    return start
+
+
+def nothing():
+    """No listener on the port."""
+    @part(None, "none listening")
+    def start(_lab):
+        pass
+    return start
+
+
+# ---- clients ------------------------------------------------------------------------------------------------------
+
+def xfreerdp(*options, user="alice", domain="", password="Correct-horse-1", stay=None):
+    """FreeRDP's X11 client. With `stay` it is stopped after so many seconds, as sessions that work do not end."""
+    @part("freerdp2-x11", "xfreerdp {version}")
+    def connect(lab):
+        account = [f"/u:{user}", f"/p:{password}"] + ([f"/d:{domain}"] if domain else [])
+        settings = [f"/v:{SERVER}", *account, "/cert:ignore", "/size:640x480", "/bpp:16", "/timeout:6000", *options]
+        # line by line: a client that is stopped does not flush its log
+        child = lab.start("client", f"client-{len(lab.children)}.log", "stdbuf", "-oL", "xfreerdp", *settings, display="client", keys=True)
+        status = child.wait(stay or CLIENT_LIMIT)
+        if status is None:
+            child.stop()
+            return "stopped" if stay else "did not end"
+        return status
+    return connect
+
+
+def verifying_client(tls="1.3"):
+    """A client that checks the certificate during the handshake; see tls_client.py."""
+    @part(None, "tls_client.py (Python ssl, verifying)")
+    def connect(lab):
+        settings = [SERVER, f"{SERVER_NAME.lower()}.{DOMAIN}", str(lab.authority.certificate), "--tls", tls, "--keys", str(lab.keys)]
+        child = lab.start("client", f"client-{len(lab.children)}.log", sys.executable, str(HERE / "tls_client.py"), *settings)
+        return child.wait(CLIENT_LIMIT)
+    return connect
+
+
+def touch_port(port, then):
+    """Connects to another port of the server first, then runs the client `then`."""
+    @part(None, "")
+    def connect(lab):
+        code = f"import socket; socket.create_connection(('{SERVER}', {port}), 5).close()"
+        run(*lab.network.inside("client", sys.executable, "-c", code))
+        return then(lab)
+    connect.software = then.software
+    return connect
+
+
+def one_after_the_other(*clients):
+    """Several attempts in one capture; the exit status is that of the last."""
+    @part(None, "")
+    def connect(lab):
+        return [client(lab) for client in clients][-1]
+    connect.software = clients[-1].software
+    return connect
