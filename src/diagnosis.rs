@@ -147,6 +147,25 @@ impl<'a> Case<'a> {
         self.find(What::is_foreign_reset)
     }
 
+    /// A reset that one witness saw in this side's name, although another witness of the same connection, who saw this
+    /// side's packets, did not: it was made on the way between them.
+    #[must_use]
+    pub fn reset_made_on_the_way(&self) -> Option<&'a Seen> {
+        let witness = |seen: &Seen| seen.fact.subject.connection().map(|c| c.witness_index);
+        let resets = |by: Side| {
+            self.session
+                .facts
+                .iter()
+                .filter(move |s| matches!(s.what(), What::Reset { by: b, .. } if *b == by))
+        };
+        let seen_by: Vec<u32> = self.session.connections.iter().map(|c| c.witness_index).collect();
+        [Side::Server, Side::Client].into_iter().find_map(|by| {
+            let first = resets(by).next()?;
+            let all = seen_by.iter().all(|index| resets(by).any(|seen| witness(seen) == Some(*index)));
+            (seen_by.len() > 1 && !all).then_some(first)
+        })
+    }
+
     /// A reset without acknowledgement on a connection that was open: from one who knows of no connection, which is a
     /// device on the path, or a host that forgot it.
     #[must_use]

@@ -20,6 +20,23 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        id: "error-info-hidden",
+        step: Some(Step::Active),
+        cause: "the server ended the connection on purpose and said why (Set Error Info), but the code is encrypted",
+        fix: "read the code where it stands in clear: RdpCoreTS/Operational of the server, event 72 with SetErrorInfo and 103; \
+              or the second number of the client's message (`Extended error code`)",
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
+        weigh: |case| {
+            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
+            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server }));
+            let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
+            case.session
+                .outcome
+                .is_failure()
+                .then(|| Weighing::of(55, said).surer(ended, 20).missing(missing))
+        },
+    },
+    Rule {
         id: "session-ended-at-logon",
         step: Some(Step::Logon),
         cause: "the server ended the connection right after the desktop was set up, without a reason on the wire: the logon behind it failed or was refused",

@@ -83,16 +83,21 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// A reset of another hop distance or out of any window; or one that only who knows of no connection sends.
+/// A reset of another hop distance or out of any window; one that only who knows of no connection sends; or one that the
+/// capture at the other end does not have.
 fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
-    let missing = "a capture at the other end: it shows that this end never sent the reset";
     let at_negotiation = if case.failed_at(Step::Negotiation) { 15 } else { 0 };
-    let weighing = match (case.foreign_reset(), case.bare_reset()) {
+    let foreign = case.foreign_reset();
+    if let Some(made) = case.reset_made_on_the_way() {
+        let percent = if foreign.is_some() { 95 } else { 78 };
+        return Some(Weighing::of(percent - at_negotiation, made));
+    }
+    let weighing = match (foreign, case.bare_reset()) {
         (Some(foreign), _) => Weighing::of(85 - at_negotiation, foreign),
         (None, Some(bare)) => Weighing::of(62 - at_negotiation, bare),
         (None, None) => return None,
     };
-    Some(weighing.missing(missing))
+    Some(weighing.missing("a capture at the other end: it shows that this end never sent the reset"))
 }
 
 /// Data or keep-alives that were repeated and never answered, when size cannot be the reason.

@@ -167,6 +167,10 @@ pub(super) const RULES: &[Rule] = &[
             let asked = unconfirmed(case)?;
             let reset = case.find(|what| matches!(what, What::Reset { by: Side::Server, .. }))?;
             let missing = "a capture on the server: it shows that the server never sent the reset";
+            if let Some(made) = case.reset_made_on_the_way() {
+                let percent = if case.foreign_reset().is_some() { 96 } else { 80 };
+                return Some(Weighing::of(percent, made).and(Some(asked)));
+            }
             Some(match (case.foreign_reset(), case.bare_reset()) {
                 (Some(foreign), _) => Weighing::of(88, foreign).and(Some(asked)).missing(missing),
                 (None, Some(bare)) => Weighing::of(64, bare).and(Some(asked)).missing(missing),

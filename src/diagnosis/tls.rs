@@ -166,6 +166,9 @@ pub(super) const RULES: &[Rule] = &[
         fix: "compare the certificate's name with the intended host; correct the NAT or port forwarding rule, or the DNS record",
         refs: &["RFC 6066 3"],
         weigh: |case| {
+            if case.session.broke_at > Some(Step::Credssp) {
+                return None;
+            }
             Some(
                 Weighing::of(25, other_name(case)?).and(hello(case)).missing(
                     "the thumbprint of the intended host's certificate (event 1056 in its System log)",
@@ -255,6 +258,9 @@ fn other_name<'a>(case: &Case<'a>) -> Option<&'a Seen> {
         What::ClientHello { sni: Some(name), .. } => Some(name.to_ascii_lowercase()),
         _ => None,
     })?;
+    if asked.parse::<std::net::IpAddr>().is_ok() {
+        return None;
+    }
     let host = asked.split('.').next().unwrap_or_default().to_owned();
     case.find(|what| match what {
         What::Certificate { by: Side::Server, subject, .. } => {

@@ -96,7 +96,8 @@ fn without_confirm(reader: &mut Reader<'_>, asked: bool, seen: Sighting, client_
     let from_start = flow.from_server.isn.is_some() || flow.from_client.isn.is_some();
     let client_first = flow.from_client.stream.from(0);
     if asked {
-        let may_be_cut = tpkt::may_start_rdp(first) && first.len() < 11;
+        let closed = flow.from_server.fin.is_some() || flow.from_server.reset.is_some();
+        let may_be_cut = !closed && tpkt::may_start_rdp(first) && first.len() < 11;
         if !may_be_cut && from_start {
             reader.say(seen, What::OtherProtocol { from: Side::Server, protocol: name_of(first) });
         }

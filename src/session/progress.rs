@@ -166,6 +166,10 @@ fn outcome(
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));
     }
+    let said_why = session.find(|what| matches!(what, What::ErrorInfoShaped {}));
+    if said_why.is_some() && ended(session) {
+        return (Outcome::Refused, current);
+    }
     if let Some(gone) = only_looked(session, passed) {
         return (gone, None);
     }
