@@ -1,1 +1,1 @@
-//! Targets.
+//! Fuzz targets: one function for every reader and decoder.

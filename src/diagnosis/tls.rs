@@ -166,7 +166,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "compare the certificate's name with the intended host; correct the NAT or port forwarding rule, or the DNS record",
         refs: &["RFC 6066 3"],
         weigh: |case| {
-            if case.session.broke_at > Some(Step::Credssp) {
+            if case.session.broke_at > Some(Step::Mcs) {
                 return None;
             }
             Some(

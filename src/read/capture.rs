@@ -97,6 +97,7 @@ struct CaptureFile<'t, 's> {
 /// What to do after a block.
 enum Next {
     Go(usize),
+    Cut,
     Damaged(String),
 }
 
@@ -138,12 +139,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
             let next = match reader.next() {
                 Ok((length, block)) => self.block(block, length),
                 Err(PcapError::Eof) => return,
-                Err(PcapError::UnexpectedEof) => {
-                    if !reader.data().is_empty() {
-                        self.notes.push(Note::capture_cut(self.input_index, offset, self.counts.packets));
-                    }
-                    return;
-                }
+                Err(PcapError::UnexpectedEof) => Next::Cut,
                 Err(PcapError::Incomplete(_) | PcapError::BufferTooSmall) => {
                     let state = (reader.consumed(), reader.data().len(), reader.reader_exhausted());
                     if waited_at == Some(state) && !grow(&mut reader) {
@@ -160,10 +156,24 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 }
                 Err(error) => Next::Damaged(format!("a block cannot be read: {}", spoken(&error))),
             };
+            let big_endian = self.interfaces.big_endian;
+            let next = match next {
+                Next::Cut
+                    if resume::claims_too_much(reader.data(), kind, big_endian, self.packet_bytes_max) =>
+                {
+                    Next::Damaged("a packet claims more bytes than any has".to_owned())
+                }
+                next => next,
+            };
             match next {
                 Next::Go(length) => reader.consume(length),
+                Next::Cut => {
+                    if !reader.data().is_empty() {
+                        self.notes.push(Note::capture_cut(self.input_index, offset, self.counts.packets));
+                    }
+                    return;
+                }
                 Next::Damaged(found) => {
-                    let big_endian = self.interfaces.big_endian;
                     let passed = resume::to_next_packet(&mut reader, kind, big_endian, self.packet_bytes_max);
                     let Some(passed) = passed else {
                         let note =

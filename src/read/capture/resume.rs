@@ -6,6 +6,8 @@ use super::super::inputs::Kind;
 
 /// Headers in a row that must make sense before a place is believed.
 const HEADERS_IN_A_ROW: usize = 3;
+/// Longest block of a pcapng file that is believed.
+const BLOCK_BYTES_MAX: u32 = 32 * 1024 * 1024;
 /// Bytes at the end of the buffer that are kept for the next look.
 const OVERLAP: usize = 128 * 1024;
 
@@ -37,6 +39,15 @@ pub(super) fn to_next_packet(
     }
 }
 
+/// Does the header at the start of `data` claim a length that no packet or block has?
+pub(super) fn claims_too_much(data: &[u8], kind: Kind, big_endian: bool, packet_bytes_max: u32) -> bool {
+    let check = Check { kind, big_endian, packet_bytes_max };
+    match kind {
+        Kind::Pcap => check.number(data, 8).is_some_and(|captured| captured > packet_bytes_max),
+        _ => check.number(data, 4).is_some_and(|length| length > BLOCK_BYTES_MAX),
+    }
+}
+
 struct Check {
     kind: Kind,
     big_endian: bool,
@@ -57,12 +68,14 @@ impl Check {
         true
     }
 
+    fn number(&self, data: &[u8], at: usize) -> Option<u32> {
+        let bytes = *data.get(at..)?.first_chunk::<4>()?;
+        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+    }
+
     /// Length of the packet record at `at`, when its header makes sense.
     fn header(&self, data: &[u8], at: usize) -> Option<usize> {
-        let number = |offset: usize| {
-            let bytes = *data.get(at.checked_add(offset)?..)?.first_chunk::<4>()?;
-            Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
-        };
+        let number = |offset: usize| self.number(data, at.checked_add(offset)?);
         if self.kind == Kind::Pcap {
             let (fraction, captured, length) = (number(4)?, number(8)?, number(12)?);
             let sane = fraction < 1_000_000_000 && captured > 0 && captured <= length;

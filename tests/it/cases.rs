@@ -1,0 +1,236 @@
+//! Every rule has its cases: folders `<cause-id>--<variant>` with facts in text form and the expected answer.
+//! `<cause-id>--not-<neighbour>` is the nearest thing that the cause must not be taken for.
+//!
+//! `UPDATE_EXPECT=1 cargo test cases` writes the answers anew.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use expect_test::expect_file;
+use rdpwhy::diagnosis::{RULES, diagnose_all};
+use rdpwhy::fact::{Connection, Fact, Reading, Recognised, Subject, What};
+use rdpwhy::note::Place;
+use rdpwhy::session::{Coverage, Session, Witness, join};
+use rdpwhy::step::Step;
+use rdpwhy::time::UnixNanos;
+
+use crate::support::{children, root};
+
+/// Times of cases count from here: 2026-11-20T10:00:00Z.
+const BASE_NS: i64 = 1_795_168_800_000_000_000;
+
+/// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [recognised=port|endpoint]` opens a connection,
+/// `+SECONDS FACT` adds a fact to it, `#` comments.
+fn facts(text: &str) -> (Vec<Fact>, u32) {
+    let mut facts: Vec<Fact> = Vec::new();
+    let mut current: Option<Connection> = None;
+    let (mut frame, mut witnesses, mut number) = (0, 1, 0);
+    let mut pending: Vec<(UnixNanos, u64, What)> = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(ends) = line.strip_prefix("connection ") {
+            close(&mut facts, current.take(), &mut pending);
+            number += 1;
+            let opened = connection(ends, number);
+            witnesses = witnesses.max(opened.witness_index + 1);
+            current = Some(opened);
+        } else {
+            let (seconds, what) = line.strip_prefix('+').unwrap().split_once(' ').unwrap();
+            let what = What::parse(what).unwrap_or_else(|error| panic!("{line}: {error}"));
+            frame += 1;
+            let ns = (seconds.parse::<f64>().unwrap() * 1e6).round() * 1e3;
+            pending.push((UnixNanos(BASE_NS + format!("{ns:.0}").parse::<i64>().unwrap()), frame, what));
+        }
+    }
+    close(&mut facts, current, &mut pending);
+    (facts, witnesses)
+}
+
+fn connection(line: &str, number: u32) -> Connection {
+    let mut words = line.split_whitespace();
+    let client: SocketAddr = words.next().unwrap().parse().unwrap();
+    assert_eq!(words.next(), Some(">"));
+    let server: SocketAddr = words.next().unwrap().parse().unwrap();
+    let mut opened = Connection {
+        witness_index: 0,
+        client,
+        server,
+        client_isn: Some(number * 1_000),
+        server_isn: Some(number * 1_000 + 1),
+        opened: UnixNanos(0),
+        first: Place::frame(0, 1),
+        last_seen: UnixNanos(0),
+        recognised: Recognised::FirstBytes,
+    };
+    for word in words {
+        match word.split_once('=').unwrap() {
+            ("witness", index) => opened.witness_index = index.parse().unwrap(),
+            ("recognised", "port") => opened.recognised = Recognised::Port,
+            ("isn", numbers) => {
+                let (client, server) = numbers.split_once(',').unwrap();
+                (opened.client_isn, opened.server_isn) = (client.parse().ok(), server.parse().ok());
+            }
+            other => panic!("unknown word {other:?}"),
+        }
+    }
+    opened
+}
+
+fn close(facts: &mut Vec<Fact>, connection: Option<Connection>, pending: &mut Vec<(UnixNanos, u64, What)>) {
+    let Some(mut connection) = connection else { return };
+    let times = pending.iter().map(|(at, ..)| *at);
+    connection.opened = times.clone().min().unwrap();
+    connection.last_seen = times.max().unwrap();
+    let input = connection.witness_index;
+    let connection = Arc::new(connection);
+    for (at, frame, what) in pending.drain(..) {
+        let subject = Subject::Connection(Arc::clone(&connection));
+        facts.push(Fact { at, place: Place::frame(input, frame), subject, reading: Reading::Clear, what });
+    }
+}
+
+/// The answer to a case, as text.
+fn answer(text: &str) -> String {
+    let (facts, count) = facts(text);
+    let witness = |index: u32| Witness {
+        name: format!("w{index}"),
+        inputs: vec![index],
+        coverage: Coverage::default(),
+    };
+    let story = join(facts, &(0..count).map(witness).collect::<Vec<_>>());
+    let verdicts = diagnose_all(&story);
+    let mut out = String::new();
+    for attempt in &story.attempts {
+        let decisive = attempt.sessions.iter().position(|index| *index == attempt.decisive).unwrap() + 1;
+        writeln!(
+            out,
+            "attempt: {}, connection {decisive} of {} decides",
+            attempt.outcome.name(),
+            attempt.sessions.len()
+        )
+        .unwrap();
+        for index in &attempt.sessions {
+            writeln!(out, "  {}", told(&story.sessions[*index])).unwrap();
+            for verdict in &verdicts[*index] {
+                let weighing = &verdict.weighing;
+                let against = if weighing.against.is_empty() {
+                    String::new()
+                } else {
+                    format!(", against {}", weighing.against.len())
+                };
+                writeln!(
+                    out,
+                    "    {:>2} % {} (for {}{against})",
+                    weighing.percent,
+                    verdict.rule.id,
+                    weighing.proofs.len()
+                )
+                .unwrap();
+            }
+        }
+    }
+    out
+}
+
+fn told(session: &Session) -> String {
+    let name = |step: Option<Step>| step.map_or("-", Step::name);
+    format!("{} at {}, reached {}", session.outcome.name(), name(session.broke_at), name(session.reached))
+}
+
+fn folders() -> Vec<(String, std::path::PathBuf)> {
+    let named = |path: std::path::PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), path);
+    children(&root().join("tests/cases")).into_iter().map(named).collect()
+}
+
+/// The best cause of each session of the attempts that did not reach the desktop, as an expected answer names them.
+fn best_causes(expected: &str) -> Vec<&str> {
+    let mut best = Vec::new();
+    let (mut worked, mut fresh) = (false, false);
+    for line in expected.lines() {
+        if let Some(attempt) = line.strip_prefix("attempt: ") {
+            worked = attempt.starts_with("active");
+        } else if !line.starts_with("    ") {
+            fresh = true;
+        } else if let Some((_, cause)) = line.split_once(" % ").filter(|_| fresh && !worked) {
+            best.push(cause.split(' ').next().unwrap());
+            fresh = false;
+        }
+    }
+    best
+}
+
+#[test]
+fn every_case_gives_its_answer() {
+    for (name, folder) in folders() {
+        let text =
+            std::fs::read_to_string(folder.join("facts.txt")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(text.starts_with("# "), "{name}: the first line says what was done");
+        expect_file![folder.join("expect.txt")].assert_eq(&answer(&text));
+    }
+}
+
+#[test]
+fn every_rule_has_a_case_that_it_wins_and_names_are_those_of_rules() {
+    let expected: Vec<(String, String)> = folders()
+        .into_iter()
+        .map(|(name, folder)| (name, std::fs::read_to_string(folder.join("expect.txt")).unwrap()))
+        .collect();
+    let ids: Vec<&str> = RULES.iter().flat_map(|rules| rules.iter()).map(|rule| rule.id).collect();
+    for id in &ids {
+        let positive = expected.iter().any(|(name, answer)| {
+            name.starts_with(&format!("{id}--"))
+                && !name.contains("--not-")
+                && answer.contains(&format!(" % {id} "))
+        });
+        assert!(positive, "rule {id} has no case: add tests/cases/{id}--<variant>/facts.txt");
+    }
+    for (name, answer) in &expected {
+        let (id, variant) =
+            name.split_once("--").unwrap_or_else(|| panic!("{name}: not `<cause-id>--<variant>`"));
+        assert!(ids.contains(&id), "{name}: there is no rule {id}");
+        if variant.starts_with("not-") {
+            assert!(!best_causes(answer).contains(&id), "{name}: {id} wins where it must not");
+        }
+    }
+}
+
+/// Rules whose cause can only ever be second to another without evidence that a capture does not hold.
+const SECOND_BY_NATURE: &[&str] = &[
+    "listener-down",
+    "wrong-client-rdp-file",
+    "pmtu-vpn-mss",
+    "fips-mismatch",
+    "bad-user",
+    "account-restriction",
+    "delegation-policy",
+    "geo-ips-block",
+    "nat-wrong-target",
+    "ipv6-or-protocol-block",
+    "no-server-cert",
+    "cert-weak",
+    "host-asleep",
+    "vpn-drop",
+    "spn-mismatch",
+    "max-incomplete",
+];
+
+#[test]
+fn every_rule_wins_a_case_unless_it_is_second_by_nature() {
+    let mut winners: Vec<String> = Vec::new();
+    for (_, folder) in folders() {
+        let answer = std::fs::read_to_string(folder.join("expect.txt")).unwrap();
+        winners.extend(best_causes(&answer).into_iter().map(str::to_owned));
+    }
+    for rule in RULES.iter().flat_map(|rules| rules.iter()) {
+        let wins = winners.iter().any(|winner| winner == rule.id);
+        assert!(wins || SECOND_BY_NATURE.contains(&rule.id), "rule {} wins no case", rule.id);
+    }
+}
+
+/// Facts cost nothing to write wrong: what the text form cannot read is named.
+#[test]
+fn a_wrong_fact_is_named() {
+    assert_eq!(What::parse("refused code=0x5 x=1").unwrap_err().to_string(), "unknown field `x`");
+    assert!(Path::new(&root()).join("tests/cases").is_dir());
+}

@@ -1,0 +1,163 @@
+//! The command line as a person meets it: clear lines for bad input, the exit status of the contract.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::support::{root, run, scratch};
+
+fn sample() -> Vec<u8> {
+    std::fs::read(root().join("samples/nla-required/server.pcap")).unwrap()
+}
+
+fn lines(bytes: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_text_file_named_pcap_gets_one_line_and_exit_2() {
+    let folder = scratch("text-file");
+    std::fs::write(folder.join("notes.pcap"), "hello, this is no capture\n").unwrap();
+    let output = run(&folder, &["notes.pcap"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = lines(&output.stderr);
+    let expected = "note: notes.pcap: not a capture or event log: starts with 68 65 6c 6c 6f 2c 20 74, expected pcap, pcapng or ElfFile";
+    assert_eq!(said.first().map(String::as_str), Some(expected));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn an_empty_file_and_a_missing_one_get_a_line_and_the_rest_is_analysed() {
+    let folder = scratch("empty-file");
+    std::fs::write(folder.join("empty.pcap"), "").unwrap();
+    std::fs::write(folder.join("good.pcap"), sample()).unwrap();
+    let output = run(&folder, &["empty.pcap", "good.pcap", "missing.pcap"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = lines(&output.stderr);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("note: empty.pcap: empty file: found 0 bytes"));
+    assert!(said[1].starts_with("note: missing.pcap: cannot read: "));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
+}
+
+#[test]
+fn a_cut_capture_is_read_to_its_last_whole_packet_and_the_cut_is_said() {
+    let folder = scratch("cut-file");
+    let whole = sample();
+    std::fs::write(folder.join("cut.pcap"), &whole[..whole.len() - 30]).unwrap();
+    let output = run(&folder, &["cut.pcap"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = lines(&output.stderr);
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("the file is cut inside a packet"), "{said:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
+}
+
+#[test]
+fn a_damaged_packet_header_costs_its_packet_only() {
+    let folder = scratch("damaged-file");
+    let mut bytes = sample();
+    let mut at = 24;
+    for _ in 0..7 {
+        at += 16 + usize::try_from(u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap())).unwrap();
+    }
+    bytes[at + 8..at + 12].copy_from_slice(&[0xff, 0xff, 0xff, 0x7f]);
+    std::fs::write(folder.join("damaged.pcap"), &bytes).unwrap();
+    let output = run(&folder, &["damaged.pcap"]);
+    let said = lines(&output.stderr);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said[0].contains("damaged packet header"), "{said:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
+}
+
+#[test]
+fn a_folder_without_evidence_says_what_was_looked_for() {
+    let folder = scratch("no-evidence");
+    std::fs::write(folder.join("readme.txt"), "x").unwrap();
+    std::fs::create_dir(folder.join("inner")).unwrap();
+    std::fs::write(folder.join("inner/data.bin"), [7; 100]).unwrap();
+    let output = run(&folder, &["."]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        lines(&output.stderr),
+        ["error: no capture under . (looked for pcap and pcapng; 2 other files)"]
+    );
+}
+
+#[test]
+fn standard_input_is_read() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rdpwhy"))
+        .args(["-", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&sample()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
+}
+
+#[test]
+fn wildcards_that_no_shell_expanded_are_expanded() {
+    let output = run(&root().join("samples"), &["-q", "nla-*/serv?r.pcap"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("of 2 files"), "{text}");
+}
+
+#[test]
+fn the_exit_status_follows_the_contract() {
+    let folder = root().join("samples");
+    let status = |arguments: &[&str]| run(&folder, arguments).status.code();
+    assert_eq!(status(&["-q", "nla-required"]), Some(0));
+    assert_eq!(status(&["-q", "--fail-on", "broke", "nla-required"]), Some(1));
+    assert_eq!(status(&["-q", "--fail-on", "lost", "nla-required/server.pcap"]), Some(0));
+    assert_eq!(status(&["--no-such-flag"]), Some(2));
+    assert_eq!(status(&[]), Some(2));
+    assert_eq!(status(&["-q", "nla-required", "-o", "no/such/folder/x.json"]), Some(3));
+}
+
+#[test]
+fn an_output_file_appears_whole_with_the_format_of_its_ending() {
+    let folder = scratch("output-file");
+    let samples = root().join("samples/nla-required");
+    let output = run(&folder, &["-q", "-o", "answer.json", samples.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    let answer: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("answer.json")).unwrap()).unwrap();
+    assert_eq!(answer["schema_version"], 1);
+    assert!(!folder.join("answer.json.part").exists());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rdpwhy"))
+        .args(["-q", "-v", "samples"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn keys_of_the_document_stand_in_the_order_of_the_contract() {
+    let output = run(&root().join("samples"), &["-q", "--format", "json", "nla-required"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        keys(&answer),
+        ["schema_version", "tool", "inputs", "clocks", "attempts", "sessions", "notes"]
+    );
+    let session = "id aliases client server user legs security negotiation error_info disconnect start end reached broke_at outcome causes witnesses timeline";
+    assert_eq!(keys(&answer["sessions"][0]).join(" "), session);
+    let attempt = "id sessions outcome broke_at cause confidence start end client server user differs";
+    assert_eq!(keys(&answer["attempts"][0]).join(" "), attempt);
+    let cause = "id confidence summary remedy for against missing";
+    assert_eq!(keys(&answer["sessions"][0]["causes"][0]).join(" "), cause);
+}

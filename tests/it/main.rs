@@ -1,0 +1,16 @@
+//! All integration tests in one binary.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are not `in tests` for clippy")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests read files and say aloud what they skip"
+)]
+
+mod support;
+mod cases;
+mod corpus;
+mod determinism;
+mod command_line;
+mod readme;
+mod tidy;
