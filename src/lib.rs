@@ -62,7 +62,12 @@ const FACTS_MAX: usize = 8_000_000;
 /// The whole program: finds the inputs, reads each source on a thread of its own, joins, judges.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
-    let inventory = read::inputs::inventory(&read::expand(&options.paths));
+    analyze_inventory(read::inputs::inventory(&read::expand(&options.paths)), options, watch)
+}
+
+/// The same for inputs that are already found, or held in memory; the paths of `options` are not looked at.
+#[must_use]
+pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Watch) -> Analysis {
     let read: Vec<(SourceRead, Vec<Fact>)> = (0_u32..)
         .zip(&inventory.sources)
         .collect::<Vec<_>>()

@@ -1,1 +1,63 @@
-//! Fuzz targets: one function for every reader and decoder.
+//! One target for every reader and decoder: each takes any bytes and panics when the library breaks a promise.
+//!
+//! `cargo test` replays `seeds/` and mutations of them through all of [`TARGETS`]; `cargo fuzz run NAME --features
+//! libfuzzer` goes on from there.
+
+#![forbid(unsafe_code)]
+
+mod captures;
+mod decoders;
+mod reassembly;
+mod texts;
+
+pub use captures::{capture, dialogue, packet, pipeline};
+pub use decoders::{certificate, mcs, tls, x224};
+pub use reassembly::reassembly;
+pub use texts::{fact_text, printable};
+
+/// What a fuzzer runs.
+pub type Target = fn(&[u8]);
+
+/// Every target with the name of its binary and of its folder of seeds.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("capture", capture),
+    ("packet", packet),
+    ("reassembly", reassembly),
+    ("x224", x224),
+    ("tls", tls),
+    ("certificate", certificate),
+    ("mcs", mcs),
+    ("fact_text", fact_text),
+    ("printable", printable),
+    ("pipeline", pipeline),
+    ("dialogue", dialogue),
+];
+
+/// Takes what it needs off the front of the fuzzer's bytes; behind their end everything is 0.
+pub(crate) struct Draw<'a>(&'a [u8]);
+
+impl<'a> Draw<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn u8(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        *first
+    }
+
+    pub(crate) fn u16(&mut self) -> u16 {
+        u16::from_le_bytes([self.u8(), self.u8()])
+    }
+
+    pub(crate) fn slice(&mut self, length: usize) -> &'a [u8] {
+        let (head, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        head
+    }
+}

@@ -61,7 +61,7 @@ impl Kind {
 /// One file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// The path to open; `None` for standard input.
+    /// The path to open; `None` for standard input and for bytes held in memory.
     pub path: Option<PathBuf>,
     /// The path as it is shown, with `/`.
     pub shown: String,
@@ -71,8 +71,10 @@ pub struct Input {
     pub gzip: bool,
     /// Size of the file in bytes; 0 when nobody knows.
     pub bytes: u64,
-    /// First bytes of standard input, already taken off it.
+    /// Of an input without path: the bytes already at hand.
     taken: Vec<u8>,
+    /// `taken` is all of it; otherwise standard input goes on behind it.
+    whole: bool,
 }
 
 /// Files that are read as one, in this order.
@@ -134,6 +136,21 @@ pub fn inventory(paths: &[PathBuf]) -> Inventory {
     inventory
 }
 
+/// The same for files that lie in memory, each with its name: what is found in archives, made by tests or by a fuzzer.
+#[must_use]
+pub fn held(files: Vec<(String, Vec<u8>)>) -> Inventory {
+    let mut inputs: Vec<Input> = files.into_iter().map(|(shown, taken)| input_held(shown, taken)).collect();
+    inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
+    let (notes, sources) = (notes(&inputs, Vec::new(), false), sources(&inputs));
+    Inventory { inputs, sources, notes, other_files: 0 }
+}
+
+fn input_held(shown: String, taken: Vec<u8>) -> Input {
+    let (kind, gzip) = kind_of(taken.get(..SNIFFED).unwrap_or(&taken));
+    let bytes = u64::try_from(taken.len()).unwrap_or(u64::MAX);
+    Input { path: None, shown, kind, gzip, bytes, taken, whole: true }
+}
+
 fn same_file(a: &Input, b: &Input) -> bool {
     match (&a.path, &b.path) {
         (Some(a), Some(b)) => {
@@ -170,7 +187,7 @@ impl Walk {
         let kind = Kind::Unreadable;
         let path = Some(path.to_owned());
         let shown = path.as_deref().map(shown).unwrap_or_default();
-        self.found.push(Input { path, shown, kind, gzip: false, bytes: 0, taken: Vec::new() });
+        self.found.push(Input { path, shown, kind, gzip: false, bytes: 0, taken: Vec::new(), whole: false });
     }
 
     #[expect(clippy::disallowed_methods, reason = "this module is the one that lists folders")]
@@ -201,6 +218,7 @@ impl Walk {
             gzip: false,
             bytes,
             taken: Vec::new(),
+            whole: false,
         };
         match sniff(path) {
             Err(error) => return self.unreadable(path, &error),
@@ -226,7 +244,7 @@ fn stdin() -> Input {
     let limit = u64::try_from(SNIFFED).unwrap_or(0);
     let read = io::stdin().lock().take(limit).read_to_end(&mut taken);
     let (kind, gzip) = read.map_or((Kind::Unreadable, false), |_| kind_of(&taken));
-    Input { path: None, shown: "-".to_owned(), kind, gzip, bytes: 0, taken }
+    Input { path: None, shown: "-".to_owned(), kind, gzip, bytes: 0, taken, whole: false }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
@@ -310,6 +328,7 @@ fn first_bytes(input: &Input) -> String {
 pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
     let raw: Box<dyn Read + Send> = match &input.path {
         Some(path) => Box::new(File::open(path)?),
+        None if input.whole => Box::new(io::Cursor::new(input.taken.clone())),
         None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
     };
     Ok(if input.gzip { Box::new(MultiGzDecoder::new(raw).take(EXPANSION_MAX)) } else { raw })

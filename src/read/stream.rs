@@ -69,7 +69,7 @@ impl Stream {
     /// Adds a segment at `offset` with `length` bytes on the wire, of which `bytes` were captured.
     pub fn push(&mut self, offset: u64, bytes: &[u8], length: u64, seen: Sighting) {
         let end = offset.saturating_add(length);
-        if end <= self.next {
+        if length == 0 || end <= self.next {
             return;
         }
         if offset > self.next {
@@ -86,7 +86,9 @@ impl Stream {
             return;
         }
         self.waiting_bytes = self.waiting_bytes.saturating_add(bytes.len());
-        self.waiting.insert(offset, Waiting { bytes: bytes.to_vec(), length, seen });
+        let shorter = self.waiting.insert(offset, Waiting { bytes: bytes.to_vec(), length, seen });
+        let let_go = shorter.map_or(0, |held| held.bytes.len());
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(let_go);
         if self.waiting_bytes > WAITING_BYTES_MAX || self.waiting.len() > WAITING_SEGMENTS_MAX {
             self.give_up_gap();
         }
@@ -302,5 +304,17 @@ mod tests {
             stream.push(10 + number * 2, b"x", 1, seen(number + 1));
         }
         assert!(stream.waiting.len() <= WAITING_SEGMENTS_MAX);
+    }
+    #[test]
+    fn what_replaces_a_waiting_segment_is_counted_once() {
+        let stream = built(&[(5, b"fg"), (5, b"fghi"), (0, b"abcde")]);
+        assert_eq!(stream.from(0), b"abcdefghi");
+        assert_eq!(stream.held(), 9);
+    }
+
+    #[test]
+    fn a_segment_without_bytes_moves_nothing() {
+        let stream = built(&[(0, b"ab"), (9, b"")]);
+        assert_eq!((stream.end(), stream.missing()), (2, 0));
     }
 }

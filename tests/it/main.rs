@@ -14,3 +14,4 @@ mod determinism;
 mod command_line;
 mod readme;
 mod tidy;
+mod robustness;
