@@ -89,8 +89,10 @@ pub struct Source {
 pub struct Inventory {
     /// INVARIANT: sorted by `shown`, each file once.
     pub inputs: Vec<Input>,
-    /// What must be read as one.
+    /// Captures that must be read as one.
     pub sources: Vec<Source>,
+    /// Indices of the event logs.
+    pub logs: Vec<u32>,
     /// What could not be read or is not evidence.
     pub notes: Vec<Note>,
     /// Files found in folders that are not evidence.
@@ -101,7 +103,7 @@ impl Inventory {
     /// At least one input can be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.sources.is_empty()
+        !self.sources.is_empty() || !self.logs.is_empty()
     }
 }
 
@@ -133,6 +135,8 @@ pub fn inventory(paths: &[PathBuf]) -> Inventory {
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
     inventory.sources = sources(&inventory.inputs);
+    let logs = (0_u32..).zip(&inventory.inputs).filter(|(_, input)| input.kind == Kind::Evtx);
+    inventory.logs = logs.map(|(index, _)| index).collect();
     inventory
 }
 
@@ -295,13 +299,12 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
         match input.kind {
             Kind::Empty => notes.push(Note::empty(index)),
             Kind::Unknown => notes.push(Note::unknown_kind(index, &first_bytes(input))),
-            Kind::Evtx => notes.push(Note::kind_not_read(index, "event log")),
             Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
             Kind::Unreadable => {
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
                 notes.push(Note::unreadable(index, error.map_or("standard input failed", |(_, text)| text)));
             }
-            Kind::Pcap | Kind::Pcapng => {}
+            Kind::Pcap | Kind::Pcapng | Kind::Evtx => {}
         }
     }
     if cut {

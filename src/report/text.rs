@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::safe::printable;
 use super::{Told, input_name, told, words};
-use crate::Analysis;
+use crate::analysis::{Analysis, Counts};
 use crate::diagnosis::Verdict;
 use crate::fact::{Reading, Recognised};
-use crate::note::Spot;
-use crate::session::{Outcome, Seen, Session};
+use crate::note::{Place, Spot};
+use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
 use crate::time::spoken;
 
@@ -102,13 +102,8 @@ fn block(
         None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
     }
     item(out, layout, "when", &format!("{}, {}", session.start, lasted(analysis, told)));
-    if let Some(user) = session.cookie() {
-        item(
-            out,
-            layout,
-            "user",
-            &format!("{} (from the cookie, which may be cut to 9 characters)", printable(user)),
-        );
+    if let Some(user) = user(session) {
+        item(out, layout, "user", &user);
     }
     item(out, layout, "steps", &ladder(session));
     if let Some(best) = told.best() {
@@ -124,7 +119,13 @@ fn block(
         item(out, layout, "to do", best.rule.fix);
     }
     named_by(out, session, layout);
-    item(out, layout, "Wireshark", &filter(session));
+    let shown = filter(session);
+    if !shown.is_empty() {
+        item(out, layout, "Wireshark", &shown);
+    }
+    if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
+        item(out, layout, "records", &query);
+    }
     if layout.verbose {
         timeline(out, analysis, session);
     }
@@ -132,10 +133,28 @@ fn block(
 }
 
 fn ends(session: &Session) -> String {
-    match (session.client(), session.server()) {
-        (Some(client), Some(server)) => format!("{client} -> {server}"),
-        _ => session.id.clone(),
-    }
+    let client = match (session.client(), session.client_ip(), session.host(Role::Client)) {
+        (Some(end), ..) => end.to_string(),
+        (None, Some(ip), _) => ip.to_string(),
+        (None, None, Some(host)) => printable(host).into_owned(),
+        (None, None, None) => "an unknown client".to_owned(),
+    };
+    let server = match (session.server(), session.host(Role::Server)) {
+        (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
+        (Some(end), None) => end.to_string(),
+        (None, Some(host)) => printable(host).into_owned(),
+        (None, None) => "an unknown server".to_owned(),
+    };
+    format!("{client} -> {server}")
+}
+
+/// The user as a log names it, or the cookie.
+fn user(session: &Session) -> Option<String> {
+    let name = session.user_name()?;
+    let logged = session.hosts.iter().any(|part| part.user.is_some());
+    let domain = session.user_domain().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+    let doubt = if logged { "" } else { " (from the cookie, which may be cut to 9 characters)" };
+    Some(format!("{domain}{}{doubt}", printable(name)))
 }
 
 fn how_sure(verdicts: &[Verdict]) -> String {
@@ -221,6 +240,20 @@ pub fn filter(session: &Session) -> String {
     )
 }
 
+/// The command that shows the first log whose records prove it.
+fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
+    let records = proofs.iter().filter_map(|seen| match seen.place().spot {
+        Spot::Record(id) => Some((seen.place().input_index, id)),
+        _ => None,
+    });
+    let all: Vec<(u32, u64)> = records.collect();
+    let (input_index, _) = all.first()?;
+    let ids: Vec<String> =
+        all.iter().filter(|(input, _)| input == input_index).map(|(_, id)| format!("EventRecordID={id}")).collect();
+    let path = input_name(analysis, Place::whole(*input_index));
+    Some(format!("wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"", printable(path), ids.join(" or ")))
+}
+
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
     for seen in &session.facts {
         let since = spoken(seen.at.since(session.start));
@@ -285,9 +318,22 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
     ];
     let named: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    let packets: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets).sum();
-    let files = analysis.counts.iter().flatten().count();
+    let held = analysis.counts.iter().flatten();
+    let (mut captures, mut packets, mut logs, mut records) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for counts in held {
+        match counts {
+            Counts::Capture(held) => (captures, packets) = (captures + 1, packets + held.packets),
+            Counts::Log(held) => (logs, records) = (logs + 1, records + held.records),
+        }
+    }
+    let mut read = Vec::new();
+    if captures > 0 {
+        read.push(format!("{packets} packets of {captures} captures"));
+    }
+    if logs > 0 {
+        read.push(format!("{records} records of {logs} event logs"));
+    }
     let attempts = told.len();
     let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
-    line(out, &format!("{attempts} attempts: {said}. Read {packets} packets of {files} files."));
+    line(out, &format!("{attempts} attempts: {said}. Read {}.", read.join(" and ")));
 }

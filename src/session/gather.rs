@@ -1,0 +1,243 @@
+//! Connections of captures and of logs brought together: exactly where a log has the client's port, else by what both
+//! tell of time and order; and the clocks of the hosts from these pairs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::clock::ClockOffset;
+use super::join::Group;
+use super::logs::{Cluster, Role};
+use super::{Outcome, Session};
+use crate::fact::What;
+use crate::time::UnixNanos;
+
+const MILLISECOND_NS: i64 = 1_000_000;
+const SECOND_NS: i64 = 1_000 * MILLISECOND_NS;
+/// Two clocks further apart than this are not believed to be of the same event on the word of a port alone.
+const APART_NS_MAX: i64 = 26 * 3_600 * SECOND_NS;
+/// Pairs of one host that agree.
+const AGREE_NS: i64 = 5 * SECOND_NS;
+/// Without an exact key, beginnings this near by an assumed offset are the same.
+const ALIGNED_NS: i64 = 2 * SECOND_NS;
+/// Hosts that check or forward are joined by user and time, by their own clocks, within what Kerberos tolerates (RFC
+/// 4120 1.6).
+const BY_NAME_NS: i64 = 300 * SECOND_NS;
+/// Beginnings that are tried as the first pair of an alignment.
+const TRIED_MAX: usize = 64;
+
+/// One connection: as captures saw it, and as logs tell of it.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) group: Group,
+    pub(super) clusters: Vec<Cluster>,
+}
+
+impl Gathered {
+    /// What only a log tells of.
+    pub(super) fn of(cluster: Cluster) -> Self {
+        Self { group: Group::new(), clusters: vec![cluster] }
+    }
+}
+
+/// Brings captures and the logs of servers together; the clusters of other hosts are handed back.
+pub(super) fn servers(
+    groups: Vec<Group>,
+    clusters: Vec<Cluster>,
+    clocks: &mut [ClockOffset],
+) -> (Vec<Gathered>, Vec<Cluster>) {
+    let (servers, others): (Vec<Cluster>, Vec<Cluster>) = clusters.into_iter().partition(|c| c.role == Role::Server);
+    let mut gathered: Vec<Gathered> =
+        groups.into_iter().map(|group| Gathered { group, clusters: Vec::new() }).collect();
+    let ends = by_client(&gathered);
+    let mut by_host: BTreeMap<u32, Vec<Cluster>> = BTreeMap::new();
+    for cluster in servers {
+        by_host.entry(cluster.witness_index).or_default().push(cluster);
+    }
+    for (witness_index, clusters) in by_host {
+        let pairs = exact_pairs(&gathered, &ends, &clusters);
+        let offset = median(pairs.iter().map(|pair| pair.offset_ns).collect());
+        let kept: Vec<&Pair> =
+            pairs.iter().filter(|pair| offset.is_some_and(|o| pair.offset_ns.abs_diff(o) <= AGREE_NS.unsigned_abs())).collect();
+        if let (Some(clock), Some(offset_ns)) = (clock_of(clocks, witness_index), offset) {
+            *clock = measured(witness_index, offset_ns, &kept);
+        }
+        let matched: BTreeMap<usize, usize> = kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
+        for (index, cluster) in clusters.into_iter().enumerate() {
+            let by_time = || offset.and_then(|offset| beginning_at(&gathered, &cluster, offset));
+            match matched.get(&index).copied().or_else(by_time) {
+                Some(place) => gathered.get_mut(place).map(|g| g.clusters.push(cluster)),
+                None => Some(gathered.push(Gathered::of(cluster))),
+            };
+        }
+    }
+    (gathered, others)
+}
+
+fn clock_of(clocks: &mut [ClockOffset], witness_index: u32) -> Option<&mut ClockOffset> {
+    clocks.iter_mut().find(|clock| clock.witness_index == witness_index)
+}
+
+fn by_client(gathered: &[Gathered]) -> BTreeMap<SocketAddr, Vec<usize>> {
+    let mut ends: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
+    for (index, one) in gathered.iter().enumerate() {
+        for part in &one.group {
+            let known = ends.entry(part.connection.client).or_default();
+            if !known.contains(&index) {
+                known.push(index);
+            }
+        }
+    }
+    ends
+}
+
+/// A log and a capture that tell of the same connection.
+struct Pair {
+    cluster: usize,
+    gathered: usize,
+    offset_ns: i64,
+    error_ns: i64,
+}
+
+/// Pairs by the client's address and port. Where a port was used again, the pair that fits the others is taken.
+fn exact_pairs(gathered: &[Gathered], ends: &BTreeMap<SocketAddr, Vec<usize>>, clusters: &[Cluster]) -> Vec<Pair> {
+    let pair = |cluster: usize, place: usize| {
+        let (offset_ns, error_ns) = accepted_offset(gathered.get(place)?, clusters.get(cluster)?)?;
+        (offset_ns.abs() <= APART_NS_MAX).then_some(Pair { cluster, gathered: place, offset_ns, error_ns })
+    };
+    let candidates = |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut unsure: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (index, cluster) in clusters.iter().enumerate() {
+        match candidates(cluster).as_slice() {
+            [] => {}
+            [only] => pairs.extend(pair(index, *only)),
+            several => unsure.push((index, several.to_vec())),
+        }
+    }
+    let usual = median(pairs.iter().map(|p| p.offset_ns).collect()).unwrap_or(0);
+    for (index, places) in unsure {
+        let found = places.into_iter().filter_map(|place| pair(index, place));
+        pairs.extend(found.min_by_key(|p| p.offset_ns.abs_diff(usual)));
+    }
+    pairs
+}
+
+/// Offset of the host's clock against the capture's, and its error: the server takes the connection behind the client's
+/// acknowledgement and before its own first answer.
+fn accepted_offset(one: &Gathered, cluster: &Cluster) -> Option<(i64, i64)> {
+    let taken = cluster.find(|what| matches!(what, What::ConnectionAccepted { .. }))?.at;
+    let facts = &one.group.first()?.facts;
+    let time = |wanted: fn(&What) -> bool| facts.iter().find(|fact| wanted(&fact.what)).map(|fact| fact.at);
+    let connected = time(|what| matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. }))?;
+    let answered = time(|what| {
+        matches!(what, What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::Closed { .. } | What::Reset { .. })
+    });
+    let width = answered.map_or(SECOND_NS, |answered| answered.since(connected).clamp(MILLISECOND_NS, SECOND_NS));
+    Some((taken.since(connected), width))
+}
+
+fn median(mut values: Vec<i64>) -> Option<i64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn measured(witness_index: u32, offset_ns: i64, pairs: &[&Pair]) -> ClockOffset {
+    let spread = median(pairs.iter().map(|p| (p.offset_ns - offset_ns).abs()).collect()).unwrap_or(0);
+    let width = pairs.iter().map(|p| p.error_ns).min().unwrap_or(SECOND_NS);
+    let pairs = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
+    ClockOffset { witness_index, offset_ns: Some(offset_ns), error_ns: spread.max(width), pairs }
+}
+
+/// The captured connection that begins when a log without port says, by the host's measured clock; of one client
+/// address as far as it is known, and the only one near.
+fn beginning_at(gathered: &[Gathered], cluster: &Cluster, offset_ns: i64) -> Option<usize> {
+    if cluster.port.is_some() {
+        return None;
+    }
+    let begins = cluster.start().plus(-offset_ns);
+    let near = |one: &Gathered| {
+        let Some(part) = one.group.first() else { return false };
+        let address = cluster.client.is_none_or(|client| client == part.connection.client.ip());
+        address && part.connection.opened.since(begins).abs() <= ALIGNED_NS
+    };
+    let mut found = gathered.iter().enumerate().filter(|(_, one)| near(one)).map(|(index, _)| index);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// When something was tried, on the reference clock.
+pub(super) struct Tried {
+    pub(super) start: UnixNanos,
+    pub(super) end: UnixNanos,
+}
+
+/// Aligns what one host says it did, in order, with what was tried: the offset under which most beginnings agree, and
+/// which belongs to which. Of several such offsets the one whose lengths agree best, then the smallest, is taken.
+pub(super) fn aligned(clusters: &[&Cluster], tried: &[Tried], may_be: &dyn Fn(usize, usize) -> bool) -> Option<(i64, i64, Vec<(usize, usize)>)> {
+    let mut best: Option<((usize, i64, i64), i64, Vec<(usize, usize)>)> = None;
+    for (c, cluster) in clusters.iter().enumerate().take(TRIED_MAX) {
+        for (t, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
+            let (least, most) = interval(cluster, one);
+            let offset = least.midpoint(most.max(least));
+            if offset.abs() > APART_NS_MAX || most < least - ALIGNED_NS {
+                continue;
+            }
+            let pairs = under(clusters, tried, offset, may_be);
+            let key = (pairs.len(), -(most - least).abs(), -offset.abs());
+            if best.as_ref().is_none_or(|(known, ..)| key > *known) {
+                best = Some((key, offset, pairs));
+            }
+        }
+    }
+    best.map(|((_, width, _), offset, pairs)| (offset, (-width / 2).max(MILLISECOND_NS), pairs))
+}
+
+/// A client writes that it connects before its SYN leaves, and that it is disconnected after the connection ended: the
+/// offset lies between.
+fn interval(cluster: &Cluster, tried: &Tried) -> (i64, i64) {
+    let ended = cluster.find(|what| matches!(what, What::ClientDisconnected { .. }));
+    let least = cluster.start().since(tried.start);
+    (least, ended.map_or(least + SECOND_NS, |fact| fact.at.since(tried.end)))
+}
+
+fn under(clusters: &[&Cluster], tried: &[Tried], offset_ns: i64, may_be: &dyn Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut taken = vec![false; tried.len()];
+    for (c, cluster) in clusters.iter().enumerate() {
+        let begins = cluster.start().plus(-offset_ns);
+        let near = tried.iter().enumerate().filter(|(t, one)| {
+            let free = taken.get(*t).is_some_and(|taken| !taken);
+            free && one.start.since(begins).abs() <= ALIGNED_NS && may_be(c, *t)
+        });
+        if let Some((t, _)) = near.min_by_key(|(_, one)| one.start.since(begins).abs()) {
+            pairs.push((c, t));
+            if let Some(slot) = taken.get_mut(t) {
+                *slot = true;
+            }
+        }
+    }
+    pairs
+}
+
+/// The session that a broker, gateway or domain controller speaks of: of the same user or address, near by the host's own
+/// clock.
+pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
+    let user = cluster.user.as_deref();
+    let near = |session: &Session| {
+        let at = cluster.start();
+        let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
+        let same_user = user.zip(session.user_name()).is_some_and(|(a, b)| is_same_user(a, b));
+        let same_address = cluster.client.is_some() && cluster.client == session.client_ip();
+        (apart <= BY_NAME_NS && (same_user || same_address)).then_some((session.outcome == Outcome::Probe, apart))
+    };
+    let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
+    found.min().map(|(_, index)| index)
+}
+
+/// A cookie is cut to 9 characters by some clients: a longer name may begin with it.
+pub(super) fn is_same_user(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let cut = |short: &str, long: &str| short.chars().count() == 9 && long.starts_with(short);
+    a == b || cut(&a, &b) || cut(&b, &a)
+}
+
