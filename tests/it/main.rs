@@ -15,3 +15,4 @@ mod command_line;
 mod readme;
 mod tidy;
 mod robustness;
+mod evtx;
