@@ -169,7 +169,9 @@ fn coverage(counts: &[Option<Counts>], inputs: &[u32]) -> Coverage {
         let held = usize::try_from(*input).ok().and_then(|index| counts.get(index)).and_then(Option::as_ref);
         match held {
             Some(Counts::Capture(held)) => coverage.add(held.covers, held.packets_dropped, held.packets_cut),
-            Some(Counts::Log(held)) => coverage.add(held.covers, held.records_missing, held.records_unreadable),
+            Some(Counts::Log(held)) => {
+                coverage.add(held.covers, held.records_missing, held.records_unreadable)
+            }
             None => {}
         }
     }

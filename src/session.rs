@@ -322,7 +322,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     sort_and_judge(&mut sessions);
     let (clients, others): (Vec<Cluster>, Vec<Cluster>) =
         others.into_iter().partition(|cluster| cluster.role == Role::Client);
-    clients::join(&mut sessions, clients, &mut clocks);
+    clients::attach(&mut sessions, clients, &mut clocks);
     sort_and_judge(&mut sessions);
     for cluster in others {
         match gather::named(&sessions, &cluster).and_then(|index| sessions.get_mut(index)) {

@@ -135,8 +135,7 @@ pub fn inventory(paths: &[PathBuf]) -> Inventory {
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
     inventory.sources = sources(&inventory.inputs);
-    let logs = (0_u32..).zip(&inventory.inputs).filter(|(_, input)| input.kind == Kind::Evtx);
-    inventory.logs = logs.map(|(index, _)| index).collect();
+    inventory.logs = logs(&inventory.inputs);
     inventory
 }
 
@@ -146,7 +145,7 @@ pub fn held(files: Vec<(String, Vec<u8>)>) -> Inventory {
     let mut inputs: Vec<Input> = files.into_iter().map(|(shown, taken)| input_held(shown, taken)).collect();
     inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
     let (notes, sources) = (notes(&inputs, Vec::new(), false), sources(&inputs));
-    Inventory { inputs, sources, notes, other_files: 0 }
+    Inventory { logs: logs(&inputs), inputs, sources, notes, other_files: 0 }
 }
 
 fn input_held(shown: String, taken: Vec<u8>) -> Input {
@@ -335,6 +334,11 @@ pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
         None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
     };
     Ok(if input.gzip { Box::new(MultiGzDecoder::new(raw).take(EXPANSION_MAX)) } else { raw })
+}
+
+fn logs(inputs: &[Input]) -> Vec<u32> {
+    let logs = (0_u32..).zip(inputs).filter(|(_, input)| input.kind == Kind::Evtx);
+    logs.map(|(index, _)| index).collect()
 }
 
 /// Groups captures of one ring buffer; every other capture is a source of its own.

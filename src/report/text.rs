@@ -248,10 +248,17 @@ fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
     });
     let all: Vec<(u32, u64)> = records.collect();
     let (input_index, _) = all.first()?;
-    let ids: Vec<String> =
-        all.iter().filter(|(input, _)| input == input_index).map(|(_, id)| format!("EventRecordID={id}")).collect();
+    let ids: Vec<String> = all
+        .iter()
+        .filter(|(input, _)| input == input_index)
+        .map(|(_, id)| format!("EventRecordID={id}"))
+        .collect();
     let path = input_name(analysis, Place::whole(*input_index));
-    Some(format!("wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"", printable(path), ids.join(" or ")))
+    Some(format!(
+        "wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"",
+        printable(path),
+        ids.join(" or ")
+    ))
 }
 
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {

@@ -12,7 +12,7 @@ use crate::fact::What;
 
 /// Joins the connections of client logs to the attempts that captures and servers' logs show; what fits none is a session
 /// of its own.
-pub(super) fn join(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: &mut [ClockOffset]) {
+pub(super) fn attach(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: &mut [ClockOffset]) {
     let mut by_host: BTreeMap<u32, Vec<Cluster>> = BTreeMap::new();
     for cluster in clusters {
         by_host.entry(cluster.witness_index).or_default().push(cluster);
@@ -22,7 +22,12 @@ pub(super) fn join(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: 
     }
 }
 
-fn one_host(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, witness_index: u32, clocks: &mut [ClockOffset]) {
+fn one_host(
+    sessions: &mut Vec<Session>,
+    clusters: Vec<Cluster>,
+    witness_index: u32,
+    clocks: &mut [ClockOffset],
+) {
     let attempts = attempt::group(sessions);
     let members = |attempt: &attempt::Attempt| attempt.sessions.clone();
     let groups: Vec<Vec<usize>> = attempts.iter().map(members).collect();
@@ -73,7 +78,11 @@ fn may_be(sessions: &[Session], cluster: &Cluster, group: &[usize], witness_inde
     group.iter().filter_map(|index| sessions.get(*index)).all(|session| {
         let other_server = typed_ip.zip(session.server()).is_some_and(|(ip, server)| ip != server.ip());
         let there = session.hosts.iter().any(|part| part.witness_index == witness_index);
-        let other_user = cluster.user.as_deref().zip(session.user_name()).is_some_and(|(a, b)| !super::gather::is_same_user(a, b));
+        let other_user = cluster
+            .user
+            .as_deref()
+            .zip(session.user_name())
+            .is_some_and(|(a, b)| !super::gather::is_same_user(a, b));
         !other_server && !there && !other_user
     })
 }

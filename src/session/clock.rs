@@ -50,7 +50,9 @@ fn offset(groups: &[Group], witness_index: u32) -> ClockOffset {
         groups.iter().filter_map(|group| estimate(group, witness_index)).collect();
     estimates.sort_unstable();
     let pairs = u32::try_from(estimates.len()).unwrap_or(u32::MAX);
-    let Some((offset, error)) = estimates.get(estimates.len() / 2).copied() else { return none(witness_index) };
+    let Some((offset, error)) = estimates.get(estimates.len() / 2).copied() else {
+        return none(witness_index);
+    };
     let spread = estimates.iter().map(|(o, _)| o.abs_diff(offset)).collect::<Vec<_>>();
     let error_ns = i64::try_from(median(spread)).unwrap_or(i64::MAX).max(error);
     ClockOffset { witness_index, offset_ns: Some(offset), error_ns, pairs }

@@ -45,7 +45,8 @@ pub(super) fn servers(
     clusters: Vec<Cluster>,
     clocks: &mut [ClockOffset],
 ) -> (Vec<Gathered>, Vec<Cluster>) {
-    let (servers, others): (Vec<Cluster>, Vec<Cluster>) = clusters.into_iter().partition(|c| c.role == Role::Server);
+    let (servers, others): (Vec<Cluster>, Vec<Cluster>) =
+        clusters.into_iter().partition(|c| c.role == Role::Server);
     let mut gathered: Vec<Gathered> =
         groups.into_iter().map(|group| Gathered { group, clusters: Vec::new() }).collect();
     let ends = by_client(&gathered);
@@ -56,8 +57,10 @@ pub(super) fn servers(
     for (witness_index, clusters) in by_host {
         let pairs = exact_pairs(&gathered, &ends, &clusters);
         let offset = median(pairs.iter().map(|pair| pair.offset_ns).collect());
-        let kept: Vec<&Pair> =
-            pairs.iter().filter(|pair| offset.is_some_and(|o| pair.offset_ns.abs_diff(o) <= AGREE_NS.unsigned_abs())).collect();
+        let kept: Vec<&Pair> = pairs
+            .iter()
+            .filter(|pair| offset.is_some_and(|o| pair.offset_ns.abs_diff(o) <= AGREE_NS.unsigned_abs()))
+            .collect();
         if let (Some(clock), Some(offset_ns)) = (clock_of(clocks, witness_index), offset) {
             *clock = measured(witness_index, offset_ns, &kept);
         }
@@ -99,12 +102,17 @@ struct Pair {
 }
 
 /// Pairs by the client's address and port. Where a port was used again, the pair that fits the others is taken.
-fn exact_pairs(gathered: &[Gathered], ends: &BTreeMap<SocketAddr, Vec<usize>>, clusters: &[Cluster]) -> Vec<Pair> {
+fn exact_pairs(
+    gathered: &[Gathered],
+    ends: &BTreeMap<SocketAddr, Vec<usize>>,
+    clusters: &[Cluster],
+) -> Vec<Pair> {
     let pair = |cluster: usize, place: usize| {
         let (offset_ns, error_ns) = accepted_offset(gathered.get(place)?, clusters.get(cluster)?)?;
         (offset_ns.abs() <= APART_NS_MAX).then_some(Pair { cluster, gathered: place, offset_ns, error_ns })
     };
-    let candidates = |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
+    let candidates =
+        |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
     let mut pairs: Vec<Pair> = Vec::new();
     let mut unsure: Vec<(usize, Vec<usize>)> = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
@@ -128,11 +136,19 @@ fn accepted_offset(one: &Gathered, cluster: &Cluster) -> Option<(i64, i64)> {
     let taken = cluster.find(|what| matches!(what, What::ConnectionAccepted { .. }))?.at;
     let facts = &one.group.first()?.facts;
     let time = |wanted: fn(&What) -> bool| facts.iter().find(|fact| wanted(&fact.what)).map(|fact| fact.at);
-    let connected = time(|what| matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. }))?;
+    let connected =
+        time(|what| matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. }))?;
     let answered = time(|what| {
-        matches!(what, What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::Closed { .. } | What::Reset { .. })
+        matches!(
+            what,
+            What::ConnectionConfirm { .. }
+                | What::NegotiationRefused { .. }
+                | What::Closed { .. }
+                | What::Reset { .. }
+        )
     });
-    let width = answered.map_or(SECOND_NS, |answered| answered.since(connected).clamp(MILLISECOND_NS, SECOND_NS));
+    let width =
+        answered.map_or(SECOND_NS, |answered| answered.since(connected).clamp(MILLISECOND_NS, SECOND_NS));
     Some((taken.since(connected), width))
 }
 
@@ -173,10 +189,14 @@ pub(super) struct Tried {
 
 /// Aligns what one host says it did, in order, with what was tried: the offset under which most beginnings agree, and
 /// which belongs to which. Of several such offsets the one whose lengths agree best, then the smallest, is taken.
-pub(super) fn aligned(clusters: &[&Cluster], tried: &[Tried], may_be: &dyn Fn(usize, usize) -> bool) -> Option<(i64, i64, Vec<(usize, usize)>)> {
+pub(super) fn aligned(
+    clusters: &[&Cluster],
+    tried: &[Tried],
+    may_be: &dyn Fn(usize, usize) -> bool,
+) -> Option<(i64, i64, Vec<(usize, usize)>)> {
     let mut best: Option<((usize, i64, i64), i64, Vec<(usize, usize)>)> = None;
     for (c, cluster) in clusters.iter().enumerate().take(TRIED_MAX) {
-        for (t, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
+        for (_, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
             let (least, most) = interval(cluster, one);
             let offset = least.midpoint(most.max(least));
             if offset.abs() > APART_NS_MAX || most < least - ALIGNED_NS {
@@ -200,7 +220,12 @@ fn interval(cluster: &Cluster, tried: &Tried) -> (i64, i64) {
     (least, ended.map_or(least + SECOND_NS, |fact| fact.at.since(tried.end)))
 }
 
-fn under(clusters: &[&Cluster], tried: &[Tried], offset_ns: i64, may_be: &dyn Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+fn under(
+    clusters: &[&Cluster],
+    tried: &[Tried],
+    offset_ns: i64,
+    may_be: &dyn Fn(usize, usize) -> bool,
+) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let mut taken = vec![false; tried.len()];
     for (c, cluster) in clusters.iter().enumerate() {
@@ -228,7 +253,8 @@ pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
         let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
         let same_user = user.zip(session.user_name()).is_some_and(|(a, b)| is_same_user(a, b));
         let same_address = cluster.client.is_some() && cluster.client == session.client_ip();
-        (apart <= BY_NAME_NS && (same_user || same_address)).then_some((session.outcome == Outcome::Probe, apart))
+        (apart <= BY_NAME_NS && (same_user || same_address))
+            .then_some((session.outcome == Outcome::Probe, apart))
     };
     let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
     found.min().map(|(_, index)| index)
@@ -240,4 +266,3 @@ pub(super) fn is_same_user(a: &str, b: &str) -> bool {
     let cut = |short: &str, long: &str| short.chars().count() == 9 && long.starts_with(short);
     a == b || cut(&a, &b) || cut(&b, &a)
 }
-

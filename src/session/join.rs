@@ -70,7 +70,8 @@ fn fits(group: &Group, connection: &Connection) -> bool {
 
 /// Makes a session of what captures and logs hold of one connection.
 pub(super) fn session(one: Gathered, clocks: &[ClockOffset]) -> Session {
-    let connections: Vec<Arc<Connection>> = one.group.iter().map(|part| Arc::clone(&part.connection)).collect();
+    let connections: Vec<Arc<Connection>> =
+        one.group.iter().map(|part| Arc::clone(&part.connection)).collect();
     let mut names: Vec<String> = connections.iter().map(|connection| name(connection)).collect();
     names.extend(one.clusters.iter().map(cluster_name));
     let id = if names.is_empty() { String::new() } else { names.remove(0) };

@@ -107,7 +107,10 @@ fn is_plumbing(user: &str) -> bool {
 
 /// The logon id of these names a logon of the connection's user.
 fn is_own_logon(what: &What) -> bool {
-    matches!(what, What::LogonSucceeded { .. } | What::SessionReconnected { .. } | What::SessionDisconnected { .. })
+    matches!(
+        what,
+        What::LogonSucceeded { .. } | What::SessionReconnected { .. } | What::SessionDisconnected { .. }
+    )
 }
 
 /// The name of the connection (`RDP-Tcp#5`), where a record has it.
@@ -156,8 +159,13 @@ fn has_own_key(fact: &Fact) -> bool {
 fn is_remote_desktop(cluster: &Cluster) -> bool {
     cluster.facts.iter().any(|fact| {
         let proof = role::proves_remote_desktop(&fact.what);
-        let typed = matches!(fact.what, What::LogonSucceeded { logon_type: 10, .. } | What::LogonFailed { logon_type: 10, .. });
-        proof || (typed && cluster.client.is_some_and(|address| !address.is_loopback() && !address.is_unspecified()))
+        let typed = matches!(
+            fact.what,
+            What::LogonSucceeded { logon_type: 10, .. } | What::LogonFailed { logon_type: 10, .. }
+        );
+        proof
+            || (typed
+                && cluster.client.is_some_and(|address| !address.is_loopback() && !address.is_unspecified()))
     })
 }
 
@@ -178,7 +186,10 @@ impl Host {
         if role::concerns_every_connection(&fact.what) {
             return self.every(&fact, &keys);
         }
-        let found = self.by_activity(&fact, &keys).or_else(|| self.by_keys(&fact, &keys)).or_else(|| self.by_time(&fact, &keys));
+        let found = self
+            .by_activity(&fact, &keys)
+            .or_else(|| self.by_keys(&fact, &keys))
+            .or_else(|| self.by_time(&fact, &keys));
         let index = match found {
             Some(index) => Some(index),
             None if role::opens_a_connection(&fact.what) => Some(self.open(&fact, &keys)),
@@ -208,7 +219,10 @@ impl Host {
     fn by_activity(&mut self, fact: &Fact, keys: &Keys) -> Option<usize> {
         let activity = keys.activity.as_ref()?;
         if matches!(fact.what, What::ConnectionAccepted { udp: true }) {
-            return self.clusters.iter().rposition(|cluster| cluster.client == keys.address && cluster.client.is_some());
+            return self
+                .clusters
+                .iter()
+                .rposition(|cluster| cluster.client == keys.address && cluster.client.is_some());
         }
         let known = self.by_activity.get(activity).copied();
         let begins = matches!(fact.what, What::ConnectionAccepted { .. } | What::ClientConnecting { .. });
@@ -230,7 +244,9 @@ impl Host {
             let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
             let session = keys.session_id.is_some() && cluster.session_id == keys.session_id;
             let named = name.is_some_and(|name| cluster.names.iter().any(|known| known == name));
-            begun && cluster.role == Role::Server && (logon || ((session || named) && cluster.may_be_user(keys)))
+            begun
+                && cluster.role == Role::Server
+                && (logon || ((session || named) && cluster.may_be_user(keys)))
         })
     }
 
@@ -246,7 +262,10 @@ impl Host {
             role::Window::Client => (Role::Client, CLIENT_NS),
         };
         let fits = |cluster: &&Cluster| {
-            cluster.role == role && cluster.covers(fact.at, after_ns) && cluster.may_be_user(keys) && cluster.may_be_address(keys)
+            cluster.role == role
+                && cluster.covers(fact.at, after_ns)
+                && cluster.may_be_user(keys)
+                && cluster.may_be_address(keys)
         };
         let nearest = self.clusters.iter().enumerate().filter(|(_, cluster)| fits(cluster));
         nearest.min_by_key(|(_, cluster)| distance(cluster, fact.at)).map(|(index, _)| index)
