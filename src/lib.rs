@@ -15,6 +15,7 @@ pub mod codes;
 pub mod wire;
 pub mod fact;
 pub mod read;
+pub mod events;
 pub mod packets;
 pub mod session;
 pub mod diagnosis;

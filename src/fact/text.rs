@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Side;
+use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
@@ -72,6 +73,7 @@ macro_rules! hexadecimal {
 }
 
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
+hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -227,6 +229,11 @@ mod tests {
             "other-protocol from=server protocol=\"HTTP/1.1 400\"",
             "unreachable from=198.51.100.1 kind=3 code=1 times=2",
             "refused code=0x5",
+            "accepted udp=yes",
+            "method method=PreDisconnect value=-805306367 code=0xd0000001",
+            "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
+            "client-disconnected reason=0x904",
+            "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

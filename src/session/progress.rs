@@ -19,6 +19,10 @@ enum Mark {
     Nothing,
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one list: a new fact does not compile until it has its place here"
+)]
 fn mark(what: &What) -> Mark {
     match what {
         What::SynSent { .. } | What::Unreachable { .. } => Mark::Begins(Step::Tcp),
@@ -59,6 +63,101 @@ fn mark(what: &What) -> Mark {
         | What::EncryptedAlert { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
+        What::NameNotResolved { .. } => Mark::Fails(Step::Dns),
+        What::ClientConnecting { .. } => Mark::Begins(Step::Tcp),
+        What::ConnectionAccepted { udp: false }
+        | What::ListenerAccepted { .. }
+        | What::ConnectionNamed { .. } => Mark::Passes(Step::Tcp),
+        What::TransportFailed { .. } => Mark::Fails(Step::Tcp),
+        What::MethodCalled { method, .. } => of_method(method),
+        What::TlsEstablished { .. } => Mark::Passes(Step::Tls),
+        What::UserAuthenticated {} => Mark::Passes(Step::Credssp),
+        What::CredentialsRefused { .. } | What::LogonFailed { logon_type: 3, .. } => {
+            Mark::Fails(Step::Credssp)
+        }
+        What::AccessDenied {} => Mark::Fails(Step::Authorization),
+        What::ClientConnected {} => Mark::Passes(Step::Capabilities),
+        What::ArbitrationBegan {} => Mark::Begins(Step::Logon),
+        What::ArbitrationDeclined {} | What::LogonFailed { logon_type: 10, .. } => Mark::Fails(Step::Logon),
+        What::SessionLogon { local: false }
+        | What::ShellStarted { local: false }
+        | What::SessionReconnected { local: false, .. }
+        | What::ClientLoggedOn { .. } => Mark::Passes(Step::Logon),
+        What::FirstPicture { .. } => Mark::Passes(Step::Active),
+        What::GatewayEvent { event, .. } => of_gateway(*event),
+        // What is written at every ending, in any order, or is bound to a connection by its time at most.
+        What::ConnectionAccepted { .. }
+        | What::SessionBound { .. }
+        | What::ErrorInfoSet { .. }
+        | What::SecurityError { .. }
+        | What::ProtocolError { .. }
+        | What::SocketError { .. }
+        | What::Disconnected { .. }
+        | What::DisconnectTraced { .. }
+        | What::StateError { .. }
+        | What::ChannelOpened { .. }
+        | What::MultitransportLogged { .. }
+        | What::LimitReached { .. }
+        | What::LicenseProblem { .. }
+        | What::ServerCertificate { .. }
+        | What::CertificateProblem { .. }
+        | What::SessionLogon { .. }
+        | What::ShellStarted { .. }
+        | What::SessionLogoff {}
+        | What::SessionDisconnected { .. }
+        | What::SessionReconnected { .. }
+        | What::SessionEnded { .. }
+        | What::ArbitrationEnded {}
+        | What::ClientDisconnected { .. }
+        | What::UserNameHash { .. }
+        | What::BrokerEvent { .. }
+        | What::TlsAlertLogged { .. }
+        | What::KeyInaccessible { .. }
+        | What::TlsCredentialFailed { .. }
+        | What::NoSharedSuite { .. }
+        | What::PeerCertificateRefused { .. }
+        | What::AuthenticationFailed { .. }
+        | What::CredsspVersionRefused { .. }
+        | What::NtlmBlocked { .. }
+        | What::KerberosFailed { .. }
+        | What::KerberosGranted { .. }
+        | What::PolicyRefused { .. }
+        | What::LogonSucceeded { .. }
+        | What::LogonFailed { .. }
+        | What::CredentialsValidated { .. }
+        | What::ExplicitCredentials { .. }
+        | What::LoggedOff { .. }
+        | What::AccountLockedOut {}
+        | What::FirewallDecision { .. }
+        | What::ClockChanged { .. }
+        | What::HostStopped { .. }
+        | What::ServiceProblem { .. }
+        | What::ProblemLogged { .. }
+        | What::LogSays { .. } => Mark::Nothing,
+    }
+}
+
+/// Methods of the server's protocol stack (RdpCoreTS 72), as far as they stand for a step.
+fn of_method(method: &str) -> Mark {
+    match method {
+        "PrepareForAccept" => Mark::Begins(Step::Negotiation),
+        "OnStartLicensing" => Mark::Begins(Step::Licensing),
+        "ProtocolComplete" => Mark::Passes(Step::Licensing),
+        "AuthenticateClientToSession" => Mark::Begins(Step::Logon),
+        "LogonNotify" => Mark::Passes(Step::Logon),
+        _ => Mark::Nothing,
+    }
+}
+
+/// Event ids of RD Gateway.
+fn of_gateway(event: u32) -> Mark {
+    match event {
+        312 | 313 => Mark::Begins(Step::GatewayTransport),
+        200 => Mark::Passes(Step::GatewayTunnel),
+        201 | 203 | 204 | 305 => Mark::Fails(Step::GatewayTunnel),
+        302 => Mark::Passes(Step::GatewayChannel),
+        301 | 304 => Mark::Fails(Step::GatewayChannel),
+        _ => Mark::Nothing,
     }
 }
 

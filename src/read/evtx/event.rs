@@ -31,7 +31,7 @@ pub(super) fn head(text: &str) -> Result<Record, &'static str> {
                         record.qualifiers = number(xml::attribute(attributes, "Qualifiers").as_deref());
                     }
                     ["Event", "System", "TimeCreated"] => {
-                        at = xml::attribute(attributes, "SystemTime").as_deref().and_then(time);
+                        at = xml::attribute(attributes, "SystemTime").as_deref().and_then(UnixNanos::parse);
                     }
                     ["Event", "System", "Correlation"] => {
                         record.activity = xml::attribute(attributes, "ActivityID").as_deref().and_then(guid);
@@ -71,14 +71,6 @@ fn number<T: TryFrom<u64>>(text: Option<&str>) -> Option<T> {
         None => text.parse().ok()?,
     };
     T::try_from(number).ok()
-}
-
-/// RFC 3339, in UTC where no offset is given. What lies outside of the years 1677 to 2262 is clamped.
-fn time(text: &str) -> Option<UnixNanos> {
-    let text = text.trim();
-    let at: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
-    let end = if at.as_second() < 0 { i64::MIN } else { i64::MAX };
-    Some(UnixNanos(i64::try_from(at.as_nanosecond()).unwrap_or(end)))
 }
 
 /// Upper case, without braces; the nil GUID is absent.
