@@ -1,10 +1,13 @@
 //! Real event logs, whole and damaged, against counts of an independent reader and of their own headers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use rdpwhy::events;
+use rdpwhy::fact::{Fact, What};
 use rdpwhy::note::Note;
-use rdpwhy::read::evtx::{LogCounts, read_log};
+use rdpwhy::read::evtx::{LogCounts, read_log, read_stream};
 use rdpwhy::read::{Record, Unwatched, inputs};
 
 use crate::support;
@@ -147,4 +150,134 @@ fn chunks_with_a_bad_signature_are_counted() {
     assert!(log.counts.records >= 269);
     let notes = log.notes();
     assert_eq!(notes.matches("cannot read this chunk of the log: signature is 00").count(), 2, "{notes}");
+}
+
+/// Facts of the events that are wanted, in the order of the file.
+fn facts_of(log: &Log) -> Vec<Fact> {
+    let facts: Vec<Fact> = log.records.iter().filter_map(|record| events::facts(record, 0)).collect();
+    let unwanted = log.records.iter().filter(|r| !events::wanted(&r.provider, &r.channel, r.id));
+    assert_eq!(unwanted.filter_map(|record| events::facts(record, 0)).count(), 0);
+    facts
+}
+
+/// Counts by the name of the fact, as `accepted:2 licensed:1`.
+fn names(facts: &[Fact]) -> String {
+    let mut names = BTreeMap::<&str, u32>::new();
+    facts.iter().for_each(|fact| *names.entry(fact.what.name()).or_default() += 1);
+    names.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_fact_of_the_corpus_is_read_back_from_its_text_and_has_a_sentence() {
+    let Some(folder) = corpus::folder("public/evtx") else { return };
+    let mut facts = 0;
+    for entry in folder.read_dir().unwrap() {
+        for fact in facts_of(&read(entry.unwrap().path())) {
+            let text = fact.what.text();
+            assert_eq!(What::parse(&text).as_ref(), Ok(&fact.what), "{text}");
+            let said = rdpwhy::report::words::says(&fact.what);
+            assert!(!said.is_empty() && said != text, "{text}");
+            facts += 1;
+        }
+    }
+    assert!(facts > 3_000);
+}
+
+#[test]
+fn a_log_of_refused_passwords_gives_126_of_them_with_their_connections() {
+    let Some(log) = log("2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS") else { return };
+    let facts = facts_of(&log);
+    let refused: Vec<&Fact> =
+        facts.iter().filter(|fact| matches!(fact.what, What::CredentialsRefused { .. })).collect();
+    assert_eq!(refused.len(), 126);
+    let keys = |fact: &&Fact| fact.subject.keys().cloned().unwrap();
+    assert!(refused.iter().map(keys).all(|keys| keys.activity.is_some() && keys.address.is_some()));
+    let addresses: BTreeSet<_> = refused.iter().filter_map(|fact| keys(fact).address).collect();
+    assert_eq!(addresses.len(), 62);
+    let activities: BTreeSet<_> = refused.iter().filter_map(|fact| keys(fact).activity.clone()).collect();
+    assert_eq!(activities.len(), 126);
+    let accepted: Vec<&Fact> =
+        facts.iter().filter(|fact| matches!(fact.what, What::ConnectionAccepted { udp: false })).collect();
+    assert!(accepted.iter().map(keys).all(|keys| keys.port.is_some()));
+    let started: BTreeSet<_> = accepted.iter().filter_map(|fact| keys(fact).activity.clone()).collect();
+    assert_eq!(activities.difference(&started).count(), 7);
+}
+
+#[test]
+fn four_logs_of_one_host_tell_one_remote_session_beside_the_console() {
+    let parts = ["RDPAuth_Local", "RDPAuth_Remote", "RDPAuth_Security", "RDPAuth_System"];
+    let mut facts = Vec::new();
+    for part in parts {
+        let Some(log) = log(part) else { return };
+        facts.extend(facts_of(&log));
+    }
+    let client: IpAddr = "192.168.38.1".parse().unwrap();
+    let from_client: Vec<Fact> = facts
+        .iter()
+        .filter(|fact| fact.subject.keys().is_some_and(|keys| keys.address == Some(client)))
+        .cloned()
+        .collect();
+    assert_eq!(
+        names(&from_client),
+        "explicit-credentials:1 logon:3 session-disconnected:1 session-reconnected:2 user-authenticated:1"
+    );
+    let activities: BTreeSet<_> =
+        facts.iter().filter_map(|fact| fact.subject.keys()?.activity.clone()).collect();
+    assert_eq!(activities.len(), 1, "{activities:?}");
+    let local =
+        |what: &What| matches!(what, What::SessionLogon { local: true } | What::ShellStarted { local: true });
+    assert_eq!(facts.iter().filter(|fact| local(&fact.what)).count(), 2);
+    assert_eq!(facts.iter().filter(|fact| matches!(fact.what, What::LogonFailed { .. })).count(), 0);
+}
+
+#[test]
+fn gateway_events_of_one_connection_share_an_activity() {
+    let Some(log) = log("ID302_RDS_Gateway") else { return };
+    let facts = facts_of(&log);
+    assert_eq!(names(&facts), "gateway:16");
+    let with_port = facts.iter().filter(|fact| fact.subject.keys().is_some_and(|keys| keys.port.is_some()));
+    assert_eq!(with_port.count(), 8);
+}
+
+/// A client that is redirected, refused, let in, and thrown out: what the lab writes for it, read as facts.
+const SCENARIO: &str = "at 2025-03-04T08:00:00Z
+host client CLIENT01 198.51.100.7
+host server RDSH01 203.0.113.20
++1 client connects name=rdsh01.lab.test
++2 server accepts port=50412
++2 server refuses-credentials
++3 client disconnected reason=2055
++10 server accepts port=50413
++10 server logs-on session=2
++20 server idle-limit
++30 server accepts port=50414
++30 server drain-mode
++40 server accepts port=50415
++40 server tls-failed no-common-cipher=yes
+";
+
+#[test]
+fn a_scenario_of_the_lab_is_read_as_the_facts_it_was_written_for() {
+    let mut all = Vec::new();
+    for log in rdpwhy_lab::scenario::Scenario::parse(SCENARIO).unwrap().logs().unwrap() {
+        let mut records = Vec::new();
+        let (counts, notes) =
+            read_stream(0, log.bytes.as_slice(), &Unwatched, events::wanted, &mut |record| {
+                records.push(record)
+            });
+        assert_eq!((counts.records_unreadable, counts.records_missing, notes.len()), (0, 0, 0), "{notes:?}");
+        all.extend(records.iter().filter_map(|record| events::facts(record, 0)));
+    }
+    let count = |is: fn(&What) -> bool| all.iter().filter(|fact| is(&fact.what)).count();
+    assert_eq!(count(|what| matches!(what, What::ConnectionAccepted { udp: false })), 4);
+    assert_eq!(count(|what| matches!(what, What::CredentialsRefused { .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::LogonFailed { logon_type: 3, .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::Licensed {})), 1);
+    assert_eq!(count(|what| matches!(what, What::SessionLogon { local: false })), 1);
+    assert_eq!(count(|what| matches!(what, What::LimitReached { .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::ErrorInfoSet { code } if code.0 == 3)), 1);
+    assert_eq!(count(|what| matches!(what, What::ErrorInfoSet { code } if code.0 == 7)), 1);
+    assert_eq!(count(|what| matches!(what, What::NoSharedSuite { .. } | What::TlsAlertLogged { .. })), 2);
+    assert_eq!(count(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == 0x807)), 1);
+    assert_eq!(count(|what| matches!(what, What::ProblemLogged { event: 1070, .. })), 1);
 }
