@@ -56,7 +56,12 @@ const FACTS_MAX: usize = 8_000_000;
 /// Reads everything that the options name and says why connections failed.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
-    let inventory = read::inputs::inventory(&read::expand(&options.paths));
+    analyze_inventory(read::inputs::inventory(&read::expand(&options.paths)), options, watch)
+}
+
+/// The same for inputs that were found before, or that lie in memory; the paths of the options are not looked at.
+#[must_use]
+pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Watch) -> Analysis {
     let reading = readings(&inventory);
     let read: Vec<Read> = reading.into_par_iter().map(|one| one.read(&inventory, watch)).collect();
     watch.judging();

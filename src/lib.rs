@@ -22,4 +22,4 @@ pub mod diagnosis;
 pub mod analysis;
 pub mod report;
 
-pub use analysis::{Analysis, Options, analyze};
+pub use analysis::{Analysis, Options, analyze, analyze_inventory};

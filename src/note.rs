@@ -116,6 +116,13 @@ impl Note {
         Self::at(input_index, Spot::Byte(offset), text)
     }
 
+    /// Bytes were passed over in so many places that the rest of them share one note.
+    #[must_use]
+    pub fn capture_resumed_often(input_index: u32, places: u64, bytes: u64) -> Self {
+        let text = format!("damaged packet headers in {places} more places: {bytes} bytes passed over");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// A link type that cannot be unwrapped.
     #[must_use]
     pub fn link_type(input_index: u32, link_type: i64, packets: u64) -> Self {

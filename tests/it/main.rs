@@ -14,5 +14,6 @@ mod determinism;
 mod command_line;
 mod readme;
 mod tidy;
+mod memory;
 mod robustness;
 mod evtx;
