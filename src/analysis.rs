@@ -33,6 +33,17 @@ pub enum Counts {
     Log(LogCounts),
 }
 
+impl Counts {
+    /// Packets of a capture; 0 of a log.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        match self {
+            Self::Capture(held) => held.packets,
+            Self::Log(_) => 0,
+        }
+    }
+}
+
 /// The answer, with everything it was made of.
 #[derive(Debug, Clone)]
 pub struct Analysis {

@@ -37,14 +37,15 @@ fn one_host(
         (Some(cluster), Some(group)) => may_be(sessions, cluster, group, witness_index),
         _ => false,
     };
-    let found = aligned(&listed, &tried, &may_be);
-    if let Some((offset_ns, error_ns, pairs)) = &found
+    let found = aligned(&listed, &tried, &may_be).unwrap_or_default();
+    let pairs = found.pairs;
+    if !pairs.is_empty()
         && let Some(clock) = clocks.iter_mut().find(|clock| clock.witness_index == witness_index)
     {
-        let pairs = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
-        *clock = ClockOffset { witness_index, offset_ns: Some(*offset_ns), error_ns: *error_ns, pairs };
+        let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
+        let (offset_ns, error_ns) = (Some(found.offset_ns), found.error_ns);
+        *clock = ClockOffset { witness_index, offset_ns, error_ns, pairs: count };
     }
-    let pairs = found.map(|(.., pairs)| pairs).unwrap_or_default();
     for (index, cluster) in clusters.into_iter().enumerate() {
         let attempt = pairs.iter().find(|(c, _)| *c == index).and_then(|(_, attempt)| groups.get(*attempt));
         match attempt.and_then(|group| group.last()).and_then(|last| sessions.get_mut(*last)) {

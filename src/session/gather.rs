@@ -67,10 +67,11 @@ pub(super) fn servers(
         let matched: BTreeMap<usize, usize> = kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
         for (index, cluster) in clusters.into_iter().enumerate() {
             let by_time = || offset.and_then(|offset| beginning_at(&gathered, &cluster, offset));
-            match matched.get(&index).copied().or_else(by_time) {
-                Some(place) => gathered.get_mut(place).map(|g| g.clusters.push(cluster)),
-                None => Some(gathered.push(Gathered::of(cluster))),
-            };
+            let place = matched.get(&index).copied().or_else(by_time);
+            match place.and_then(|place| gathered.get_mut(place)) {
+                Some(one) => one.clusters.push(cluster),
+                None => gathered.push(Gathered::of(cluster)),
+            }
         }
     }
     (gathered, others)
@@ -187,29 +188,47 @@ pub(super) struct Tried {
     pub(super) end: UnixNanos,
 }
 
-/// Aligns what one host says it did, in order, with what was tried: the offset under which most beginnings agree, and
-/// which belongs to which. Of several such offsets the one whose lengths agree best, then the smallest, is taken.
+/// What one host says it did, laid over what was tried.
+#[derive(Default)]
+pub(super) struct Alignment {
+    /// Nanoseconds that the host's clock is ahead.
+    pub(super) offset_ns: i64,
+    /// Half of what the pair that gave it leaves open.
+    pub(super) error_ns: i64,
+    /// Cluster and what it belongs to, by index.
+    pub(super) pairs: Vec<(usize, usize)>,
+}
+
+impl Alignment {
+    /// Of several, the one with more pairs, then the one whose lengths agree best, then the smallest offset.
+    fn key(&self) -> (usize, i64, i64) {
+        (self.pairs.len(), -self.error_ns, -self.offset_ns.abs())
+    }
+}
+
+/// Aligns what one host says it did, in order, with what was tried: the offset under which most beginnings agree.
 pub(super) fn aligned(
     clusters: &[&Cluster],
     tried: &[Tried],
     may_be: &dyn Fn(usize, usize) -> bool,
-) -> Option<(i64, i64, Vec<(usize, usize)>)> {
-    let mut best: Option<((usize, i64, i64), i64, Vec<(usize, usize)>)> = None;
+) -> Option<Alignment> {
+    let mut best: Option<Alignment> = None;
     for (c, cluster) in clusters.iter().enumerate().take(TRIED_MAX) {
         for (_, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
             let (least, most) = interval(cluster, one);
-            let offset = least.midpoint(most.max(least));
-            if offset.abs() > APART_NS_MAX || most < least - ALIGNED_NS {
+            let offset_ns = least.midpoint(most.max(least));
+            if offset_ns.abs() > APART_NS_MAX || most < least - ALIGNED_NS {
                 continue;
             }
-            let pairs = under(clusters, tried, offset, may_be);
-            let key = (pairs.len(), -(most - least).abs(), -offset.abs());
-            if best.as_ref().is_none_or(|(known, ..)| key > *known) {
-                best = Some((key, offset, pairs));
+            let error_ns = ((most - least).abs() / 2).max(MILLISECOND_NS);
+            let pairs = under(clusters, tried, offset_ns, may_be);
+            let found = Alignment { offset_ns, error_ns, pairs };
+            if best.as_ref().is_none_or(|known| found.key() > known.key()) {
+                best = Some(found);
             }
         }
     }
-    best.map(|((_, width, _), offset, pairs)| (offset, (-width / 2).max(MILLISECOND_NS), pairs))
+    best
 }
 
 /// A client writes that it connects before its SYN leaves, and that it is disconnected after the connection ended: the

@@ -4,6 +4,8 @@ use super::{Outcome, Security, Seen, Session};
 use crate::fact::{Side, What};
 use crate::step::Step;
 
+mod logged;
+
 /// A server that ends a session so soon after its start did not let the user in.
 const LOGON_NS: i64 = 10_000_000_000;
 /// A client that leaves so soon after the negotiation only looked.
@@ -204,7 +206,7 @@ fn ladder(security: Option<Security>) -> &'static [Step] {
         SecurityExchange, Tcp, Tls,
     };
     match security {
-        None => &[Tcp, Negotiation],
+        None => &[Tcp, Negotiation, Tls, Credssp, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active],
         Some(Security::Rdp) => {
             &[Tcp, Negotiation, Mcs, SecurityExchange, ClientInfo, Licensing, Capabilities, Logon, Active]
         }
@@ -251,16 +253,22 @@ fn outcome(
     failed: Option<Step>,
     current: Option<Step>,
 ) -> (Outcome, Option<Step>) {
-    if passed >= Some(Step::Capabilities) {
+    if passed >= Some(Step::Capabilities) && failed.is_none_or(|failed| failed < Step::Capabilities) {
         return after_start(session);
     }
-    let mid_stream = session.connections.iter().all(|c| c.client_isn.is_none() && c.server_isn.is_none());
-    let refused = refused(session);
-    if mid_stream && refused.is_none() && session.find(is_request).is_none() {
-        return (Outcome::Unknown, None);
-    }
-    if let Some(step) = refused {
+    if let Some(step) = refused(session) {
         return (Outcome::Refused, Some(step));
+    }
+    if let Some((seen, step)) = logged::refused(session, passed) {
+        let names_step = !matches!(seen.what(), What::ErrorInfoSet { .. } | What::ClientDisconnected { .. });
+        let later = current.filter(|current| !names_step && *current > step);
+        return (Outcome::Refused, Some(later.unwrap_or(step)));
+    }
+    let captured = |session: &Session| {
+        session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some())
+    };
+    if !captured(session) && session.find(is_request).is_none() {
+        return (Outcome::Unknown, None);
     }
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));
@@ -341,6 +349,12 @@ fn one_way(session: &Session) -> bool {
 
 /// The desktop was reached: was it lost?
 fn after_start(session: &Session) -> (Outcome, Option<Step>) {
+    if logged::ended_by_reason(session).is_some() {
+        return (Outcome::Refused, Some(Step::Active));
+    }
+    if logged::lost(session).is_some() {
+        return (Outcome::Broke, Some(Step::Active));
+    }
     let end = session.find(|what| what.end().is_some());
     if session.connections.len() == 1 && went_silent(session, end) {
         return (Outcome::Broke, Some(Step::Active));

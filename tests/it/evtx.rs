@@ -169,7 +169,7 @@ fn names(facts: &[Fact]) -> String {
 
 #[test]
 fn every_fact_of_the_corpus_is_read_back_from_its_text_and_has_a_sentence() {
-    let Some(folder) = corpus::folder("public/evtx") else { return };
+    let Some(folder) = support::corpus("public/evtx") else { return };
     let mut facts = 0;
     for entry in folder.read_dir().unwrap() {
         for fact in facts_of(&read(entry.unwrap().path())) {
