@@ -23,6 +23,7 @@ mod kerberos;
 mod ntlm;
 mod security;
 mod system;
+mod beside;
 
 /// One event id of a provider: what it says, and how it becomes a fact.
 struct EventMap {
@@ -78,6 +79,18 @@ const LOGS: &[&Log] = &[
     &system::SERVICE_CONTROL,
     &system::DNS_CLIENT,
     &system::TIME_SERVICE,
+    &beside::WINLOGON,
+    &beside::PROFILES,
+    &beside::DWM,
+    &beside::DWM_INIT,
+    &beside::CRASHES,
+    &beside::DISPLAY,
+    &beside::TCPIP,
+    &beside::FIREWALL,
+    &beside::GROUP_POLICY,
+    &beside::CAPI2,
+    &beside::AAD,
+    &beside::MEMORY,
 ];
 
 /// A record with its row.

@@ -12,7 +12,11 @@ pub(super) const USER32: Log = Log {
     providers: &["User32", "USER32"],
     channels: SYSTEM,
     keys: no_keys,
-    events: &[event(1074, "a program asked the host to stop or start again", stopped)],
+    events: &[
+        event(1073, "a program could not make the host stop", note),
+        event(1074, "a program asked the host to stop or start again", stopped),
+        event(1076, "why the host had stopped without order", note),
+    ],
 };
 
 /// The event log service: it runs as long as the host does.
@@ -71,6 +75,8 @@ pub(super) const SERVICE_CONTROL: Log = Log {
         event(7024, "a service ended with an error", remote_desktop),
         event(7031, "a service died and will be started again", remote_desktop),
         event(7034, "a service died", remote_desktop),
+        event(7036, "a service was started or stopped", state),
+        event(7040, "when a service is started was changed", state),
     ],
 };
 
@@ -92,9 +98,13 @@ pub(super) const TIME_SERVICE: Log = Log {
     channels: SYSTEM,
     keys: no_keys,
     events: &[
+        event(24, "the source of time does not answer", note),
+        event(29, "no source of time can be used", note),
+        event(36, "the clock was not set for long", note),
+        event(47, "the source of time does not answer", note),
+        event(50, "the clock is far from its source", note),
         event(129, "no source of time was found", note),
         event(134, "the source of time could not be resolved", note),
-        event(142, "this host tells nobody the time any more", note),
     ],
 };
 
@@ -108,6 +118,22 @@ fn stopped(seen: &Seen<'_>) -> Option<What> {
 /// Only services that Remote Desktop needs; `param1` is the service by its long, translated name, `Binary` its short one
 /// in UTF-16.
 fn remote_desktop(seen: &Seen<'_>) -> Option<What> {
+    is_needed(seen).then(|| service(seen)).flatten()
+}
+
+/// As `remote_desktop`; after the short name stands the state, 1 stopped and 4 running.
+fn state(seen: &Seen<'_>) -> Option<What> {
+    let short = Some(short_name(seen)).filter(|name| !name.is_empty());
+    is_needed(seen).then(|| What::LogSays {
+        log: seen.log.name.to_owned(),
+        event: seen.record.id,
+        says: seen.event.says.to_owned(),
+        status: None,
+        detail: short.or_else(|| detail(seen)),
+    })
+}
+
+fn is_needed(seen: &Seen<'_>) -> bool {
     const NEEDED: [&str; 8] = [
         "TermService",
         "Remote Desktop",
@@ -118,11 +144,13 @@ fn remote_desktop(seen: &Seen<'_>) -> Option<What> {
         "Tssdis",
         "CryptSvc",
     ];
-    let short = seen.text("Binary").map(|hex| utf16(&hex)).unwrap_or_default();
-    let texts =
-        [seen.any(&["param1", "0"]).unwrap_or_default(), seen.text("param2").unwrap_or_default(), short];
-    let needed = |text: &String| NEEDED.iter().any(|name| text.contains(name));
-    texts.iter().any(needed).then(|| service(seen)).flatten()
+    let long = seen.any(&["param1", "0"]).unwrap_or_default();
+    let texts = [long, seen.text("param2").unwrap_or_default(), short_name(seen)];
+    texts.iter().any(|text| NEEDED.iter().any(|name| text.contains(name)))
+}
+
+fn short_name(seen: &Seen<'_>) -> String {
+    seen.any(&["Binary", "BinaryData"]).map(|hex| utf16(&hex)).unwrap_or_default()
 }
 
 /// Hexadecimal pairs of UTF-16LE as text, other characters than ASCII left out.

@@ -465,3 +465,27 @@ fn the_host_tells_when_it_stops_and_when_its_clock_is_set() {
     assert!(service(short).starts_with("service-problem"), "{}", service(short));
     assert_eq!(service("param1=Print Spooler"), "nothing");
 }
+
+#[test]
+fn what_stands_beside_remote_desktop_counts_only_where_it_concerns_it() {
+    let started = "param1=Remotedesktopdienste | param2=beendet | Binary=5400650072006D0053006500720076006900630065002F0031000000";
+    let service = said(&record("Service Control Manager", 7036, started));
+    assert!(service.ends_with("detail=TermService/1"), "{service}");
+    let of = |provider: &str, channel: &str, id: u32, fields: &str| {
+        said(&Record { channel: channel.to_owned(), activity: None, ..record(provider, id, fields) })
+    };
+    let crash = |fields| of("Application Error", "Application", 1000, fields);
+    assert!(crash("0=svchost.exe | 1=x | 2=y | 3=termsrv.dll").starts_with("problem log=application-error"));
+    assert_eq!(crash("AppName=notepad.exe | ModuleName=ntdll.dll"), "nothing");
+    let firewall = "Microsoft-Windows-Windows Firewall With Advanced Security";
+    let rule = |fields| of(firewall, &format!("{firewall}/Firewall"), 2006, fields);
+    assert!(rule("RuleId=RemoteDesktop-UserMode-In-TCP").starts_with("log-says log=firewall event=2006"));
+    assert_eq!(rule("RuleId=Other"), "nothing");
+    let key = |fields| of("Microsoft-Windows-CAPI2", "Microsoft-Windows-CAPI2/Operational", 70, fields);
+    assert!(
+        key("Result/@value=80090016 | EventAuxInfo/@ProcessName=svchost.exe").contains("status=0x80090016")
+    );
+    assert_eq!(key("Result/@value=0"), "nothing");
+    assert_eq!(of("Microsoft-Windows-Winlogon", "Application", 6000, ""), "nothing");
+    assert_eq!(of("Desktop Window Manager", "Application", 9009, ""), "nothing");
+}
