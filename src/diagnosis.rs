@@ -5,19 +5,36 @@ use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen, Session, Story};
 use crate::step::Step;
 
+mod absent;
 mod any;
 mod tcp;
 mod negotiation;
 mod tls;
 mod credssp;
+mod account;
+mod authorization;
+mod client_info;
+mod licensing;
+mod redirection;
 mod active;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
 pub const CATALOGUE_VERSION: &str = "1";
 
 /// Every rule, by step.
-pub const RULES: &[&[Rule]] =
-    &[any::RULES, tcp::RULES, negotiation::RULES, tls::RULES, credssp::RULES, active::RULES];
+pub const RULES: &[&[Rule]] = &[
+    any::RULES,
+    tcp::RULES,
+    negotiation::RULES,
+    tls::RULES,
+    credssp::RULES,
+    account::RULES,
+    authorization::RULES,
+    client_info::RULES,
+    licensing::RULES,
+    redirection::RULES,
+    active::RULES,
+];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -199,6 +216,8 @@ pub struct Verdict {
     pub rule: &'static Rule,
     /// How it weighs.
     pub weighing: Weighing,
+    /// Witnesses of this connection that are not there at all, said of the best cause.
+    pub absent: Vec<&'static str>,
 }
 
 impl Verdict {
@@ -209,7 +228,7 @@ impl Verdict {
     }
 }
 
-/// The causes of a session, best first; none where nothing failed.
+/// The causes of a session, best first, each once; none where nothing failed.
 #[must_use]
 pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     let judged = case.session.outcome.is_failure() || case.session.outcome == Outcome::Probe;
@@ -219,10 +238,19 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = RULES
         .iter()
         .flat_map(|rules| rules.iter())
-        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)? }))
+        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)?, absent: Vec::new() }))
         .filter(|verdict| verdict.weighing.percent > 0)
         .collect();
     verdicts.sort_by(|a, b| (b.weighing.percent, a.rule.id).cmp(&(a.weighing.percent, b.rule.id)));
+    if let Some(best) = verdicts.first_mut() {
+        best.absent = absent::witnesses(case.session);
+    }
+    let mut named: Vec<&str> = Vec::new();
+    verdicts.retain(|verdict| {
+        let first = !named.contains(&verdict.rule.id);
+        named.push(verdict.rule.id);
+        first
+    });
     verdicts
 }
 

@@ -1,7 +1,8 @@
 //! Why a running session was lost.
 
-use super::{Rule, Weighing};
+use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
+use crate::session::Seen;
 use crate::step::Step;
 
 pub(super) const RULES: &[Rule] = &[
@@ -12,13 +13,59 @@ pub(super) const RULES: &[Rule] = &[
         fix: "look at the VPN and Wi-Fi events of the client at that minute; set KeepAliveInterval on the server so that dead sessions are noticed; let the client reconnect (`autoreconnection enabled:i:1`)",
         refs: &["RFC 9293 3.8.1", "lab: fail-link-lost-mid-session"],
         weigh: |case| {
-            let silent = case.find_last(|what| {
-                matches!(what, What::Unanswered { peer_silent: true, .. } | What::ProbesUnanswered { .. })
+            let silent = case.find_last(|what| match what {
+                What::Unanswered { peer_silent, .. } => *peer_silent,
+                What::ProbesUnanswered { .. } => true,
+                What::SocketError { code, .. } => code.plain() == 121,
+                _ => false,
             })?;
             let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
             case.failed_at(Step::Active).then(|| Weighing::of(85, silent).missing(missing))
         },
     },
+    ended(
+        "idle-limit",
+        "the session was idle for longer than allowed",
+        "raise `Set time limit for active but idle Remote Desktop Services sessions` (MaxIdleTime), or let the user work again",
+        |case| {
+            let limit = case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "idle"));
+            by_code(case, &[3], limit, 95)
+        },
+    ),
+    ended(
+        "session-limit",
+        "the session lasted for longer than allowed",
+        "raise `Set time limit for active Remote Desktop Services sessions` (MaxConnectionTime)",
+        |case| {
+            let limit =
+                case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "active"));
+            by_code(case, &[4], limit, 95)
+        },
+    ),
+    ended(
+        "replaced",
+        "the session was taken over by another connection of the same user",
+        "expected when the same user connects again; to allow several: policy `Restrict Remote Desktop Services users to a single session` (fSingleSessionPerUser)",
+        |case| by_code(case, &[5], None, 94),
+    ),
+    ended(
+        "admin-disconnect",
+        "an administrator disconnected or logged off the session",
+        "ask who did it: LocalSessionManager 39 names the session that asked",
+        |case| {
+            let other = case.find(|what| matches!(what, What::SessionEnded { by_session: Some(_), .. }));
+            by_code(case, &[1, 2], None, 92).map(|w| w.and(other))
+        },
+    ),
+    ended(
+        "server-shutdown",
+        "the server was shut down or restarted",
+        "see who asked and why in event 1074 (User32) of its System log; plan restarts outside of working hours",
+        |case| {
+            let stopped = case.find(|what| matches!(what, What::HostStopped { .. }));
+            by_code(case, &[0x19, 0x1a], stopped, 93)
+        },
+    ),
     Rule {
         id: "error-info-hidden",
         step: Some(Step::Active),
@@ -27,6 +74,9 @@ pub(super) const RULES: &[Rule] = &[
               or the second number of the client's message (`Extended error code`)",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
+            if case.find(|what| matches!(what, What::ErrorInfoSet { .. })).is_some() {
+                return None;
+            }
             let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server }));
             let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
@@ -52,3 +102,31 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+const fn ended(
+    id: &'static str,
+    cause: &'static str,
+    fix: &'static str,
+    weigh: fn(&Case<'_>) -> Option<Weighing>,
+) -> Rule {
+    Rule {
+        id,
+        step: Some(Step::Active),
+        cause,
+        fix,
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "LocalSessionManager 40"],
+        weigh,
+    }
+}
+
+/// The session was ended with one of these codes, or an event says the same.
+fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
+    let coded = case.find(|what| match what {
+        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => codes.contains(&code.0),
+        What::SessionEnded { reason: Some(code), .. } => codes.contains(&code.0),
+        _ => false,
+    });
+    let first = event.or(coded)?;
+    let second = coded.filter(|coded| coded.place() != first.place());
+    case.session.outcome.is_failure().then(|| Weighing::of(percent, first).and(second))
+}

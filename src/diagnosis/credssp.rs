@@ -99,7 +99,11 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// Refused by the server, when only the shape of it is known: a status that a log gives says more.
 fn refused_by_server<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    if super::account::status(case).is_some() {
+        return None;
+    }
     let refused = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Server, .. }))?;
     (case.failed_at(Step::Credssp) && case.foreign_reset().is_none()).then_some(refused)
 }
@@ -110,6 +114,9 @@ fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    if super::account::status(case).is_some() {
+        return None;
+    }
     let left = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Client, .. }))?;
     (case.failed_at(Step::Credssp) && client_waited(case).is_none()).then_some(left)
 }

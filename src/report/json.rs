@@ -180,7 +180,7 @@ struct Cause<'a> {
     #[serde(rename = "for")]
     proofs: Vec<Reference<'a>>,
     against: Vec<Reference<'a>>,
-    missing: &'a [&'static str],
+    missing: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -460,7 +460,7 @@ fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {
         remedy: verdict.rule.fix,
         proofs: references(&verdict.weighing.proofs),
         against: references(&verdict.weighing.against),
-        missing: &verdict.weighing.missing,
+        missing: verdict.weighing.missing.iter().chain(&verdict.absent).copied().collect(),
     }
 }
 

@@ -33,6 +33,10 @@ impl Default for Layout {
 const RIVALS_MAX: usize = 2;
 /// A rival this much less sure than the best is not named.
 const RIVAL_PERCENT: u8 = 45;
+/// From here on witnesses that are not there would change nothing.
+const SURE_PERCENT: u8 = 90;
+/// Lines of what was not seen.
+const MISSING_MAX: usize = 3;
 /// Proofs shown of one cause.
 const PROOFS_MAX: usize = 4;
 
@@ -48,6 +52,7 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
     }
+    clocks(&mut out, analysis);
     summary(&mut out, analysis, &told);
     out
 }
@@ -113,7 +118,8 @@ fn block(
         for (index, against) in best.weighing.against.iter().enumerate() {
             item(out, layout, if index == 0 { "against" } else { "" }, &proof_line(analysis, against));
         }
-        for (index, missing) in best.weighing.missing.iter().enumerate() {
+        let absent = best.absent.iter().filter(|_| best.weighing.percent < SURE_PERCENT);
+        for (index, missing) in best.weighing.missing.iter().chain(absent).take(MISSING_MAX).enumerate() {
             item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
         }
         item(out, layout, "to do", best.rule.fix);
@@ -174,13 +180,13 @@ fn how_sure(verdicts: &[Verdict]) -> String {
 fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
     let count = told.attempt.sessions.len();
     let took = spoken(told.session.lasted_ns());
-    let seen = told.session.connections.len();
+    let seen = told.session.witnesses().len();
     let mut text = format!("lasted {took}");
     if count > 1 {
         let _ = write!(text, "; {count} connections were tried, this one tells most");
     }
     if seen > 1 {
-        let _ = write!(text, "; seen at {seen} of {} capture points", analysis.witnesses.len());
+        let _ = write!(text, "; told by {seen} of {} witnesses", analysis.witnesses.len());
     }
     text
 }
@@ -267,6 +273,33 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
         let place = format!("{} {}", printable(input_name(analysis, seen.place())), seen.place().spot);
         line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
     }
+}
+
+/// Whose clock is off by how much, when more than one clock is there.
+fn clocks(out: &mut String, analysis: &Analysis) {
+    for clock in analysis.story.clocks.iter().filter(|clock| clock.pairs > 0) {
+        let (Some(offset), Some(witness)) =
+            (clock.offset_ns, analysis.witnesses.get(index_of(clock.witness_index)))
+        else {
+            continue;
+        };
+        let way = if offset < 0 { "behind" } else { "ahead" };
+        let (off, error) = (seconds(offset.abs()), spoken(clock.error_ns));
+        let name = printable(&witness.name);
+        line(
+            out,
+            &format!("clock of {name}: {off} {way}, give or take {error}, from {} connections", clock.pairs),
+        );
+    }
+}
+
+/// Seconds with milliseconds, as clocks are compared.
+fn seconds(ns: i64) -> String {
+    format!("{}.{:03} s", ns / 1_000_000_000, (ns / 1_000_000) % 1_000)
+}
+
+fn index_of(witness_index: u32) -> usize {
+    usize::try_from(witness_index).unwrap_or(usize::MAX)
 }
 
 /// What did not fail, in a line each.

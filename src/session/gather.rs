@@ -64,7 +64,11 @@ pub(super) fn servers(
         if let (Some(clock), Some(offset_ns)) = (clock_of(clocks, witness_index), offset) {
             *clock = measured(witness_index, offset_ns, &kept);
         }
-        let matched: BTreeMap<usize, usize> = kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
+        let mut matched: BTreeMap<usize, usize> =
+            kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
+        if offset.is_none() {
+            matched = by_order(&gathered, &clusters, witness_index, clocks);
+        }
         for (index, cluster) in clusters.into_iter().enumerate() {
             let by_time = || offset.and_then(|offset| beginning_at(&gathered, &cluster, offset));
             let place = matched.get(&index).copied().or_else(by_time);
@@ -75,6 +79,38 @@ pub(super) fn servers(
         }
     }
     (gathered, others)
+}
+
+/// A host whose logs hold no port of any captured connection: by order and time alone, with its doubt.
+fn by_order(
+    gathered: &[Gathered],
+    clusters: &[Cluster],
+    witness_index: u32,
+    clocks: &mut [ClockOffset],
+) -> BTreeMap<usize, usize> {
+    let captured: Vec<usize> =
+        (0..gathered.len()).filter(|i| gathered.get(*i).is_some_and(|g| !g.group.is_empty())).collect();
+    let connection =
+        |index: usize| gathered.get(*captured.get(index)?)?.group.first().map(|part| &part.connection);
+    let span = |index: &usize| gathered.get(*index)?.group.first().map(|part| &part.connection);
+    let tried: Vec<Tried> =
+        captured.iter().filter_map(span).map(|c| Tried { start: c.opened, end: c.last_seen }).collect();
+    let listed: Vec<&Cluster> = clusters.iter().collect();
+    let may_be = |cluster: usize, index: usize| match (listed.get(cluster), connection(index)) {
+        (Some(cluster), Some(connection)) => {
+            cluster.port.is_none() && cluster.client.is_none_or(|client| client == connection.client.ip())
+        }
+        _ => false,
+    };
+    let Some(found) = aligned(&listed, &tried, &may_be).filter(|found| !found.pairs.is_empty()) else {
+        return BTreeMap::new();
+    };
+    if let Some(clock) = clock_of(clocks, witness_index) {
+        let pairs = u32::try_from(found.pairs.len()).unwrap_or(u32::MAX);
+        let (offset_ns, error_ns) = (Some(found.offset_ns), found.error_ns);
+        *clock = ClockOffset { witness_index, offset_ns, error_ns, pairs };
+    }
+    found.pairs.into_iter().filter_map(|(c, t)| Some((c, *captured.get(t)?))).collect()
 }
 
 fn clock_of(clocks: &mut [ClockOffset], witness_index: u32) -> Option<&mut ClockOffset> {
@@ -215,12 +251,10 @@ pub(super) fn aligned(
     let mut best: Option<Alignment> = None;
     for (c, cluster) in clusters.iter().enumerate().take(TRIED_MAX) {
         for (_, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
-            let (least, most) = interval(cluster, one);
-            let offset_ns = least.midpoint(most.max(least));
-            if offset_ns.abs() > APART_NS_MAX || most < least - ALIGNED_NS {
+            let Some((offset_ns, error_ns)) = interval(cluster, one) else { continue };
+            if offset_ns.abs() > APART_NS_MAX {
                 continue;
             }
-            let error_ns = ((most - least).abs() / 2).max(MILLISECOND_NS);
             let pairs = under(clusters, tried, offset_ns, may_be);
             let found = Alignment { offset_ns, error_ns, pairs };
             if best.as_ref().is_none_or(|known| found.key() > known.key()) {
@@ -232,11 +266,16 @@ pub(super) fn aligned(
 }
 
 /// A client writes that it connects before its SYN leaves, and that it is disconnected after the connection ended: the
-/// offset lies between.
-fn interval(cluster: &Cluster, tried: &Tried) -> (i64, i64) {
-    let ended = cluster.find(|what| matches!(what, What::ClientDisconnected { .. }));
+/// offset lies between. Where only the beginning is logged, it may be off by a second. `None` when the lengths do not
+/// fit each other.
+fn interval(cluster: &Cluster, tried: &Tried) -> Option<(i64, i64)> {
     let least = cluster.start().since(tried.start);
-    (least, ended.map_or(least + SECOND_NS, |fact| fact.at.since(tried.end)))
+    let Some(ended) = cluster.find(|what| matches!(what, What::ClientDisconnected { .. })) else {
+        return Some((least, SECOND_NS));
+    };
+    let most = ended.at.since(tried.end);
+    let fits = most >= least - ALIGNED_NS;
+    fits.then_some((least.midpoint(most.max(least)), ((most - least).abs() / 2).max(MILLISECOND_NS)))
 }
 
 fn under(
@@ -276,7 +315,18 @@ pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
             .then_some((session.outcome == Outcome::Probe, apart))
     };
     let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
-    found.min().map(|(_, index)| index)
+    found.min().map(|(_, index)| index).or_else(|| only_failure_of(sessions, user?))
+}
+
+/// The only session of this user that failed, when the clocks of both hosts were never compared.
+fn only_failure_of(sessions: &[Session], user: &str) -> Option<usize> {
+    let failed = |session: &Session| {
+        session.outcome.is_failure() && session.user_name().is_some_and(|name| is_same_user(name, user))
+    };
+    let mut found =
+        sessions.iter().enumerate().filter(|(_, session)| failed(session)).map(|(index, _)| index);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// A cookie is cut to 9 characters by some clients: a longer name may begin with it.

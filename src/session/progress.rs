@@ -259,16 +259,17 @@ fn outcome(
     if let Some(step) = refused(session) {
         return (Outcome::Refused, Some(step));
     }
+    let captured = session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some());
     if let Some((seen, step)) = logged::refused(session, passed) {
-        let names_step = !matches!(seen.what(), What::ErrorInfoSet { .. } | What::ClientDisconnected { .. });
-        let later = current.filter(|current| !names_step && *current > step);
-        return (Outcome::Refused, Some(later.unwrap_or(step)));
+        let step = match current {
+            // The packets show the step, the code or event says only that it was refused.
+            Some(current) if !logged::names_a_step(seen.what()) && (captured || current > step) => current,
+            _ => step,
+        };
+        return (Outcome::Refused, Some(step));
     }
-    let captured = |session: &Session| {
-        session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some())
-    };
-    if !captured(session) && session.find(is_request).is_none() {
-        return (Outcome::Unknown, None);
+    if !captured && session.find(is_request).is_none() {
+        return (logged::ending(session).unwrap_or(Outcome::Unknown), None);
     }
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));

@@ -15,5 +15,6 @@ mod command_line;
 mod readme;
 mod tidy;
 mod memory;
+mod logs;
 mod robustness;
 mod evtx;

@@ -1,8 +1,8 @@
 //! What the logs say of the end: who refused, at which step, and how an active session ended.
 
-use super::super::{Seen, Session};
+use super::super::{Outcome, Seen, Session};
 use crate::codes::{DisconnectReason, ErrorInfo};
-use crate::fact::What;
+use crate::fact::{Side, What};
 use crate::step::Step;
 
 /// Codes of Set Error Info that say that somebody meant to end the session: log off or disconnect by the user, and the
@@ -60,6 +60,11 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
     Some(step)
 }
 
+/// It belongs to one step; else it says only that, not where, the connection was refused.
+pub(super) fn names_a_step(what: &What) -> bool {
+    !matches!(what, What::ErrorInfoSet { .. } | What::ClientDisconnected { .. } | What::BrokerEvent { .. })
+}
+
 /// Smaller says more.
 fn rank(what: &What) -> u8 {
     match what {
@@ -103,4 +108,17 @@ pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
 /// The network was lost: the server's socket ran into its time-out (Win32 121, ERROR_SEM_TIMEOUT).
 pub(super) fn lost(session: &Session) -> Option<&Seen> {
     session.find(|what| matches!(what, What::SocketError { code, .. } if code.plain() == 121))
+}
+
+/// How a connection without a refusal ended, by its logs alone: a client that said good-bye was in a session, one whose
+/// socket failed right behind its beginning gave up. An ending without its beginning tells nothing.
+pub(super) fn ending(session: &Session) -> Option<Outcome> {
+    let ended = session.find(|what| matches!(what, What::Disconnected { .. } | What::SocketError { .. }));
+    let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Client }));
+    let began = session.find(|what| matches!(what, What::ConnectionAccepted { udp: false }));
+    match (ended, said_bye, began) {
+        (Some(_), Some(_), _) => Some(Outcome::Active),
+        (Some(_), None, Some(_)) => Some(Outcome::Closed),
+        _ => None,
+    }
 }
