@@ -14,7 +14,9 @@ mod reader;
 fn main() {
     divan::main();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    // A number belongs to an option of divan.
+    let is_filter = |argument: &&String| !argument.starts_with("--") && argument.parse::<f64>().is_err();
+    let filters: Vec<&String> = arguments.iter().filter(is_filter).collect();
     let wanted = filters.is_empty() || filters.iter().any(|filter| *filter == "ratios");
     if wanted && !arguments.iter().any(|argument| argument == "--list") {
         ratios::run(!arguments.iter().any(|argument| argument == "--bench"));

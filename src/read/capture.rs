@@ -182,7 +182,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 Err(error) => Next::Damaged(format!("a block cannot be read: {}", spoken(&error))),
             };
             match next {
-                Next::Go(length) => reader.consume(length),
+                Next::Go(length) => reader.consume_noshift(length),
                 Next::Damaged(found) => match resume::to_next_packet(&mut reader, &check) {
                     Some(passed) => self.passed_over(offset, passed),
                     None => return self.damaged(offset, &found),

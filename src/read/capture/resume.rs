@@ -28,7 +28,7 @@ pub(super) fn to_next_packet(reader: &mut impl PcapReaderIterator, check: &Check
         if step == 0 {
             return None;
         }
-        reader.consume(step);
+        reader.consume_noshift(step);
         passed = passed.saturating_add(u64::try_from(step).unwrap_or(0));
         if found.is_some() {
             return Some(passed);
