@@ -3,6 +3,10 @@
 
 use std::sync::LazyLock;
 
+mod number;
+
+pub use number::{ErrorInfo, Status};
+
 /// A table of codes, read once.
 #[derive(Debug)]
 pub struct Table {
@@ -35,6 +39,22 @@ macro_rules! table {
     };
 }
 
+table!(
+    /// Set Error Info codes.
+    ERROR_INFO, "errinfo.tsv"
+);
+table!(
+    /// Errors of licensing messages.
+    LICENSE_ERRORS, "license_errors.tsv"
+);
+table!(
+    /// NTSTATUS values about logons and connections.
+    NTSTATUS, "ntstatus.tsv"
+);
+table!(
+    /// HRESULT values of the security packages.
+    SEC_E, "sec_e.tsv"
+);
 table!(
     /// TLS alert descriptions.
     TLS_ALERTS, "tls_alerts.tsv"
@@ -79,7 +99,7 @@ fn row(line: &'static str) -> Option<Row> {
 mod tests {
     use super::*;
 
-    const TABLES: [&Table; 1] = [&TLS_ALERTS];
+    const TABLES: [&Table; 5] = [&ERROR_INFO, &LICENSE_ERRORS, &NTSTATUS, &SEC_E, &TLS_ALERTS];
 
     #[test]
     fn every_line_is_a_row_sorted_by_code_and_the_source_is_named() {

@@ -135,7 +135,9 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn ended_by(&self) -> Option<(Side, &'a Seen)> {
         self.session.facts.iter().find_map(|seen| match seen.what() {
-            What::Closed { by } | What::Reset { by, .. } | What::EncryptedAlert { by } => Some((*by, seen)),
+            What::Closed { by } | What::Reset { by, .. } | What::EncryptedAlert { by, .. } => {
+                Some((*by, seen))
+            }
             What::Alert { by, .. } => Some((*by, seen)),
             _ => None,
         })

@@ -25,9 +25,9 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use diagnosis::Verdict;
-use fact::Fact;
+use fact::{Fact, What};
 use note::Note;
-use read::{Inventory, Source, SourceRead, Watch};
+use read::{Inventory, Keys, Source, SourceRead, Watch};
 use session::{Coverage, Story, Witness};
 
 /// What to analyse and how.
@@ -35,7 +35,7 @@ use session::{Coverage, Story, Witness};
 pub struct Options {
     /// Files, folders, `-` for standard input, wildcards.
     pub paths: Vec<PathBuf>,
-    /// Key logs: named in the notes, as this version does not decrypt.
+    /// TLS key logs, beside those that lie under `paths`.
     pub key_logs: Vec<PathBuf>,
 }
 
@@ -62,21 +62,24 @@ const FACTS_MAX: usize = 8_000_000;
 /// The whole program: finds the inputs, reads each source on a thread of its own, joins, judges.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
-    analyze_inventory(read::inputs::inventory(&read::expand(&options.paths)), options, watch)
+    let inventory = read::inputs::inventory(&read::expand(&options.paths), &options.key_logs);
+    analyze_inventory(inventory, watch)
 }
 
-/// The same for inputs that are already found, or held in memory; the paths of `options` are not looked at.
+/// The same for inputs that are already found, or held in memory.
 #[must_use]
-pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Watch) -> Analysis {
+pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
+    let keys = read::keys::collect(&inventory.inputs);
     let read: Vec<(SourceRead, Vec<Fact>)> = (0_u32..)
         .zip(&inventory.sources)
         .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|(index, source)| facts(index, source, &inventory, watch))
+        .map(|(index, source)| facts(index, source, &inventory, &keys, watch))
         .collect();
     watch.judging();
     let mut counts = vec![None; inventory.inputs.len()];
     let mut notes = inventory.notes.clone();
+    notes.extend(keys.notes.iter().cloned());
     let mut facts = Vec::new();
     for (source, found) in read {
         for input in source.inputs {
@@ -93,9 +96,7 @@ pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Wa
         notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
         facts.truncate(FACTS_MAX);
     }
-    if !options.key_logs.is_empty() {
-        notes.push(Note::key_logs_unused(options.key_logs.len()));
-    }
+    notes.extend(unused_keys(&inventory, &keys, &counts, &facts));
     notes.sort();
     let witnesses = witnesses(&inventory, &counts);
     let story = session::join(facts, &witnesses);
@@ -104,11 +105,46 @@ pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Wa
 }
 
 /// Reads one source into facts; each connection's bytes are let go as soon as its facts are taken.
-fn facts(index: u32, source: &Source, inventory: &Inventory, watch: &dyn Watch) -> (SourceRead, Vec<Fact>) {
-    let mut facts = Vec::new();
-    let mut sink = |flow: read::Flow| facts.extend(packets::facts(&flow, index));
-    let read = read::capture::read_source(source, &inventory.inputs, watch, &mut sink);
+fn facts(
+    index: u32,
+    source: &Source,
+    inventory: &Inventory,
+    keys: &Keys,
+    watch: &dyn Watch,
+) -> (SourceRead, Vec<Fact>) {
+    let (mut facts, mut notes) = (Vec::new(), Vec::new());
+    let mut sink = |flow: read::Flow| {
+        let (found, lost) = packets::facts(&flow, index, &keys.log);
+        facts.extend(found);
+        notes.extend(lost);
+    };
+    let mut read = read::capture::read_source(source, &inventory.inputs, watch, &mut sink);
+    read.notes.extend(notes);
     (read, facts)
+}
+
+/// Secrets that were given and opened nothing: blocks that were not read before the packets, and key logs of other
+/// connections.
+fn unused_keys(
+    inventory: &Inventory,
+    keys: &Keys,
+    counts: &[Option<read::CaptureCounts>],
+    facts: &[Fact],
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for ((index, counts), read) in (0_u32..).zip(counts).zip(&keys.blocks) {
+        let found = counts.map_or(0, |counts| counts.secrets_blocks);
+        if found > *read {
+            notes.push(Note::secrets_unused(index, found - read));
+        }
+    }
+    let is_log = |input: &read::Input| input.kind == read::Kind::KeyLog;
+    let first = (0_u32..).zip(&inventory.inputs).find(|(_, input)| is_log(input)).map(|(index, _)| index);
+    let opened = facts.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
+    if let Some(first) = first.filter(|_| !keys.log.is_empty() && !opened) {
+        notes.push(Note::key_logs_of_other_connections(first));
+    }
+    notes
 }
 
 /// One witness for each source, named by its first input.

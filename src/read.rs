@@ -5,6 +5,7 @@ pub mod record;
 pub mod flow;
 pub mod stream;
 pub mod inputs;
+pub mod keys;
 pub mod capture;
 pub mod link;
 pub mod table;
@@ -16,6 +17,7 @@ use crate::time::UnixNanos;
 
 pub use flow::{Flow, Half, Sighting};
 pub use inputs::{Input, Inventory, Kind, Source};
+pub use keys::Keys;
 pub use record::Record;
 
 /// Told of progress while files are read; the library itself prints nothing.
@@ -45,6 +47,8 @@ pub struct CaptureCounts {
     pub packets_dropped: u64,
     /// Packets whose headers could not be read.
     pub packets_unreadable: u64,
+    /// Blocks of TLS secrets.
+    pub secrets_blocks: u64,
     /// Time of the first and the last packet.
     pub covers: Option<(UnixNanos, UnixNanos)>,
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::codes::ErrorInfo;
 use crate::fact::{Connection, Fact, Reading, What};
 use crate::note::Place;
 use crate::step::Step;
@@ -216,6 +217,15 @@ impl Session {
     pub fn cookie(&self) -> Option<&str> {
         self.facts.iter().find_map(|seen| match seen.what() {
             What::ConnectionRequest { cookie, .. } => cookie.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// The last code of Set Error Info that says something.
+    #[must_use]
+    pub fn error_info(&self) -> Option<ErrorInfo> {
+        self.facts.iter().rev().find_map(|seen| match seen.what() {
+            What::ErrorInfo { code } => Some(*code).filter(|code| code.0 != 0),
             _ => None,
         })
     }

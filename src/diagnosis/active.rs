@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
             let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
-            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server }));
+            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
             case.session
                 .outcome

@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Side;
+use crate::codes::{ErrorInfo, Status};
 use crate::time::UnixNanos;
+use crate::wire::licensing::LicenseErrorCode;
+use crate::wire::mcs::UltimatumReason;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
@@ -72,6 +75,7 @@ macro_rules! hexadecimal {
 }
 
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
+hexadecimal!(Status(u32), ErrorInfo(u32), LicenseErrorCode(u32), UltimatumReason(u8));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -227,6 +231,11 @@ mod tests {
             "other-protocol from=server protocol=\"HTTP/1.1 400\"",
             "unreachable from=198.51.100.1 kind=3 code=1 times=2",
             "refused code=0x5",
+            "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
+            "license-error by=server code=0x6",
+            "error-info code=0x7",
+            "ultimatum by=server reason=0x3",
+            "user-named user=\"a b\" domain=LAB",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

@@ -91,7 +91,6 @@ struct CaptureFile<'t, 's> {
     unknown_interfaces: u64,
     fragments: (u64, u64),
     unreadable: u64,
-    secrets: u64,
 }
 
 /// What to do after a block.
@@ -117,7 +116,6 @@ impl<'t, 's> CaptureFile<'t, 's> {
             unknown_interfaces: 0,
             fragments: (0, 0),
             unreadable: 0,
-            secrets: 0,
         }
     }
 
@@ -225,7 +223,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 self.interface_packet(0, None, packet.packet_data(), packet.origlen);
             }
             Block::InterfaceStatistics(statistics) => self.interfaces.statistics(statistics),
-            Block::DecryptionSecrets(_) => self.secrets += 1,
+            Block::DecryptionSecrets(_) => self.counts.secrets_blocks += 1,
             // Wireshark counts a journal entry as a frame.
             Block::SystemdJournalExport(_) => self.counts.packets += 1,
             Block::Unknown(unknown) if unknown.block_type == 2 => self.old_packet(unknown.data),
@@ -302,7 +300,6 @@ impl<'t, 's> CaptureFile<'t, 's> {
         self.notes.extend(some(self.unknown_interfaces, Note::interfaces_unknown));
         self.notes.extend(some(self.counts.packets_cut, Note::snapped));
         self.notes.extend(some(self.counts.packets_dropped, Note::dropped));
-        self.notes.extend(some(self.secrets, Note::secrets_unused));
         if self.fragments.0 > 0 {
             self.notes.push(Note::fragments(index, self.fragments.1, self.fragments.0));
         }

@@ -190,7 +190,11 @@ fn proof_line(analysis: &Analysis, proof: &Seen) -> String {
         Spot::Whole => String::new(),
         spot => format!(", {spot}"),
     };
-    let read = if proof.reading() == Reading::Inferred { ", told by size and position" } else { "" };
+    let read = match proof.reading() {
+        Reading::Clear => "",
+        Reading::Opened => ", decrypted",
+        Reading::Inferred => ", told by size and position",
+    };
     let input = printable(input_name(analysis, proof.place())).into_owned();
     format!("{} ({input}{place}{read})", words::says(proof.what()))
 }
