@@ -10,14 +10,33 @@ mod tcp;
 mod negotiation;
 mod tls;
 mod credssp;
+mod authorization;
+mod mcs;
+mod client_info;
+mod licensing;
+mod logon;
 mod active;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "1";
+pub const CATALOGUE_VERSION: &str = "2";
 
 /// Every rule, by step.
-pub const RULES: &[&[Rule]] =
-    &[any::RULES, tcp::RULES, negotiation::RULES, tls::RULES, credssp::RULES, active::RULES];
+pub const RULES: &[&[Rule]] = &[
+    any::RULES,
+    tcp::RULES,
+    negotiation::RULES,
+    tls::RULES,
+    credssp::RULES,
+    authorization::RULES,
+    mcs::RULES,
+    client_info::RULES,
+    licensing::RULES,
+    logon::RULES,
+    active::RULES,
+];
+
+/// Rules that say only that a code was given: they stand in where no other rule explains it.
+const STAND_INS: &[&str] = &["logon-refused", "authorization-refused", "license-refused", "ended-by-code"];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -129,6 +148,17 @@ impl<'a> Case<'a> {
     pub fn earlier(&self) -> impl Iterator<Item = &'a Session> + use<'a> {
         let (start, id) = (self.session.start, &self.session.id);
         self.attempt.iter().copied().filter(move |other| (other.start, &other.id) < (start, id))
+    }
+
+    /// Some rule that names a cause takes this fact as proof.
+    #[must_use]
+    pub fn explains(&self, seen: &Seen) -> bool {
+        RULES
+            .iter()
+            .flat_map(|rules| rules.iter())
+            .filter(|rule| !STAND_INS.contains(&rule.id))
+            .filter_map(|rule| (rule.weigh)(self))
+            .any(|weighing| weighing.proofs.contains(seen))
     }
 
     /// Who ended the connection first: the FIN, reset or alert.

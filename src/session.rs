@@ -221,6 +221,15 @@ impl Session {
         })
     }
 
+    /// User and domain that the client named where it could be read whole, in NTLM or Client Info.
+    #[must_use]
+    pub fn user_named(&self) -> Option<(&str, Option<&str>)> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::UserNamed { user: Some(user), domain, .. } => Some((user.as_str(), domain.as_deref())),
+            _ => None,
+        })
+    }
+
     /// The last code of Set Error Info that says something.
     #[must_use]
     pub fn error_info(&self) -> Option<ErrorInfo> {

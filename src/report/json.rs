@@ -298,10 +298,7 @@ fn server(session: &Session) -> End {
 }
 
 fn user(session: &Session) -> Option<User<'_>> {
-    let named = session.facts.iter().find_map(|seen| match seen.what() {
-        What::UserNamed { user: Some(user), domain, .. } => Some((user.as_str(), domain.as_deref())),
-        _ => None,
-    });
+    let named = session.user_named();
     let (name, domain) = named.or_else(|| session.cookie().map(|name| (name, None)))?;
     Some(User { name: Some(name), domain })
 }

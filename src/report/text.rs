@@ -102,13 +102,8 @@ fn block(
         None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
     }
     item(out, layout, "when", &format!("{}, {}", session.start, lasted(analysis, told)));
-    if let Some(user) = session.cookie() {
-        item(
-            out,
-            layout,
-            "user",
-            &format!("{} (from the cookie, which may be cut to 9 characters)", printable(user)),
-        );
+    if let Some(user) = user(session) {
+        item(out, layout, "user", &user);
     }
     item(out, layout, "steps", &ladder(session));
     if let Some(best) = told.best() {
@@ -129,6 +124,16 @@ fn block(
         timeline(out, analysis, session);
     }
     out.push('\n');
+}
+
+/// Who wanted to log on, as far as it can be read.
+fn user(session: &Session) -> Option<String> {
+    if let Some((user, domain)) = session.user_named() {
+        let domain = domain.map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+        return Some(format!("{domain}{}", printable(user)));
+    }
+    let cookie = session.cookie()?;
+    Some(format!("{} (from the cookie, which may be cut to 9 characters)", printable(cookie)))
 }
 
 fn ends(session: &Session) -> String {
