@@ -17,10 +17,13 @@ const CONTROLS: usize = 3;
 
 /// Reads the messages from Client Info on.
 pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
-    let Some(info) = messages.iter().position(|m| m.side == Side::Client) else { return };
-    let Some(first) = messages.get(info) else { return };
-    reader.tell(first, What::ClientInfo {});
-    let behind = messages.get(info + 1..).unwrap_or_default();
+    let sized = || messages.iter().position(|m| m.side == Side::Client && m.kind.is_none());
+    let info = known(messages, Known::ClientInfo).or_else(sized);
+    if let Some(message) = info.and_then(|info| messages.get(info)) {
+        reader.tell(message, What::ClientInfo {});
+    }
+    // Where Client Info is missing, what follows it still tells itself.
+    let behind = messages.get(info.map_or(0, |info| info + 1)..).unwrap_or_default();
     let confirm = confirm_active(behind);
     let demand = confirm
         .and_then(|at| demand_active(behind.get(..at)?))

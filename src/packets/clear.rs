@@ -13,6 +13,8 @@ use crate::wire::tpkt::{self, TpduCode, Unit};
 const UNITS_MAX: usize = 8_192;
 /// Security header and MAC in front of an encrypted PDU.
 const ENCRYPTED_HEADER_BYTES: u32 = 12;
+/// The I/O channel where no Connect Response names it: what every known server takes.
+const IO_CHANNEL: u16 = 1003;
 /// Licensing errors of one connection that are said.
 const LICENSE_ERRORS_MAX: usize = 8;
 
@@ -48,6 +50,7 @@ pub(super) fn pdus(client: (&Stream, u64), server: (&Stream, u64)) -> Vec<Pdu> {
 pub(super) fn read(reader: &mut Reader<'_>, pdus: &[Pdu], hidden: Vec<Message>, reading: Reading) {
     let mut joined = 0;
     let mut messages = Vec::new();
+    let io_channel = io_channel(pdus);
     for pdu in pdus {
         match &pdu.pdu {
             McsPdu::ConnectInitial(data) => {
@@ -71,8 +74,11 @@ pub(super) fn read(reader: &mut Reader<'_>, pdus: &[Pdu], hidden: Vec<Message>, 
             {
                 reader.say(pdu.seen, What::SecurityExchange {});
             }
+            McsPdu::Data(payload) if payload.channel != io_channel => {
+                messages.push(other(pdu, Known::OtherData, reading));
+            }
             McsPdu::Data(payload) => messages.push(message(pdu, payload, reading)),
-            McsPdu::Ultimatum { .. } => messages.push(closing(pdu, reading)),
+            McsPdu::Ultimatum { .. } => messages.push(other(pdu, Known::Ultimatum, reading)),
             McsPdu::ErectDomain | McsPdu::AttachUserRequest | McsPdu::JoinRequest | McsPdu::Other(_) => {}
         }
     }
@@ -85,18 +91,30 @@ pub(super) fn read(reader: &mut Reader<'_>, pdus: &[Pdu], hidden: Vec<Message>, 
     capabilities::read(reader, &messages);
 }
 
+/// The channel of the RDP PDUs; others carry virtual channels, whose headers mean something else.
+fn io_channel(pdus: &[Pdu]) -> u16 {
+    let named = pdus.iter().find_map(|pdu| match &pdu.pdu {
+        McsPdu::ConnectResponse(data) => data.io_channel,
+        _ => None,
+    });
+    named.unwrap_or(IO_CHANNEL)
+}
+
 /// What single PDUs say: who logs on, why licensing failed, why the server ends the connection.
 fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], reading: Reading) {
+    let io_channel = io_channel(pdus);
     let mut license_errors = 0;
     let mut last = None;
     for pdu in pdus {
         let what = match &pdu.pdu {
             McsPdu::Ultimatum { reason } => ultimatum(pdu.side, *reason),
-            McsPdu::Data(Payload { says: Some(says), .. }) => match said(pdu.side, says) {
-                Some(What::LicenseError { .. }) if license_errors >= LICENSE_ERRORS_MAX => continue,
-                Some(what) => what,
-                None => continue,
-            },
+            McsPdu::Data(Payload { channel, says: Some(says), .. }) if *channel == io_channel => {
+                match said(pdu.side, says) {
+                    Some(What::LicenseError { .. }) if license_errors >= LICENSE_ERRORS_MAX => continue,
+                    Some(what) => what,
+                    None => continue,
+                }
+            }
             _ => continue,
         };
         license_errors += usize::from(matches!(what, What::LicenseError { .. }));
@@ -182,7 +200,7 @@ fn kind(side: Side, payload: &Payload, encrypted: bool) -> Option<Known> {
     }
 }
 
-fn closing(pdu: &Pdu, reading: Reading) -> Message {
-    let kind = Some(Known::Ultimatum);
-    Message { side: pdu.side, low: pdu.length, high: pdu.length, seen: pdu.seen, kind, reading }
+fn other(pdu: &Pdu, kind: Known, reading: Reading) -> Message {
+    let length = pdu.length;
+    Message { side: pdu.side, low: length, high: length, seen: pdu.seen, kind: Some(kind), reading }
 }

@@ -56,6 +56,8 @@ pub enum McsPdu {
 /// What stands in front of an RDP PDU inside MCS data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
+    /// MCS channel; what follows holds on the I/O channel only, other channels have headers of their own.
+    pub channel: u16,
     /// Flags of the basic security header (MS-RDPBCGR 2.2.8.1.1.2.1); meaningless when there is none.
     pub security_flags: u16,
     /// The `pduType` of a share control header at the very start (MS-RDPBCGR 2.2.8.1.1.1.1), low 4 bits.
@@ -142,6 +144,8 @@ pub struct ClientData {
 pub struct ServerData {
     /// MCS result: 0 is success.
     pub result: Option<u8>,
+    /// `MCSChannelId` of the network block: the I/O channel.
+    pub io_channel: Option<u16>,
     /// `encryptionMethod` of the security block.
     pub encryption_method: Option<u32>,
     /// `encryptionLevel` of the security block.
@@ -155,6 +159,7 @@ const INFO_UNICODE: u32 = 0x10;
 const CS_CORE: u16 = 0xc001;
 const CS_NET: u16 = 0xc003;
 const SC_SECURITY: u16 = 0x0c02;
+const SC_NET: u16 = 0x0c03;
 
 /// Reads an MCS PDU: what an X.224 data TPDU carries.
 ///
@@ -182,15 +187,15 @@ pub fn pdu(body: &[u8]) -> Result<McsPdu, WireError> {
         14 => McsPdu::JoinRequest,
         15 => McsPdu::JoinConfirm,
         25 | 26 => {
-            at.take::<5>("initiator, channel, priority")?;
+            let [_, _, high, low, _] = at.take::<5>("initiator, channel, priority")?;
             at.per_length("user data length")?;
-            McsPdu::Data(payload(at.rest()))
+            McsPdu::Data(payload(u16::from_be_bytes([high, low]), at.rest()))
         }
         other => McsPdu::Other(other),
     })
 }
 
-fn payload(bytes: &[u8]) -> Payload {
+fn payload(channel: u16, bytes: &[u8]) -> Payload {
     let security_flags = Cursor::new(bytes).u16_le("flags").unwrap_or(0);
     let (share_type, data_type) = share_types(bytes);
     let behind = bytes.get(SECURITY_HEADER..).unwrap_or_default();
@@ -203,7 +208,7 @@ fn payload(bytes: &[u8]) -> Payload {
         None if security_flags & security::INFO != 0 => client_info(behind),
         None => None,
     };
-    Payload { security_flags, share_type, data_type, share_type_behind, length: bytes.len(), says }
+    Payload { channel, security_flags, share_type, data_type, share_type_behind, length: bytes.len(), says }
 }
 
 /// Share control header: total length (2), type and version (2), source (2); then, for data, share id (4), padding,
@@ -319,8 +324,10 @@ fn channels(block: &[u8]) -> Vec<String> {
 fn server_data(body: &[u8]) -> ServerData {
     let mut data = ServerData { result: connect_result(body), ..ServerData::default() };
     for (kind, block) in blocks(body, b"McDn") {
-        if kind == SC_SECURITY {
-            let mut at = Cursor::new(block);
+        let mut at = Cursor::new(block);
+        if kind == SC_NET {
+            data.io_channel = at.u16_le("MCSChannelId").ok();
+        } else if kind == SC_SECURITY {
             data.encryption_method = at.u32_le("encryptionMethod").ok();
             data.encryption_level = at.u32_le("encryptionLevel").ok();
         }
