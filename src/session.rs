@@ -341,7 +341,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let (packets, records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
     let groups = join::connections(packets);
-    let (clusters, records_alone) = logs::clusters(records, witnesses);
+    let (clusters, mut records_alone) = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
     let mut sessions: Vec<Session> = gathered.into_iter().map(|one| join::session(one, &clocks)).collect();
@@ -353,6 +353,8 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     for cluster in others {
         match gather::named(&sessions, &cluster).and_then(|index| sessions.get_mut(index)) {
             Some(session) => join::add(session, cluster, &clocks),
+            // A domain controller checks for everything in its domain.
+            None if cluster.role == Role::DomainController => records_alone += cluster.facts.len(),
             None => sessions.push(join::session(Gathered::of(cluster), &clocks)),
         }
     }

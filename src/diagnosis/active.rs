@@ -66,7 +66,7 @@ pub(super) const RULES: &[Rule] = &[
         "the server was shut down or restarted",
         "see who asked and why in event 1074 (User32) of its System log; plan restarts outside of working hours",
         |case| {
-            let stopped = case.find(|what| matches!(what, What::HostStopped { .. }));
+            let stopped = case.find(|what| matches!(what, What::HostStopped { event, .. } if *event != 42));
             by_code(case, &[0x19, 0x1a], stopped, 93)
         },
     ),

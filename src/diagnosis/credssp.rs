@@ -85,7 +85,12 @@ pub(super) const RULES: &[Rule] = &[
         fix: "`net user NAME /domain` shows logon hours and workstations; a member of Protected Users needs Kerberos (use the full name of the server); an account without a password may not log on over the network",
         refs: &["MS-CSSP 3.1.5", "MS-ERREF 2.3.1"],
         weigh: |case| {
+            let kerberos = || {
+                let revoked = kerberos(case, 0x12).map(|seen| Weighing::of(70, seen).missing(SUB_STATUS));
+                revoked.or_else(|| Some(Weighing::of(75, kerberos(case, 0x0c)?).missing(SUB_STATUS)))
+            };
             by_status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413], 92)
+                .or_else(kerberos)
                 .or_else(|| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)))
         },
     },

@@ -2,6 +2,7 @@
 
 use super::client_info::denied;
 use super::{Case, Rule, Weighing};
+use crate::codes::Status;
 use crate::fact::What;
 use crate::session::Seen;
 use crate::step::Step;
@@ -31,7 +32,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the call from the host to the broker failed",
         fix: "open RPC (TCP 135 and the dynamic ports) between host and broker; `reg query \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v AllowRemoteRPC` must be 1",
         refs: &["SessionBroker-Client 1280, 1305"],
-        weigh: |case| weigh(case, &[1280, 1305], 82),
+        weigh: |case| {
+            let by_rpc = |what: &What| matches!(what, What::BrokerEvent { failed: true, status: Some(status), .. } if is_rpc(*status));
+            let weighing = weigh(case, &[1280, 1305], 82)?;
+            Some(weighing.surer(case.find(by_rpc), 11))
+        },
     },
     Rule {
         id: "broker-db",
@@ -39,9 +44,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the broker cannot use its database",
         fix: "on the broker: check the service of the Windows Internal Database or the SQL login, and that the broker's name was not changed",
         refs: &["SessionBroker 2056"],
-        weigh: |case| weigh(case, &[2056, 898, 901], 85),
+        weigh: |case| {
+            let failed = case.logged("broker", &[2056, 898, 901])?;
+            let refused = case.find(|what| matches!(what, What::BrokerEvent { failed: true, .. }));
+            Some(Weighing::of(94, failed).and(refused).and(denied(case)))
+        },
     },
 ];
+
+/// Errors of remote procedure calls (MS-ERREF 2.2): the server is not available, too busy, the call failed, access is
+/// denied by it.
+fn is_rpc(status: Status) -> bool {
+    matches!(status.plain() & 0xffff, 0x6ba | 0x6bb | 0x6be | 0x6bf | 0x6d9 | 0x721)
+}
 
 fn weigh(case: &Case<'_>, events: &[u32], percent: u8) -> Option<Weighing> {
     let failed = |events: &[u32]| -> Option<&Seen> {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Witness;
+use crate::codes::ErrorInfo;
 use crate::fact::{Fact, Keys, What};
 use crate::time::UnixNanos;
 
@@ -94,6 +95,26 @@ impl Cluster {
         !matches!((self.client, keys.address), (Some(known), Some(address)) if known != address)
     }
 
+    /// Windows gives 0 where it does not know the port of the other end.
+    fn may_be_port(&self, keys: &Keys) -> bool {
+        !matches!((self.port, keys.port), (Some(known), Some(port)) if port != 0 && known != port)
+    }
+
+    /// It was ended with this code at about that time.
+    fn was_told(&self, code: ErrorInfo, at: UnixNanos) -> bool {
+        self.facts.iter().any(|fact| {
+            let same = matches!(fact.what, What::ErrorInfoSet { code: c } | What::Disconnected { reason: c } if c == code);
+            same && fact.at.since(at).abs() <= AFTER_NS
+        })
+    }
+
+    /// It had the session of the keys by then.
+    fn had(&self, keys: &Keys, at: UnixNanos) -> bool {
+        self.facts.iter().any(|fact| {
+            fact.at < at && fact.subject.keys().is_some_and(|own| own.session_id == keys.session_id)
+        })
+    }
+
     fn covers(&self, at: UnixNanos, after_ns: i64) -> bool {
         at.since(self.start()) >= -BEFORE_NS && at.since(self.end()) <= after_ns
     }
@@ -135,12 +156,30 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> (Vec<Cluster>
     let mut alone = 0;
     for (witness_index, mut facts) in by_host {
         facts.sort_by_key(|fact| (fact.at, fact.place));
-        let mut host = Host { witness_index, clusters: Vec::new(), by_activity: BTreeMap::new(), alone: 0 };
+        let mut host = Host {
+            witness_index,
+            clusters: Vec::new(),
+            checks: Vec::new(),
+            by_activity: BTreeMap::new(),
+            alone: 0,
+        };
         let (keyed, rest): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(has_own_key);
-        for fact in keyed.into_iter().chain(rest) {
+        let (shared, rest): (Vec<Fact>, Vec<Fact>) =
+            rest.into_iter().partition(|fact| role::concerns_every_connection(&fact.what));
+        for fact in keyed.into_iter().chain(rest).chain(shared) {
             host.take(fact);
         }
         alone += host.alone;
+        // A host that is connected to checks for itself: what fits none of its connections is of another service.
+        let serves = host
+            .clusters
+            .iter()
+            .any(|cluster| cluster.role != Role::DomainController && is_remote_desktop(cluster));
+        if serves {
+            alone += host.checks.len();
+        } else {
+            found.append(&mut host.checks);
+        }
         found.extend(host.clusters.into_iter().filter(is_remote_desktop));
     }
     for cluster in &mut found {
@@ -172,6 +211,8 @@ fn is_remote_desktop(cluster: &Cluster) -> bool {
 struct Host {
     witness_index: u32,
     clusters: Vec<Cluster>,
+    /// What the host checked for another one, each by itself.
+    checks: Vec<Cluster>,
     by_activity: BTreeMap<String, usize>,
     /// Records that belong to no connection.
     alone: usize,
@@ -190,6 +231,12 @@ impl Host {
             .by_activity(&fact, &keys)
             .or_else(|| self.by_keys(&fact, &keys))
             .or_else(|| self.by_time(&fact, &keys));
+        if found.is_none() && role::is_check(&fact.what) {
+            let mut check = self.cluster(&fact, &keys);
+            check.role = Role::DomainController;
+            check.take(fact, &keys);
+            return self.checks.push(check);
+        }
         let index = match found {
             Some(index) => Some(index),
             None if role::opens_a_connection(&fact.what) => Some(self.open(&fact, &keys)),
@@ -201,14 +248,14 @@ impl Host {
         }
     }
 
+    fn cluster(&self, fact: &Fact, keys: &Keys) -> Cluster {
+        let (witness_index, host, role) = (self.witness_index, keys.host.clone(), Role::of(&fact.what));
+        Cluster { witness_index, host, role, ..Cluster::default() }
+    }
+
     fn open(&mut self, fact: &Fact, keys: &Keys) -> usize {
         let index = self.clusters.len();
-        self.clusters.push(Cluster {
-            witness_index: self.witness_index,
-            host: keys.host.clone(),
-            role: Role::of(&fact.what),
-            ..Cluster::default()
-        });
+        self.clusters.push(self.cluster(fact, keys));
         if let Some(activity) = &keys.activity {
             self.by_activity.insert(activity.clone(), index);
         }
@@ -239,7 +286,11 @@ impl Host {
     /// By the session id, the logon id or the name of the connection.
     fn by_keys(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
         let name = connection_name(&fact.what);
-        self.clusters.iter().rposition(|cluster| {
+        // The end of a session is of the connection that had it, not of the one that takes it over.
+        let had = |cluster: &Cluster| {
+            keys.session_id.is_none() || !role::ends_a_session(&fact.what) || cluster.had(keys, fact.at)
+        };
+        let fits = |cluster: &Cluster| {
             let begun = fact.at.since(cluster.start()) >= -BEFORE_NS;
             let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
             let session = keys.session_id.is_some() && cluster.session_id == keys.session_id;
@@ -247,25 +298,35 @@ impl Host {
             begun
                 && cluster.role == Role::Server
                 && (logon || ((session || named) && cluster.may_be_user(keys)))
-        })
+        };
+        let clusters = || self.clusters.iter();
+        let told = |cluster: &Cluster| match &fact.what {
+            What::SessionEnded { reason: Some(code), .. } => cluster.was_told(*code, fact.at),
+            _ => false,
+        };
+        let own_end = clusters().rposition(|cluster| fits(cluster) && told(cluster));
+        let owner = || clusters().rposition(|cluster| fits(cluster) && had(cluster));
+        own_end.or_else(owner).or_else(|| clusters().rposition(fits))
     }
 
     /// By time on the same host: the connection that began last before it, of the same user and address as far as they
     /// are known.
     fn by_time(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
-        if keys.user.as_deref().is_some_and(is_plumbing) {
+        if keys.user.as_deref().is_some_and(is_plumbing) || role::is_of_another_program(&fact.what) {
             return None;
         }
-        let (role, after_ns) = match role::joined_by_time(&fact.what)? {
-            role::Window::Logon => (Role::Server, LOGON_NS),
-            role::Window::Near => (Role::Server, AFTER_NS),
-            role::Window::Client => (Role::Client, CLIENT_NS),
-        };
+        let window = role::joined_by_time(&fact.what)?;
         let fits = |cluster: &&Cluster| {
-            cluster.role == role
-                && cluster.covers(fact.at, after_ns)
+            let after_ns = match (&window, cluster.role) {
+                (role::Window::Logon, Role::Server) => LOGON_NS,
+                (role::Window::Near | role::Window::Either, Role::Server) => AFTER_NS,
+                (role::Window::Client | role::Window::Either, Role::Client) => CLIENT_NS,
+                _ => return false,
+            };
+            cluster.covers(fact.at, after_ns)
                 && cluster.may_be_user(keys)
                 && cluster.may_be_address(keys)
+                && cluster.may_be_port(keys)
         };
         let nearest = self.clusters.iter().enumerate().filter(|(_, cluster)| fits(cluster));
         nearest.min_by_key(|(_, cluster)| distance(cluster, fact.at)).map(|(index, _)| index)

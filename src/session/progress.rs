@@ -185,7 +185,11 @@ pub(super) fn judge(session: &mut Session) {
                 begun = begun.max(Some(step));
                 passed = passed.max(before(session.security, step));
             }
-            Mark::Passes(step) => passed = passed.max(Some(step)),
+            Mark::Passes(step) => {
+                passed = passed.max(Some(step));
+                // A password that was mistyped first and then right.
+                failed = failed.filter(|failed| *failed < Step::Credssp || step < *failed);
+            }
             Mark::Fails(step) if left.is_none_or(|left| seen.at <= left) => {
                 failed = failed.max(Some(step));
                 passed = passed.max(before(session.security, step));
@@ -264,12 +268,12 @@ fn outcome(
     current: Option<Step>,
 ) -> (Outcome, Option<Step>) {
     if passed >= Some(Step::Capabilities) && failed.is_none_or(|failed| failed < Step::Capabilities) {
-        return after_start(session);
+        return after_start(session, passed);
     }
     if let Some(step) = refused(session) {
         return (Outcome::Refused, Some(step));
     }
-    let captured = session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some());
+    let captured = captured(session);
     if let Some((seen, step)) = logged::refused(session, passed) {
         let step = match current {
             // The packets show the step, the code or event says only that it was refused.
@@ -293,6 +297,10 @@ fn outcome(
         return (gone, None);
     }
     if ended(session) && !one_way(session) { (Outcome::Broke, current) } else { (Outcome::Unknown, None) }
+}
+
+fn captured(session: &Session) -> bool {
+    session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some())
 }
 
 fn is_request(what: &What) -> bool {
@@ -362,12 +370,13 @@ fn one_way(session: &Session) -> bool {
 }
 
 /// The desktop was reached: was it lost?
-fn after_start(session: &Session) -> (Outcome, Option<Step>) {
+fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step>) {
     if let Some(said) = ended_by_code(session) {
         return (Outcome::Refused, Some(refused_after_start(session, said)));
     }
     if logged::ended_by_reason(session).is_some() {
-        return (Outcome::Refused, Some(Step::Active));
+        let logged_on = passed >= Some(Step::Logon) || captured(session);
+        return (Outcome::Refused, Some(if logged_on { Step::Active } else { Step::Logon }));
     }
     if logged::lost(session).is_some() {
         return (Outcome::Broke, Some(Step::Active));

@@ -65,6 +65,8 @@ pub(super) enum Window {
     Near,
     /// The client's own failure.
     Client,
+    /// A failure that either end logs.
+    Either,
 }
 
 /// By which window a record is joined by time, when it is at all.
@@ -95,14 +97,13 @@ pub(super) fn joined_by_time(what: &What) -> Option<Window> {
         | What::KeyInaccessible { server: true, .. }
         | What::TlsCredentialFailed { server: true, .. }
         | What::NoSharedSuite { .. }
-        | What::NtlmBlocked { .. }
-        | What::PolicyRefused { .. }
+        | What::AccountLockedOut {}
         | What::LicenseProblem { .. }
         | What::CertificateProblem { .. }
         | What::ErrorInfoSet { .. }
         | What::FirewallDecision { .. }
-        | What::KerberosFailed { .. }
         | What::ProblemLogged { .. } => Window::Near,
+        What::KerberosFailed { .. } | What::NtlmBlocked { .. } | What::PolicyRefused { .. } => Window::Either,
         What::AuthenticationFailed { .. }
         | What::CredsspVersionRefused { .. }
         | What::NameNotResolved { .. }
@@ -150,9 +151,45 @@ pub(super) fn opens_a_connection(what: &What) -> bool {
             What::LogonSucceeded { logon_type: 10, .. }
                 | What::LogonFailed { logon_type: 10, .. }
                 | What::ArbitrationBegan {}
-                | What::KerberosFailed { .. }
-                | What::NtlmBlocked { .. }
         )
+}
+
+/// A domain controller checked credentials for another host, and they were not good.
+pub(super) fn is_check(what: &What) -> bool {
+    match what {
+        What::KerberosFailed { code, .. } => !code.is_normal_step(),
+        What::CredentialsValidated { status } => status.is_failure(),
+        What::NtlmBlocked { .. } | What::PolicyRefused { .. } | What::AccountLockedOut {} => true,
+        _ => false,
+    }
+}
+
+/// It ends the session that its keys name.
+pub(super) fn ends_a_session(what: &What) -> bool {
+    matches!(
+        what,
+        What::SessionEnded { .. }
+            | What::SessionDisconnected { .. }
+            | What::SessionLogoff {}
+            | What::LimitReached { .. }
+    )
+}
+
+/// A TLS event whose program is none of Remote Desktop's; older builds do not name it.
+pub(super) fn is_of_another_program(what: &What) -> bool {
+    const OURS: [&str; 6] = ["svchost", "lsass", "mstsc", "msrdc", "rdpclip", "termsrv"];
+    let process = match what {
+        What::TlsAlertLogged { process, .. }
+        | What::KeyInaccessible { process, .. }
+        | What::TlsCredentialFailed { process, .. }
+        | What::NoSharedSuite { process, .. }
+        | What::PeerCertificateRefused { process, .. } => process.as_deref(),
+        _ => None,
+    };
+    process.is_some_and(|process| {
+        let file = process.rsplit(['\\', '/']).next().unwrap_or(process).to_ascii_lowercase();
+        !file.is_empty() && !OURS.iter().any(|ours| file.starts_with(ours))
+    })
 }
 
 /// It happens to all connections of the host.

@@ -11,21 +11,29 @@ const MEANT: [u32; 5] = [0x0, 0xb, 0xc, 13, 14];
 /// Licensing events that refuse, not only warn.
 const LICENSE_REFUSED: [u32; 8] = [1003, 1004, 1011, 1128, 1130, 1131, 1133, 1154];
 
+/// Kernel-Power 42: the host goes to sleep, and wakes with its sessions.
+const SLEEP: u32 = 42;
+
 /// One side's log holds a reason: the fact, and the step it refused.
 pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen, Step)> {
-    session.facts.iter().filter_map(|seen| Some((seen, refusal(seen.what(), passed)?))).min_by_key(
-        |(seen, step)| {
+    let in_vain = |seen: &&Seen| !(is_logon_failure(seen.what()) && was_logged_on(session));
+    session
+        .facts
+        .iter()
+        .filter(in_vain)
+        .filter_map(|seen| Some((seen, refusal(seen.what(), passed)?)))
+        .min_by_key(|(seen, step)| {
             // What names an account or a code says more than that something failed.
             (rank(seen.what()), *step)
-        },
-    )
+        })
 }
 
 fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
     let before = |step: Step| passed < Some(step);
     let step = match what {
         What::NameNotResolved { .. } => Step::Dns,
-        What::CredentialsRefused { .. } | What::LogonFailed { logon_type: 3, .. } => Step::Credssp,
+        What::CredentialsRefused { .. } => Step::Credssp,
+        What::LogonFailed { logon_type: 3, .. } if before(Step::Credssp) => Step::Credssp,
         What::CredentialsValidated { status } if status.is_failure() => Step::Credssp,
         What::LogonFailed { logon_type: 7 | 10, .. } => Step::Logon,
         What::AccessDenied {} => Step::Authorization,
@@ -53,7 +61,20 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
         What::GatewayEvent { event: 201 | 203 | 204 | 305, .. } => Step::GatewayTunnel,
         What::GatewayEvent { event: 301 | 304, .. } => Step::GatewayChannel,
         What::BrokerEvent { failed: true, .. } if before(Step::Logon) => Step::Redirection,
-        What::ErrorInfoSet { code } if is_reason(*code) => Step::ClientInfo,
+        What::ErrorInfoSet { code } if is_reason(*code) => of_code(*code),
+        What::Disconnected { reason: code } | What::SessionEnded { reason: Some(code), .. }
+            if is_code(*code) && before(Step::Logon) =>
+        {
+            of_code(*code)
+        }
+        What::ProblemLogged { log, event: 1070 | 1071, .. } if log == "rcm" && before(Step::Logon) => {
+            Step::ClientInfo
+        }
+        What::ProblemLogged { log, detail: Some(module), .. }
+            if log == "application-error" && is_of_the_service(module) && before(Step::Logon) =>
+        {
+            Step::ClientInfo
+        }
         What::ClientDisconnected { reason } if before(Step::Capabilities) => return of_client(*reason),
         _ => return None,
     };
@@ -62,7 +83,15 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
 
 /// It belongs to one step; else it says only that, not where, the connection was refused.
 pub(super) fn names_a_step(what: &What) -> bool {
-    !matches!(what, What::ErrorInfoSet { .. } | What::ClientDisconnected { .. } | What::BrokerEvent { .. })
+    !matches!(
+        what,
+        What::ErrorInfoSet { .. }
+            | What::Disconnected { .. }
+            | What::SessionEnded { .. }
+            | What::ProblemLogged { .. }
+            | What::ClientDisconnected { .. }
+            | What::BrokerEvent { .. }
+    )
 }
 
 /// Smaller says more.
@@ -72,8 +101,25 @@ fn rank(what: &What) -> u8 {
         What::LogonFailed { .. } | What::AccessDenied {} | What::CredentialsRefused { .. } => 1,
         What::ClientDisconnected { .. } => 9,
         What::BrokerEvent { .. } | What::CredentialsValidated { .. } => 3,
+        What::Disconnected { .. } | What::SessionEnded { .. } | What::ProblemLogged { .. } => 4,
         _ => 2,
     }
+}
+
+/// The step that a code of Set Error Info refuses (MS-RDPBCGR 2.2.5.1.1): 0x100 to 0x10a are those of licensing.
+const fn of_code(code: ErrorInfo) -> Step {
+    if matches!(code.0, 0x100..=0x10a) { Step::Licensing } else { Step::ClientInfo }
+}
+
+/// Modules without which the service takes no connection.
+fn is_of_the_service(module: &str) -> bool {
+    let module = module.to_ascii_lowercase();
+    module.contains("termsrv.dll") || module.contains("rdpwrap.dll")
+}
+
+/// The same of what RdpCoreTS 103 and LocalSessionManager 40 hold, which may be a status instead.
+fn is_code(code: ErrorInfo) -> bool {
+    is_reason(code) && code.0 < 0x8000_0000
 }
 
 /// The code is a reason of the server's own.
@@ -100,11 +146,42 @@ fn of_client(reason: DisconnectReason) -> Option<Step> {
 /// shutdown.
 pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
     session.facts.iter().find(|seen| match seen.what() {
-        What::LimitReached { .. } | What::HostStopped { .. } => true,
+        What::LimitReached { limit, .. } => matches!(limit.as_str(), "idle" | "active"),
+        What::HostStopped { event, .. } => *event != SLEEP && !was_over(session, seen),
         What::ErrorInfoSet { code } | What::Disconnected { reason: code } => is_reason(*code),
         What::SessionEnded { reason: Some(code), .. } => is_reason(*code),
         _ => false,
     })
+}
+
+/// At the logon screen, where it may be tried again.
+const fn is_logon_failure(what: &What) -> bool {
+    matches!(what, What::LogonFailed { logon_type: 7 | 10, .. })
+}
+
+fn was_logged_on(session: &Session) -> bool {
+    let logged_on = session.find(|what| {
+        matches!(
+            what,
+            What::SessionLogon { local: false }
+                | What::ShellStarted { local: false }
+                | What::SessionReconnected { local: false, .. }
+                | What::ClientLoggedOn { .. }
+                | What::LogonSucceeded { logon_type: 7 | 10, .. }
+        )
+    });
+    logged_on.is_some()
+}
+
+/// The user had left before.
+fn was_over(session: &Session, stop: &Seen) -> bool {
+    let left = session.find(|what| match what {
+        What::SessionLogoff {} | What::SessionDisconnected { local: false, .. } => true,
+        What::LoggedOff { by_user, .. } => *by_user,
+        What::Ultimatum { by, .. } => *by == Side::Client,
+        _ => false,
+    });
+    left.is_some_and(|left| left.at <= stop.at)
 }
 
 /// The network was lost: the server's socket ran into its time-out (Win32 121, ERROR_SEM_TIMEOUT).
