@@ -7,11 +7,13 @@
 
 mod captures;
 mod decoders;
+mod logs;
 mod reassembly;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, tls, x224};
+pub use logs::evtx;
 pub use reassembly::reassembly;
 pub use texts::{fact_text, printable};
 
@@ -22,6 +24,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", capture),
     ("packet", packet),
+    ("evtx", evtx),
     ("reassembly", reassembly),
     ("x224", x224),
     ("tls", tls),
