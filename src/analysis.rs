@@ -7,12 +7,12 @@ use rayon::prelude::*;
 
 use crate::diagnosis::{self, Verdict};
 use crate::events;
-use crate::fact::Fact;
+use crate::fact::{Fact, What};
 use crate::note::{Note, Place};
 use crate::packets;
 use crate::read::capture::read_source;
 use crate::read::evtx::{LogCounts, read_log};
-use crate::read::{self, CaptureCounts, Inventory, Source, SourceRead, Watch};
+use crate::read::{self, CaptureCounts, Inventory, Keys, Source, SourceRead, Watch};
 use crate::session::{self, Coverage, Story, Witness};
 
 /// What to analyse and how.
@@ -20,7 +20,7 @@ use crate::session::{self, Coverage, Story, Witness};
 pub struct Options {
     /// Files, folders, `-` for standard input, wildcards.
     pub paths: Vec<PathBuf>,
-    /// Key logs: named in the notes, as this version does not decrypt.
+    /// TLS key logs, beside those that lie under `paths`.
     pub key_logs: Vec<PathBuf>,
 }
 
@@ -67,17 +67,20 @@ const FACTS_MAX: usize = 8_000_000;
 /// Reads everything that the options name and says why connections failed.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
-    analyze_inventory(read::inputs::inventory(&read::expand(&options.paths)), options, watch)
+    let inventory = read::inputs::inventory(&read::expand(&options.paths), &options.key_logs);
+    analyze_inventory(inventory, watch)
 }
 
-/// The same for inputs that were found before, or that lie in memory; the paths of the options are not looked at.
+/// The same for inputs that were found before, or that lie in memory.
 #[must_use]
-pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Watch) -> Analysis {
+pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
+    let keys = read::keys::collect(&inventory.inputs);
     let reading = readings(&inventory);
-    let read: Vec<Read> = reading.into_par_iter().map(|one| one.read(&inventory, watch)).collect();
+    let read: Vec<Read> = reading.into_par_iter().map(|one| one.read(&inventory, &keys, watch)).collect();
     watch.judging();
     let mut counts = vec![None; inventory.inputs.len()];
     let mut notes = inventory.notes.clone();
+    notes.extend(keys.notes.iter().cloned());
     let mut facts = Vec::new();
     for one in read {
         for (input_index, held) in one.counts {
@@ -92,9 +95,7 @@ pub fn analyze_inventory(inventory: Inventory, options: &Options, watch: &dyn Wa
         notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
         facts.truncate(FACTS_MAX);
     }
-    if !options.key_logs.is_empty() {
-        notes.push(Note::key_logs_unused(options.key_logs.len()));
-    }
+    notes.extend(unused_keys(&inventory, &keys, &counts, &facts));
     let witnesses = witnesses(&inventory, &counts, &facts);
     let story = session::join(facts, &witnesses);
     let verdicts = diagnosis::diagnose_all(&story);
@@ -123,21 +124,51 @@ struct Read {
 }
 
 impl Reading<'_> {
-    fn read(&self, inventory: &Inventory, watch: &dyn Watch) -> Read {
+    fn read(&self, inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> Read {
         match self {
-            Self::Captures(index, source) => captures(*index, source, inventory, watch),
+            Self::Captures(index, source) => captures(*index, source, inventory, keys, watch),
             Self::Log(index) => log(*index, inventory, watch),
         }
     }
 }
 
 /// Reads captures into facts; each connection's bytes are let go as soon as its facts are taken.
-fn captures(witness_index: u32, source: &Source, inventory: &Inventory, watch: &dyn Watch) -> Read {
-    let mut facts = Vec::new();
-    let mut sink = |flow: read::Flow| facts.extend(packets::facts(&flow, witness_index));
-    let SourceRead { inputs, notes } = read_source(source, &inventory.inputs, watch, &mut sink);
+fn captures(
+    witness_index: u32,
+    source: &Source,
+    inventory: &Inventory,
+    keys: &Keys,
+    watch: &dyn Watch,
+) -> Read {
+    let (mut facts, mut lost) = (Vec::new(), Vec::new());
+    let mut sink = |flow: read::Flow| {
+        let (found, notes) = packets::facts(&flow, witness_index, &keys.log);
+        facts.extend(found);
+        lost.extend(notes);
+    };
+    let SourceRead { inputs, mut notes } = read_source(source, &inventory.inputs, watch, &mut sink);
+    notes.extend(lost);
     let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
     Read { counts, notes, facts }
+}
+
+/// Secrets that were given and opened nothing: blocks that were not read before the packets, and key logs of other
+/// connections.
+fn unused_keys(inventory: &Inventory, keys: &Keys, counts: &[Option<Counts>], facts: &[Fact]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for ((index, counts), read) in (0_u32..).zip(counts).zip(&keys.blocks) {
+        let Some(Counts::Capture(held)) = counts else { continue };
+        if held.secrets_blocks > *read {
+            notes.push(Note::secrets_unused(index, held.secrets_blocks - read));
+        }
+    }
+    let is_log = |input: &read::Input| input.kind == read::Kind::KeyLog;
+    let first = (0_u32..).zip(&inventory.inputs).find(|(_, input)| is_log(input)).map(|(index, _)| index);
+    let opened = facts.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
+    if let Some(first) = first.filter(|_| !keys.log.is_empty() && !opened) {
+        notes.push(Note::key_logs_of_other_connections(first));
+    }
+    notes
 }
 
 fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch) -> Read {

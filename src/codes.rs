@@ -68,6 +68,10 @@ table!(
     LOGON_TYPES, "logon_types.tsv"
 );
 table!(
+    /// Errors of licensing messages.
+    LICENSE_ERRORS, "license_errors.tsv"
+);
+table!(
     /// NTSTATUS values about logons and connections.
     NTSTATUS, "ntstatus.tsv"
 );
@@ -131,13 +135,14 @@ fn row(line: &'static str) -> Option<Row> {
 mod tests {
     use super::*;
 
-    const TABLES: [&Table; 13] = [
+    const TABLES: [&Table; 14] = [
         &DISCONNECT_REASONS,
         &ERROR_INFO,
         &EXTENDED_REASONS,
         &FAILURE_REASONS,
         &GATEWAY,
         &KERBEROS,
+        &LICENSE_ERRORS,
         &LOGON_TYPES,
         &NTSTATUS,
         &RDPCORETS_REASONS,

@@ -13,13 +13,15 @@ mod tls;
 mod credssp;
 mod account;
 mod authorization;
+mod mcs;
 mod client_info;
 mod licensing;
 mod redirection;
+mod logon;
 mod active;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "1";
+pub const CATALOGUE_VERSION: &str = "2";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
@@ -28,13 +30,17 @@ pub const RULES: &[&[Rule]] = &[
     negotiation::RULES,
     tls::RULES,
     credssp::RULES,
-    account::RULES,
     authorization::RULES,
+    mcs::RULES,
     client_info::RULES,
     licensing::RULES,
     redirection::RULES,
+    logon::RULES,
     active::RULES,
 ];
+
+/// Rules that say only that a code was given: they stand in where no other rule explains it.
+const STAND_INS: &[&str] = &["logon-refused", "authorization-refused", "license-refused", "ended-by-code"];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -148,11 +154,24 @@ impl<'a> Case<'a> {
         self.attempt.iter().copied().filter(move |other| (other.start, &other.id) < (start, id))
     }
 
+    /// Some rule that names a cause takes this fact as proof.
+    #[must_use]
+    pub fn explains(&self, seen: &Seen) -> bool {
+        RULES
+            .iter()
+            .flat_map(|rules| rules.iter())
+            .filter(|rule| !STAND_INS.contains(&rule.id))
+            .filter_map(|rule| (rule.weigh)(self))
+            .any(|weighing| weighing.proofs.contains(seen))
+    }
+
     /// Who ended the connection first: the FIN, reset or alert.
     #[must_use]
     pub fn ended_by(&self) -> Option<(Side, &'a Seen)> {
         self.session.facts.iter().find_map(|seen| match seen.what() {
-            What::Closed { by } | What::Reset { by, .. } | What::EncryptedAlert { by } => Some((*by, seen)),
+            What::Closed { by } | What::Reset { by, .. } | What::EncryptedAlert { by, .. } => {
+                Some((*by, seen))
+            }
             What::Alert { by, .. } => Some((*by, seen)),
             _ => None,
         })

@@ -9,6 +9,8 @@ use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::note::Place;
 use crate::step::Step;
 use crate::time::UnixNanos;
+use crate::wire::licensing::LicenseErrorCode;
+use crate::wire::mcs::UltimatumReason;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
@@ -50,6 +52,8 @@ impl Side {
 pub enum Reading {
     /// It stands there in clear.
     Clear,
+    /// It stands in TLS records that were opened with the secrets of a key log.
+    Opened,
     /// It was told from the size and position of encrypted records.
     Inferred,
 }
@@ -390,10 +394,21 @@ facts! {
         /// What it says.
         code: AlertDescription,
     }
-    /// An encrypted TLS alert, told by its type or size.
+    /// A TLS alert behind the handshake, told by its type or size.
     EncryptedAlert = "encrypted-alert", None, {
         /// Who sent it.
         by: Side,
+        /// What it says, when it was opened.
+        code: Option<AlertDescription>,
+    }
+    /// TLS records were opened with the secrets of a key log.
+    TlsOpened = "tls-opened", None, {
+        /// Records of the client that were opened.
+        client_records: u32,
+        /// Records of the server that were opened.
+        server_records: u32,
+        /// Records of both that stayed closed.
+        closed_records: u32,
     }
     /// The TLS handshake is complete.
     TlsFinished = "tls-finished", Some(Step::Tls), {}
@@ -405,6 +420,24 @@ facts! {
         round: u32,
         /// Bytes of plaintext; an upper bound with block ciphers.
         bytes: u32,
+        /// Version of CredSSP that it names.
+        version: Option<u32>,
+    }
+    /// Who the client says it is, in its NTLM message or in Client Info.
+    UserNamed = "user-named", None, {
+        /// User.
+        user: Option<String>,
+        /// Domain.
+        domain: Option<String>,
+        /// Name of the client computer.
+        workstation: Option<String>,
+    }
+    /// What the server calls itself in its NTLM challenge.
+    TargetNamed = "target-named", None, {
+        /// Its computer name.
+        computer: Option<String>,
+        /// Its domain.
+        domain: Option<String>,
     }
     /// CredSSP was ended by one side before it was complete.
     CredsspRefused = "credssp-refused", Some(Step::Credssp), {
@@ -414,11 +447,16 @@ facts! {
         round: u32,
         /// Bytes of plaintext of the last message of that side, as a TSRequest with an error code is short.
         bytes: Option<u32>,
+        /// The error code of the TSRequest.
+        status: Option<Status>,
     }
     /// CredSSP is complete: the client went on to MCS.
     CredsspDone = "credssp-done", Some(Step::Credssp), {}
-    /// Early User Authorization Result (MS-RDPBCGR 2.2.10.2), told by its 4 bytes.
-    EarlyAuthorization = "early-authorization", Some(Step::Authorization), {}
+    /// Early User Authorization Result (MS-RDPBCGR 2.2.10.2).
+    EarlyAuthorization = "early-authorization", Some(Step::Authorization), {
+        /// The result, 0 when the user may connect; absent when it was told by its 4 bytes.
+        result: Option<u32>,
+    }
     /// MCS Connect Initial (T.125, MS-RDPBCGR 2.2.1.3).
     McsConnectInitial = "mcs-connect-initial", Some(Step::Mcs), {
         /// Names of the static virtual channels asked for, separated by commas.
@@ -451,6 +489,13 @@ facts! {
         /// Who sent it.
         by: Side,
     }
+    /// A licensing error (MS-RDPBCGR 2.2.1.12.1.3).
+    LicenseError = "license-error", Some(Step::Licensing), {
+        /// Who sent it.
+        by: Side,
+        /// Its code.
+        code: LicenseErrorCode,
+    }
     /// The server went on after licensing.
     Licensed = "licensed", Some(Step::Licensing), {}
     /// Demand Active PDU (MS-RDPBCGR 2.2.1.13.1).
@@ -466,12 +511,24 @@ facts! {
         /// Milliseconds from then to the last packet.
         over_ms: u64,
     }
+    /// Save Session Info: the server tells of the logon (MS-RDPBCGR 2.2.10.1).
+    SessionInfo = "session-info", Some(Step::Logon), {
+        /// `infoType`: 0 to 2 a user is logged on, 3 more about it, or an error of the logon.
+        kind: u32,
+    }
+    /// Set Error Info: why the server ends the connection (MS-RDPBCGR 2.2.5.1).
+    ErrorInfo = "error-info", None, {
+        /// Its code.
+        code: ErrorInfo,
+    }
     /// A PDU of the size of Set Error Info right before the end (MS-RDPBCGR 2.2.5.1).
     ErrorInfoShaped = "error-info-shaped", None, {}
     /// MCS Disconnect Provider Ultimatum (T.125).
     Ultimatum = "ultimatum", None, {
         /// Who sent it.
         by: Side,
+        /// Its reason, when it could be read.
+        reason: Option<UltimatumReason>,
     }
 
     // What event logs say, in the words of Windows.

@@ -164,11 +164,66 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
-    /// TLS secrets that this version does not use.
+    /// TLS secrets that were not found by the first reading.
     #[must_use]
     pub fn secrets_unused(input_index: u32, blocks: u64) -> Self {
-        let text = format!("{blocks} blocks of TLS secrets found: this version does not decrypt");
+        let text = format!(
+            "{blocks} blocks of TLS secrets are not used: secrets are looked for before the packets are read, \
+             not on standard input and not far inside of a compressed file"
+        );
         Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// A key log without a secret.
+    #[must_use]
+    pub fn key_log_empty(input_index: u32) -> Self {
+        let text = "no secret in this key log: expected lines such as CLIENT_RANDOM, random, secret";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// Lines that are none of a key log.
+    #[must_use]
+    pub fn key_log_bad_lines(input_index: u32, lines: u64) -> Self {
+        let text = format!("{lines} lines of the key log are not `LABEL RANDOM SECRET` and were left out");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// More secrets than one run keeps.
+    #[must_use]
+    pub fn key_log_over_limit(input_index: u32, secrets: u64) -> Self {
+        let text = format!("{secrets} secrets beyond the limit of one run were left out");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Key logs were given and no connection is in them.
+    #[must_use]
+    pub fn key_logs_of_other_connections(input_index: u32) -> Self {
+        let text = "the secrets belong to other connections: no ClientHello in the captures has a random of the key logs";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// Secrets were given that open nothing.
+    #[must_use]
+    pub fn secrets_do_not_open(place: Place, side: &str) -> Self {
+        let text = format!(
+            "the secrets given for this connection do not open the {side}'s TLS records: no tag verifies"
+        );
+        Self { place, text }
+    }
+
+    /// Decryption of one direction ended before the direction did.
+    #[must_use]
+    pub fn opening_ended(place: Place, side: &str, opened: u32, closed: u32) -> Self {
+        let text = format!(
+            "{opened} TLS records of the {side} were opened; behind missing bytes {closed} stay closed, this is the first"
+        );
+        Self { place, text }
+    }
+
+    /// Secrets are there, but not for what was negotiated.
+    #[must_use]
+    pub fn suite_not_opened(place: Place, suite: &str) -> Self {
+        Self { place, text: format!("secrets are given, but {suite} is not opened by this version") }
     }
 
     /// Bytes of a connection that were not kept because of a limit.
@@ -217,12 +272,6 @@ impl Note {
     #[must_use]
     pub fn facts_over_limit(facts: usize, limit: usize) -> Self {
         Self::at(0, Spot::Whole, format!("{facts} facts beyond the first {limit} were left out"))
-    }
-
-    /// Key logs were given to a version that does not decrypt.
-    #[must_use]
-    pub fn key_logs_unused(files: usize) -> Self {
-        Self::at(0, Spot::Whole, format!("{files} key logs were given: this version does not decrypt"))
     }
 
     /// The first bytes are not those of an event log.

@@ -4,23 +4,26 @@
 use std::sync::Arc;
 
 use crate::fact::{Connection, Fact, Reading, Side, Subject, What};
+use crate::note::Note;
 use crate::read::flow::{Flow, Sighting};
+use crate::wire::keylog::KeyLog;
 
 mod tcp;
 mod negotiation;
+mod opening;
 mod tls;
 mod credssp;
 mod mcs;
 mod capabilities;
-mod standard;
+mod clear;
 
 /// Facts of one connection kept at most; a cut is told by the caller.
 pub const FACTS_MAX: usize = 512;
 
-/// Reads a flow into facts, in the order of time.
+/// Reads a flow into facts, in the order of time, and opens its TLS records with `keys` where they fit.
 #[must_use]
-pub fn facts(flow: &Flow, witness_index: u32) -> Vec<Fact> {
-    let mut reader = Reader::new(flow, witness_index);
+pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<Note>) {
+    let mut reader = Reader::new(flow, witness_index, keys);
     tcp::opening(&mut reader);
     negotiation::read(&mut reader);
     tcp::ending(&mut reader);
@@ -33,14 +36,16 @@ const STALL_MS_MIN: u64 = 3_000;
 /// A flow being read, and the facts so far.
 struct Reader<'f> {
     flow: &'f Flow,
+    keys: &'f KeyLog,
     connection: Arc<Connection>,
     facts: Vec<Fact>,
+    notes: Vec<Note>,
     /// Whose turn it is to speak, once the protocol is known.
     turn: Option<Side>,
 }
 
 impl<'f> Reader<'f> {
-    fn new(flow: &'f Flow, witness_index: u32) -> Self {
+    fn new(flow: &'f Flow, witness_index: u32, keys: &'f KeyLog) -> Self {
         let connection = Arc::new(Connection {
             witness_index,
             client: flow.client,
@@ -52,7 +57,7 @@ impl<'f> Reader<'f> {
             last_seen: flow.last.at,
             recognised: flow.recognised,
         });
-        Self { flow, connection, facts: Vec::new(), turn: None }
+        Self { flow, keys, connection, facts: Vec::new(), notes: Vec::new(), turn: None }
     }
 
     /// Nothing that comes past later counts: a reset has ended the connection for at least one side.
@@ -74,6 +79,10 @@ impl<'f> Reader<'f> {
         self.say_read(seen, Reading::Inferred, what);
     }
 
+    fn tell(&mut self, message: &Message, what: What) {
+        self.say_read(message.seen, message.reading, what);
+    }
+
     fn say_read(&mut self, seen: Sighting, reading: Reading, what: What) {
         if self.facts.len() < FACTS_MAX {
             let subject = Subject::Connection(Arc::clone(&self.connection));
@@ -81,9 +90,9 @@ impl<'f> Reader<'f> {
         }
     }
 
-    fn finish(mut self) -> Vec<Fact> {
+    fn finish(mut self) -> (Vec<Fact>, Vec<Note>) {
         self.facts.sort_by_key(|fact| (fact.at, fact.place));
-        self.facts
+        (self.facts, self.notes)
     }
 }
 
@@ -92,7 +101,7 @@ fn ms_between(earlier: Sighting, later: Sighting) -> u64 {
     u64::try_from(later.at.since(earlier.at) / 1_000_000).unwrap_or(0)
 }
 
-/// One message whose content is hidden: who sent it, how long its plaintext is, and when it was complete.
+/// One message, whose content may be hidden: who sent it, how long its plaintext is, and when it was complete.
 #[derive(Debug, Clone, Copy)]
 struct Message {
     side: Side,
@@ -100,11 +109,13 @@ struct Message {
     low: u32,
     high: u32,
     seen: Sighting,
-    /// What it is, where a clear header says so.
+    /// What it is, where a header that could be read says so.
     kind: Option<Known>,
+    /// How it was read.
+    reading: Reading,
 }
 
-/// Kinds of message that a clear header tells.
+/// Kinds of message that a header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     ClientInfo,
@@ -113,7 +124,6 @@ enum Known {
     DemandActive,
     ConfirmActive,
     FontMap,
-    SetErrorInfo,
     Redirection,
     Ultimatum,
     OtherData,

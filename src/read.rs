@@ -6,6 +6,7 @@ pub mod evtx;
 pub mod flow;
 pub mod stream;
 pub mod inputs;
+pub mod keys;
 pub mod capture;
 pub mod link;
 pub mod table;
@@ -18,6 +19,7 @@ use crate::time::UnixNanos;
 pub use evtx::LogCounts;
 pub use flow::{Flow, Half, Sighting};
 pub use inputs::{Input, Inventory, Kind, Source};
+pub use keys::Keys;
 pub use record::Record;
 
 /// Told of progress while files are read; the library itself prints nothing.
@@ -47,6 +49,8 @@ pub struct CaptureCounts {
     pub packets_dropped: u64,
     /// Packets whose headers could not be read.
     pub packets_unreadable: u64,
+    /// Blocks of TLS secrets.
+    pub secrets_blocks: u64,
     /// Time of the first and the last packet.
     pub covers: Option<(UnixNanos, UnixNanos)>,
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::codes::ErrorInfo;
 use crate::fact::{Connection, Fact, Reading, What};
 use crate::note::Place;
 use crate::step::Step;
@@ -248,16 +249,23 @@ impl Session {
         self.hosts.iter().find(|part| part.role == role).map(|part| part.host.as_str())
     }
 
-    /// The user's name: of the logs, else of the cookie, which some clients cut to 9 characters.
+    /// The user's name: of the logs, else as the client sent it, else of the cookie, which some clients cut to 9 characters.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
-        self.hosts.iter().find_map(|part| part.user.as_deref()).or_else(|| self.cookie())
+        let logged = self.hosts.iter().find_map(|part| part.user.as_deref());
+        logged.or_else(|| Some(self.user_named()?.0)).or_else(|| self.cookie())
+    }
+
+    /// The user's name is known from better than the cookie.
+    #[must_use]
+    pub fn is_user_whole(&self) -> bool {
+        self.user_named().is_some() || self.hosts.iter().any(|part| part.user.is_some())
     }
 
     /// The user's domain.
     #[must_use]
     pub fn user_domain(&self) -> Option<&str> {
-        self.hosts.iter().find_map(|part| part.domain.as_deref())
+        self.hosts.iter().find_map(|part| part.domain.as_deref()).or_else(|| self.user_named()?.1)
     }
 
     /// Indices of all witnesses, each once.
@@ -285,6 +293,24 @@ impl Session {
     pub fn cookie(&self) -> Option<&str> {
         self.facts.iter().find_map(|seen| match seen.what() {
             What::ConnectionRequest { cookie, .. } => cookie.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// User and domain that the client named where it could be read whole, in NTLM or Client Info.
+    #[must_use]
+    fn user_named(&self) -> Option<(&str, Option<&str>)> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::UserNamed { user: Some(user), domain, .. } => Some((user.as_str(), domain.as_deref())),
+            _ => None,
+        })
+    }
+
+    /// The last code of Set Error Info that says something, as it was sent or as the server logged that it sends it.
+    #[must_use]
+    pub fn error_info(&self) -> Option<ErrorInfo> {
+        self.facts.iter().rev().find_map(|seen| match seen.what() {
+            What::ErrorInfo { code } | What::ErrorInfoSet { code } => Some(*code).filter(|code| code.0 != 0),
             _ => None,
         })
     }

@@ -7,7 +7,10 @@ pub mod cursor;
 pub mod tpkt;
 pub mod negotiation;
 pub mod tls;
+pub mod keylog;
 pub mod certificate;
+pub mod credssp;
+pub mod licensing;
 pub mod mcs;
 
 pub use cursor::WireError;

@@ -3,7 +3,7 @@
 use rdpwhy::read::link::{self, Link, Packet};
 use rdpwhy::read::{Flow, Half, Unwatched, capture as reader, inputs, stream};
 use rdpwhy::report::{json, text};
-use rdpwhy::{Analysis, Options, analyze_inventory};
+use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, LINKTYPE_ETHERNET, PcapWriter, Side};
 
 use crate::Draw;
@@ -91,7 +91,7 @@ pub fn dialogue(bytes: &[u8]) {
 
 fn answers(bytes: Vec<u8>) -> Analysis {
     let inventory = inputs::held(vec![("fuzz.pcap".to_owned(), bytes)]);
-    let analysis = analyze_inventory(inventory, &Options::default(), &Unwatched);
+    let analysis = analyze_inventory(inventory, &Unwatched);
     for session in &analysis.story.sessions {
         for fact in &session.facts {
             let text = fact.what().text();

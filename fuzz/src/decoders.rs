@@ -66,7 +66,7 @@ pub fn mcs(bytes: &[u8]) {
                 client.channels.len() <= bytes.len() && client.name.is_none_or(|n| n.len() <= bytes.len())
             );
         }
-        Ok(t125::McsPdu::Ultimatum { reason }) => assert!(reason < 8),
+        Ok(t125::McsPdu::Ultimatum { reason }) => assert!(reason.0 < 8),
         Ok(_) | Err(_) => {}
     }
 }

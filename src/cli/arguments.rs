@@ -32,7 +32,7 @@ pub(crate) struct Analyze {
     /// Write the answer to FILE instead of standard output; the format follows the ending unless --format is given
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// TLS key log; accepted and named in a note, as this version does not decrypt
+    /// TLS key log in the NSS format; may be given several times, and lie among PATH too
     #[arg(long, value_name = "FILE")]
     pub(crate) keylog: Vec<PathBuf>,
     /// Show only what failed

@@ -1,9 +1,12 @@
 //! Why a running session was lost.
 
 use super::{Case, Rule, Weighing};
+use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
+
+const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -74,11 +77,9 @@ pub(super) const RULES: &[Rule] = &[
               or the second number of the client's message (`Extended error code`)",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
-            if case.find(|what| matches!(what, What::ErrorInfoSet { .. })).is_some() {
-                return None;
-            }
-            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
-            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server }));
+            let read = error_info_read(case);
+            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
+            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
             case.session
                 .outcome
@@ -87,18 +88,27 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
-        id: "session-ended-at-logon",
-        step: Some(Step::Logon),
-        cause: "the server ended the connection right after the desktop was set up, without a reason on the wire: the logon behind it failed or was refused",
-        fix: "read the server's logs of that second: Security 4625 (logon type 10), LocalSessionManager 40 and 23, Winlogon and User Profile Service in Application",
-        refs: &["MS-RDPBCGR 1.3.1.4", "lab: fail-rdpsec-auth-after-active"],
+        id: "graphics-failure",
+        step: Some(Step::Active),
+        cause: "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
+        fix: "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
         weigh: |case| {
-            let closed = case.find(|what| {
-                matches!(what, What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. })
-            })?;
+            let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
             let missing =
-                "Security log of the server with auditing of `Logon` failures: 4625 with logon type 10";
-            case.failed_at(Step::Logon).then(|| Weighing::of(55, closed).missing(missing))
+                "Application log of the server: Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
+            Some(Weighing::of(85, error_info(case, &codes)?).missing(missing))
+        },
+    },
+    Rule {
+        id: "ended-by-code",
+        step: Some(Step::Active),
+        cause: "the server ended the connection with a code of Set Error Info that names no single cause",
+        fix: "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        weigh: |case| {
+            let said = case.find(|what| given(what).is_some_and(is_reason))?;
+            (!case.explains(said)).then(|| Weighing::of(35, said).missing(SERVER_LOGS))
         },
     },
 ];
@@ -121,12 +131,34 @@ const fn ended(
 
 /// The session was ended with one of these codes, or an event says the same.
 fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
-    let coded = case.find(|what| match what {
-        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => codes.contains(&code.0),
-        What::SessionEnded { reason: Some(code), .. } => codes.contains(&code.0),
-        _ => false,
-    });
+    let coded = error_info(case, codes);
     let first = event.or(coded)?;
     let second = coded.filter(|coded| coded.place() != first.place());
     case.session.outcome.is_failure().then(|| Weighing::of(percent, first).and(second))
+}
+
+/// The code of Set Error Info that a fact gives: as it was sent, or as a log of the server tells it.
+fn given(what: &What) -> Option<ErrorInfo> {
+    match what {
+        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
+            Some(*code)
+        }
+        What::SessionEnded { reason, .. } => *reason,
+        _ => None,
+    }
+}
+
+/// The server gave one of these codes of Set Error Info as its reason.
+pub(super) fn error_info<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen> {
+    case.find(|what| given(what).is_some_and(|code| codes.contains(&code.0)))
+}
+
+/// A code that tells more than that the connection ended: 13 and 14 stand for that in RdpCoreTS 103.
+const fn is_reason(code: ErrorInfo) -> bool {
+    !matches!(code.0, 0 | 13 | 14) && code.0 < 0x8000_0000
+}
+
+/// A witness could read the code.
+pub(super) fn error_info_read(case: &Case<'_>) -> bool {
+    case.find(|what| given(what).is_some_and(is_reason)).is_some()
 }

@@ -1,5 +1,6 @@
 //! Why a user with good credentials was not let in.
 
+use super::active::error_info;
 use super::{Case, Rule, Weighing};
 use crate::fact::What;
 use crate::session::Seen;
@@ -8,23 +9,40 @@ use crate::step::Step;
 const FIX: &str = "on the server: `Add-LocalGroupMember -Group \"Remote Desktop Users\" -Member DOMAIN\\user`; `secpol.msc`, User Rights Assignment: \
      SeRemoteInteractiveLogonRight must hold the user or group, SeDenyRemoteInteractiveLogonRight must not";
 
+const WHO: &str = "Security 4825 of the server: it names the user that was denied";
+
+/// `AUTHZ_ACCESS_DENIED` (MS-RDPBCGR 2.2.10.2).
+const ACCESS_DENIED: u32 = 5;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "not-in-rdp-users",
         step: Some(Step::Authorization),
         cause: "the credentials are good, but the user is not allowed to use Remote Desktop on this host",
         fix: FIX,
-        refs: &["MS-RDPBCGR 2.2.10.2", "Windows Security 4825"],
+        refs: &[
+            "MS-RDPBCGR 2.2.10.2",
+            "MS-RDPBCGR 2.2.5.1.1",
+            "Windows Security 4825",
+            "lab: denied-privileges-0x9",
+        ],
         weigh: |case| {
             let denied = case.find(|what| matches!(what, What::AccessDenied {}));
             let no_right = right_missing(case);
             let good = case.find(|what| {
                 matches!(what, What::LogonSucceeded { logon_type: 3, .. } | What::UserAuthenticated {})
             });
+            let early =
+                case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(ACCESS_DENIED) }));
+            let told = early.or_else(|| error_info(case, &[0x9]));
             match (denied, no_right, good) {
-                (Some(denied), no_right, good) => Some(Weighing::of(94, denied).and(no_right).and(good)),
-                (None, Some(no_right), Some(good)) => Some(Weighing::of(90, no_right).and(Some(good))),
-                _ => None,
+                (Some(denied), no_right, good) => {
+                    Some(Weighing::of(94, denied).and(told).and(no_right).and(good))
+                }
+                (None, Some(no_right), Some(good)) => {
+                    Some(Weighing::of(90, no_right).and(told).and(Some(good)))
+                }
+                _ => Some(Weighing::of(90, told?).and(no_right).missing(WHO)),
             }
         },
     },
@@ -37,6 +55,17 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let good = case.find(|what| matches!(what, What::LogonSucceeded { logon_type: 3, .. }));
             Some(Weighing::of(85, right_missing(case)?).unless(good, 30))
+        },
+    },
+    Rule {
+        id: "authorization-refused",
+        step: Some(Step::Authorization),
+        cause: "the server does not let the user connect, with a result that is not documented",
+        fix: "read Security 4825 and 4625 of the server in that second; look the number up as a Win32 error with `net helpmsg NUMBER`",
+        refs: &["MS-RDPBCGR 2.2.10.2"],
+        weigh: |case| {
+            let said = case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(1..) }))?;
+            (!case.explains(said)).then(|| Weighing::of(40, said))
         },
     },
 ];

@@ -1,14 +1,14 @@
 //! Why the server denied a connection that had passed the handshake: what stands behind Set Error Info 7, which mstsc
 //! shows as `Error code: 0x3, Extended error code: 0x7`.
 
+use super::active::error_info;
 use super::{Case, Rule, Weighing};
-use crate::codes::ErrorInfo;
-use crate::fact::What;
+use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 
 /// ERRINFO_SERVER_DENIED_CONNECTION (MS-RDPBCGR 2.2.5.1.1).
-const DENIED: ErrorInfo = ErrorInfo(0x7);
+const DENIED: u32 = 0x7;
 
 const ASK: &str = "logs of the host that the client really reached: RdpCoreTS, RemoteConnectionManager (Operational and Admin), LocalSessionManager, System, Security; \
      in a farm also SessionBroker-Client and the broker's SessionBroker";
@@ -23,7 +23,8 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
             let denied = denied(case)?;
-            Some(Weighing::of(60, denied).unless(reason_found(case), 20).missing(ASK))
+            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
+            Some(Weighing::of(62, denied).and(ended).unless(reason_found(case), 20).missing(ASK))
         },
     },
     Rule {
@@ -65,11 +66,7 @@ fn is_termsrv(detail: &str) -> bool {
 
 /// The server really sent code 7: it handed it to its protocol stack, or ended connection or session with it.
 pub(super) fn denied<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    case.find(|what| match what {
-        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => *code == DENIED,
-        What::SessionEnded { reason: Some(code), .. } => *code == DENIED,
-        _ => false,
-    })
+    error_info(case, &[DENIED])
 }
 
 fn told_with_denial(case: &Case<'_>, wanted_log: &str, wanted: u32, percent: u8) -> Option<Weighing> {

@@ -48,7 +48,9 @@ const EVENTS: &[EventMap] = &[
     event(104, "the client's time zone is known: its Client Info was read", |_| Some(What::ClientInfo {})),
     event(105, "the settings allow Standard RDP Security", note),
     event(106, "the listener is disabled: the client is told to connect again", note),
-    event(107, "the client ended the connection in order", |_| Some(What::Ultimatum { by: Side::Client })),
+    event(107, "the client ended the connection in order", |_| {
+        Some(What::Ultimatum { by: Side::Client, reason: None })
+    }),
     event(129, "the server listens", note),
     event(130, "the server asks the client to use UDP", multitransport),
     event(131, "the server accepted a connection", accepted),

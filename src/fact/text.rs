@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use super::Side;
 use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
+use crate::wire::licensing::LicenseErrorCode;
+use crate::wire::mcs::UltimatumReason;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
@@ -74,6 +76,7 @@ macro_rules! hexadecimal {
 
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
 hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
+hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -234,6 +237,11 @@ mod tests {
             "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
             "client-disconnected reason=0x904",
             "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
+            "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
+            "license-error by=server code=0x6",
+            "error-info code=0x7",
+            "ultimatum by=server reason=0x3",
+            "user-named user=\"a b\" domain=LAB",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

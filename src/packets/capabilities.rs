@@ -17,32 +17,35 @@ const CONTROLS: usize = 3;
 
 /// Reads the messages from Client Info on.
 pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
-    let Some(info) = messages.iter().position(|m| m.side == Side::Client) else { return };
-    let Some(first) = messages.get(info) else { return };
-    reader.infer(first.seen, What::ClientInfo {});
-    let behind = messages.get(info + 1..).unwrap_or_default();
+    let sized = || messages.iter().position(|m| m.side == Side::Client && m.kind.is_none());
+    let info = known(messages, Known::ClientInfo).or_else(sized);
+    if let Some(message) = info.and_then(|info| messages.get(info)) {
+        reader.tell(message, What::ClientInfo {});
+    }
+    // Where Client Info is missing, what follows it still tells itself.
+    let behind = messages.get(info.map_or(0, |info| info + 1)..).unwrap_or_default();
     let confirm = confirm_active(behind);
     let demand = confirm
         .and_then(|at| demand_active(behind.get(..at)?))
         .or_else(|| known(behind, Known::DemandActive));
     for message in behind.get(..demand.or(confirm).unwrap_or(behind.len())).unwrap_or(behind) {
         if is_licensing(message) {
-            reader.infer(message.seen, What::License { by: message.side });
+            reader.tell(message, What::License { by: message.side });
         }
     }
     if let Some(message) = demand.and_then(|at| behind.get(at)) {
-        reader.infer(message.seen, What::Licensed {});
-        reader.infer(message.seen, What::DemandActive {});
+        reader.tell(message, What::Licensed {});
+        reader.tell(message, What::DemandActive {});
     }
     let Some((at, message)) = confirm.and_then(|at| Some((at, behind.get(at)?))) else {
         traffic_only(reader, behind);
         return ending(reader, behind);
     };
-    reader.infer(message.seen, What::ConfirmActive {});
+    reader.tell(message, What::ConfirmActive {});
     let after = behind.get(at + 1..).unwrap_or_default();
     if let Some(done) = font_map(after) {
         if let Some(message) = after.get(done) {
-            reader.infer(message.seen, What::Finalized {});
+            reader.tell(message, What::Finalized {});
         }
         running(reader, after.get(done..).unwrap_or_default());
         ending(reader, after.get(done + 1..).unwrap_or_default());
@@ -114,21 +117,14 @@ pub(super) fn traffic_only(reader: &mut Reader<'_>, messages: &[Message]) {
     }
 }
 
-/// Set Error Info and the ultimatum stand right before the end.
+/// Set Error Info and the ultimatum stand right before the end. Those that could be read are told where they stand.
 fn ending(reader: &mut Reader<'_>, messages: &[Message]) {
-    for message in messages.iter().rev().take(2) {
-        let ultimatum = message.kind == Some(Known::Ultimatum)
-            || (message.kind.is_none() && message.low == message.high && message.is_about(ULTIMATUM_BYTES));
-        if ultimatum {
-            reader.infer(message.seen, What::Ultimatum { by: message.side });
-        }
+    let shaped = |m: &Message, bytes: u32| m.kind.is_none() && m.low == m.high && m.is_about(bytes);
+    for message in messages.iter().rev().take(2).filter(|m| shaped(m, ULTIMATUM_BYTES)) {
+        reader.infer(message.seen, What::Ultimatum { by: message.side, reason: None });
     }
-    let said_why = |m: &&Message| {
-        let shaped = m.kind.is_none() && m.low == m.high && m.is_about(SYNCHRONIZE_BYTES);
-        m.side == Side::Server && (shaped || m.kind == Some(Known::SetErrorInfo))
-    };
     let from_server = messages.iter().rev().filter(|m| m.side == Side::Server);
-    if let Some(message) = from_server.take(2).find(said_why) {
+    if let Some(message) = from_server.take(2).find(|m| shaped(m, SYNCHRONIZE_BYTES)) {
         reader.infer(message.seen, What::ErrorInfoShaped {});
     }
 }

@@ -1,8 +1,17 @@
-//! CredSSP without keys: how many round trips it got, who ended it, and where MCS begins behind it (MS-CSSP 3.1.5).
+//! CredSSP: how many round trips it got, who ended it, and where MCS begins behind it (MS-CSSP 3.1.5); by sizes, or by
+//! its messages where they were opened.
 
+use super::opening::Opened;
 use super::{Message, Reader, mcs};
-use crate::fact::{Side, What};
+use crate::codes::Status;
+use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
+use crate::read::stream::Stream;
+use crate::wire::credssp::{Ntlm, TsRequest, ts_request};
+use crate::wire::tpkt;
+
+/// Messages of one direction that are looked at.
+const REQUESTS_MAX: usize = 64;
 
 /// A TSRequest that holds a version and an error code only: 15 bytes, 16 or 17 with longer integers (MS-CSSP 2.2.1).
 const ERROR_CODE_BYTES: std::ops::RangeInclusive<u32> = 13..=20;
@@ -19,10 +28,10 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], early_result: 
     let credssp = messages.get(..boundary.unwrap_or(messages.len())).unwrap_or(&messages);
     let early = early_result.then(|| early_at(credssp)).flatten();
     let exchange = credssp.get(..early.unwrap_or(credssp.len())).unwrap_or(credssp);
-    say_rounds(reader, exchange);
+    say_rounds(reader, exchange, &[]);
     if let Some(result) = early.and_then(|at| credssp.get(at)) {
         reader.infer(result.seen, What::CredsspDone {});
-        reader.infer(result.seen, What::EarlyAuthorization {});
+        reader.infer(result.seen, What::EarlyAuthorization { result: None });
     }
     match boundary.and_then(|at| Some((at, messages.get(at)?))) {
         Some((at, initial)) => {
@@ -31,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], early_result: 
             }
             mcs::read(reader, messages.get(at..).unwrap_or_default());
         }
-        None if early.is_none() => refused(reader, exchange),
+        None if early.is_none() => refused(reader, exchange, None),
         None => {}
     }
 }
@@ -69,20 +78,22 @@ fn early_at(messages: &[Message]) -> Option<usize> {
     (rounds(found) >= 2).then_some(found)
 }
 
-fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message]) {
+fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message], versions: &[Option<u32>]) {
     let mut round = 0;
     let mut speaker = Side::Server;
-    for message in exchange {
+    let versions = versions.iter().copied().chain(std::iter::repeat(None));
+    for (message, version) in exchange.iter().zip(versions) {
         if message.side == Side::Client && speaker == Side::Server {
             round += 1;
         }
         speaker = message.side;
-        reader.infer(message.seen, What::CredsspMessage { by: message.side, round, bytes: message.high });
+        let what = What::CredsspMessage { by: message.side, round, bytes: message.high, version };
+        reader.tell(message, what);
     }
 }
 
-/// CredSSP ended before it was complete: who ended it.
-fn refused(reader: &mut Reader<'_>, exchange: &[Message]) {
+/// CredSSP ended before it was complete: who ended it. `said` is the error code that the server gave.
+fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting, Status)>) {
     let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
     let last = exchange.last();
     let is_error = |m: &&Message| {
@@ -90,14 +101,116 @@ fn refused(reader: &mut Reader<'_>, exchange: &[Message]) {
         m.side == Side::Server && (short || (m.high <= REJECT_BYTES_MAX && rounds >= 2))
     };
     let error_code = last.filter(is_error);
-    let (by, seen) = match (error_code, ended_by(reader)) {
-        (Some(error), _) => (Side::Server, error.seen),
-        (None, Some(ended)) => ended,
-        (None, None) => return,
+    let (by, seen) = match (said, error_code, ended_by(reader)) {
+        (Some((seen, _)), ..) => (Side::Server, seen),
+        (None, Some(error), _) => (Side::Server, error.seen),
+        (None, None, Some(ended)) => ended,
+        (None, None, None) => return,
     };
     let bytes = last.filter(|m| m.side == by).map(|m| m.high);
     let round = u32::try_from(rounds).unwrap_or(u32::MAX);
-    reader.infer(seen, What::CredsspRefused { by, round, bytes });
+    let reading = if said.is_some() { Reading::Opened } else { Reading::Inferred };
+    let status = said.map(|(_, status)| status);
+    reader.say_read(seen, reading, What::CredsspRefused { by, round, bytes, status });
+}
+
+/// One opened CredSSP message.
+struct Spoken {
+    message: Message,
+    request: TsRequest,
+}
+
+/// CredSSP as it was opened.
+pub(super) struct Exchange {
+    /// In order of time.
+    spoken: Vec<Spoken>,
+    early: Option<(Sighting, u32)>,
+    /// Where MCS begins in the stream of the client, and of the server.
+    pub(super) behind: (u64, u64),
+}
+
+impl Exchange {
+    /// The messages of both directions from their start on.
+    pub(super) fn of(opened: &Opened, early_result: bool) -> Self {
+        let (mut spoken, _, client_behind) = one_way(&opened.client.stream, Side::Client, false);
+        let (from_server, early, server_behind) = one_way(&opened.server.stream, Side::Server, early_result);
+        spoken.extend(from_server);
+        spoken.sort_by_key(|spoken| spoken.message.seen);
+        Self { spoken, early, behind: (client_behind, server_behind) }
+    }
+
+    /// The error code of the server.
+    pub(super) fn error(&self) -> Option<(Sighting, Status)> {
+        let from_server = self.spoken.iter().filter(|spoken| spoken.message.side == Side::Server);
+        let mut errors = from_server.filter_map(|spoken| Some((spoken.message.seen, spoken.request.error?)));
+        errors.find(|(_, status)| status.is_failure())
+    }
+
+    /// Says it. `initial` is the MCS Connect Initial behind it.
+    pub(super) fn read(&self, reader: &mut Reader<'_>, initial: Option<Sighting>) {
+        let messages: Vec<Message> = self.spoken.iter().map(|spoken| spoken.message).collect();
+        let versions: Vec<Option<u32>> = self.spoken.iter().map(|spoken| spoken.request.version).collect();
+        say_rounds(reader, &messages, &versions);
+        for spoken in &self.spoken {
+            if let Some(what) = spoken.request.ntlm.as_ref().and_then(named) {
+                reader.tell(&spoken.message, what);
+            }
+        }
+        match (self.early, initial) {
+            (Some((seen, result)), _) => {
+                reader.say_read(seen, Reading::Opened, What::CredsspDone {});
+                let what = What::EarlyAuthorization { result: Some(result) };
+                reader.say_read(seen, Reading::Opened, what);
+            }
+            (None, Some(seen)) => reader.say_read(seen, Reading::Opened, What::CredsspDone {}),
+            (None, None) => refused(reader, &messages, self.error()),
+        }
+    }
+}
+
+fn named(ntlm: &Ntlm) -> Option<What> {
+    match ntlm.clone() {
+        Ntlm::Authenticate { user, domain, workstation } => {
+            user.is_some().then_some(What::UserNamed { user, domain, workstation })
+        }
+        Ntlm::Challenge { computer, domain } => {
+            (computer.is_some() || domain.is_some()).then_some(What::TargetNamed { computer, domain })
+        }
+        Ntlm::Negotiate | Ntlm::Other(_) => None,
+    }
+}
+
+/// The messages of one side, its early authorization result, and where MCS begins. A gap is passed over to the next
+/// record.
+fn one_way(stream: &Stream, side: Side, early_result: bool) -> (Vec<Spoken>, Option<(Sighting, u32)>, u64) {
+    let mut spoken = Vec::new();
+    let (mut early, mut at) = (None, 0);
+    while spoken.len() < REQUESTS_MAX {
+        let bytes = stream.from(at);
+        if matches!(tpkt::unit(bytes), Ok(tpkt::Unit::Tpdu { .. })) {
+            break;
+        }
+        if let Ok((request, length)) = ts_request(bytes) {
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
+            let Some(seen) = stream.seen(at + length - 1) else { break };
+            let bytes = u32::try_from(length).unwrap_or(u32::MAX);
+            let message =
+                Message { side, low: bytes, high: bytes, seen, kind: None, reading: Reading::Opened };
+            spoken.push(Spoken { message, request });
+            at += length;
+        } else if let Some((result, seen)) = bytes
+            .first_chunk::<4>()
+            .zip(stream.seen(at))
+            .filter(|_| early_result && early.is_none() && !spoken.is_empty())
+        {
+            early = Some((seen, u32::from_le_bytes(*result)));
+            at += u64::from(EARLY_RESULT_BYTES);
+        } else {
+            let Some(next) = stream.segments_from(at + 1).next() else { break };
+            at = next;
+        }
+    }
+    (spoken, early, at)
 }
 
 /// Who ended the connection first: by an alert, a FIN or a reset.
@@ -108,7 +221,7 @@ fn ended_by(reader: &Reader<'_>) -> Option<(Side, Sighting)> {
         [half.fin, half.reset.map(|reset| reset.seen)].into_iter().flatten().map(move |seen| (side, seen))
     });
     let alerts = reader.facts.iter().filter_map(|fact| match fact.what {
-        What::EncryptedAlert { by } => Some((by, Sighting { at: fact.at, place: fact.place })),
+        What::EncryptedAlert { by, .. } => Some((by, Sighting { at: fact.at, place: fact.place })),
         _ => None,
     });
     closes.chain(alerts).min_by_key(|(_, seen)| *seen)

@@ -1,6 +1,6 @@
 //! X.224 request and confirm, or what another protocol says in their place.
 
-use super::{Reader, standard, tls};
+use super::{Reader, clear, tls};
 use crate::fact::{Side, What};
 use crate::read::flow::Sighting;
 use crate::wire::negotiation::{self as wire, Confirm, Protocols, Request};
@@ -71,7 +71,7 @@ fn confirmed(
     let acceptable = went_on || is_acceptable(asked, chosen);
     reader.say(seen, What::ConnectionConfirm { protocol, flags, acceptable });
     if chosen.is_standard_security() {
-        standard::read(reader, client_next, server_next);
+        clear::read_standard(reader, client_next, server_next);
     } else {
         tls::read(reader, client_next, server_next, chosen);
     }

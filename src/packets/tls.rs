@@ -1,7 +1,9 @@
-//! The TLS handshake in clear, and behind it the encrypted records as messages of known size.
+//! The TLS handshake in clear, and behind it the encrypted records: opened where secrets are given, else as messages of
+//! known size.
 
-use super::{Message, Reader, credssp, mcs, ms_between};
-use crate::fact::{Side, What};
+use super::opening::{self, Hellos, Inside, Opened};
+use super::{Message, Reader, clear, credssp, mcs, ms_between};
+use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
 use crate::wire::certificate::certificate;
@@ -20,25 +22,32 @@ const ALERT_BYTES: u32 = 2;
 
 /// A record of one direction.
 #[derive(Debug, Clone, Copy)]
-struct Record {
-    side: Side,
-    header: RecordHeader,
-    offset: u64,
+pub(super) struct Record {
+    pub(super) side: Side,
+    pub(super) header: RecordHeader,
+    pub(super) offset: u64,
     /// When its last byte was seen.
-    seen: Sighting,
+    pub(super) seen: Sighting,
 }
 
 impl Record {
-    fn is(&self, content: ContentType) -> bool {
+    pub(super) fn is(&self, content: ContentType) -> bool {
         self.header.content == content
+    }
+
+    /// Offset behind it.
+    pub(super) fn end(&self) -> u64 {
+        self.offset + u64::try_from(RECORD_HEADER).unwrap_or(5) + u64::from(self.header.length)
     }
 }
 
 /// What the clear part of the handshake says.
 #[derive(Debug, Default)]
 struct Handshaken {
-    client_hello: bool,
-    server_hello: Option<(TlsVersion, Suite)>,
+    /// Random of the client.
+    client_hello: Option<Vec<u8>>,
+    /// Random, version and suite of the server.
+    server_hello: Option<(Vec<u8>, TlsVersion, Suite)>,
     /// A fatal alert in clear, or the end of the handshake by one.
     alert: bool,
 }
@@ -55,12 +64,20 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     if shaken.alert {
         return;
     }
-    let Some((version, suite)) = shaken.server_hello else {
-        if shaken.client_hello {
+    let Some((server_random, version, suite)) = shaken.server_hello else {
+        if shaken.client_hello.is_some() {
             reader.turn = Some(Side::Server);
         }
         return;
     };
+    let client_random = shaken.client_hello.unwrap_or_default();
+    let hellos = Hellos { client_random: &client_random, server_random: &server_random, version, suite };
+    if let Some(opened) = opening::open(reader, &records, &hellos) {
+        say_opened(reader, &opened);
+        if opened.both() && read_opened(reader, &records, &opened, &hellos, chosen) {
+            return;
+        }
+    }
     let messages = match version >= TlsVersion::TLS13 {
         true => messages_13(reader, &records, suite),
         false => messages_12(reader, &records, version, suite),
@@ -69,8 +86,97 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     reader.turn = messages.last().map_or(Some(Side::Client), |last| Some(last.side.other()));
     if chosen.is_nla() {
         credssp::read(reader, &messages, chosen.contains(Protocols::HYBRID_EX));
-    } else if !chosen.contains(Protocols::RDSTLS) && !chosen.contains(Protocols::RDSAAD) {
+    } else if carries_mcs(chosen) {
         mcs::read(reader, &messages);
+    }
+}
+
+/// MCS follows on the TLS handshake, without another exchange between them.
+fn carries_mcs(chosen: Protocols) -> bool {
+    !chosen.contains(Protocols::RDSTLS) && !chosen.contains(Protocols::RDSAAD)
+}
+
+/// That records were opened, and the certificates that TLS 1.3 hides.
+fn say_opened(reader: &mut Reader<'_>, opened: &Opened) {
+    let Some(first) = opened.first() else { return };
+    let closed = opened.client.closed.len() + opened.server.closed.len();
+    let what = What::TlsOpened {
+        client_records: opened.client.opened,
+        server_records: opened.server.opened,
+        closed_records: u32::try_from(closed).unwrap_or(u32::MAX),
+    };
+    reader.say_read(first, Reading::Opened, what);
+    for (side, half) in [(Side::Client, &opened.client), (Side::Server, &opened.server)] {
+        for (seen, inside) in &half.inside {
+            if let Inside::Certificate(chain) = inside {
+                show_certificate(reader, chain, (side, *seen), Reading::Opened);
+            }
+        }
+    }
+}
+
+/// Reads what the opened records say. False when too much stayed closed, and sizes tell more.
+fn read_opened(
+    reader: &mut Reader<'_>,
+    records: &[Record],
+    opened: &Opened,
+    hellos: &Hellos<'_>,
+    chosen: Protocols,
+) -> bool {
+    let exchange =
+        chosen.is_nla().then(|| credssp::Exchange::of(opened, chosen.contains(Protocols::HYBRID_EX)));
+    let (client_from, server_from) = exchange.as_ref().map_or((0, 0), |exchange| exchange.behind);
+    let pdus = clear::pdus((&opened.client.stream, client_from), (&opened.server.stream, server_from));
+    let told = !pdus.is_empty() || exchange.as_ref().is_some_and(|exchange| exchange.error().is_some());
+    if !told && !opened.is_complete() {
+        return false;
+    }
+    let finished = match hellos.version >= TlsVersion::TLS13 {
+        true => finished_13(opened),
+        false => finished_12(records),
+    };
+    if let Some(seen) = finished {
+        reader.say(seen, What::TlsFinished {});
+    }
+    say_alerts(reader, opened, finished);
+    if finished.is_none() {
+        return true;
+    }
+    let last = [(opened.client.last, Side::Server), (opened.server.last, Side::Client)];
+    let last = last.into_iter().filter_map(|(seen, turn)| Some((seen?, turn))).max_by_key(|(seen, _)| *seen);
+    reader.turn = last.map_or(Some(Side::Client), |(_, turn)| Some(turn));
+    if let Some(exchange) = exchange {
+        exchange.read(reader, pdus.first().map(|pdu| pdu.seen));
+    }
+    if carries_mcs(chosen) && !pdus.is_empty() {
+        let overhead = hellos.suite.overhead(hellos.version);
+        let closed = opened.client.closed.iter().chain(&opened.server.closed);
+        let behind = pdus.first().map(|pdu| pdu.seen);
+        let hidden = closed.filter(|record| Some(record.seen) >= behind).map(|r| message(r, overhead));
+        clear::read(reader, &pdus, hidden.collect(), Reading::Opened);
+    }
+    true
+}
+
+/// The client's Finished; where its keys were given for what follows only, the first record that opens.
+fn finished_13(opened: &Opened) -> Option<Sighting> {
+    let said = |inside: &Inside| matches!(inside, Inside::Finished);
+    let finished = opened.client.inside.iter().find(|(_, inside)| said(inside)).map(|(seen, _)| *seen);
+    finished.or(opened.client.last)
+}
+
+/// Alerts are those of the handshake until it is complete.
+fn say_alerts(reader: &mut Reader<'_>, opened: &Opened, finished: Option<Sighting>) {
+    for (by, half) in [(Side::Client, &opened.client), (Side::Server, &opened.server)] {
+        for (seen, inside) in &half.inside {
+            let Inside::Alert { fatal, code } = *inside else { continue };
+            let of_handshake = finished.is_none_or(|finished| *seen < finished);
+            let what = match of_handshake {
+                true => What::Alert { by, fatal, code },
+                false => What::EncryptedAlert { by, code: Some(code) },
+            };
+            reader.say_read(*seen, Reading::Opened, what);
+        }
     }
 }
 
@@ -141,7 +247,7 @@ fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>
         pending.drain(..length.min(pending.len()));
         match message {
             Handshake::ClientHello(hello) => {
-                shaken.client_hello = true;
+                shaken.client_hello = Some(hello.random);
                 let offered: Vec<String> =
                     hello.suites.iter().map(|suite| format!("{:04x}", suite.0)).collect();
                 let what = What::ClientHello {
@@ -153,19 +259,26 @@ fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>
                 reader.say(record.seen, what);
             }
             Handshake::ServerHello(hello) => {
-                shaken.server_hello = Some((hello.version, hello.suite));
                 reader.say(record.seen, What::ServerHello { version: hello.version, suite: hello.suite });
+                shaken.server_hello = Some((hello.random, hello.version, hello.suite));
             }
-            Handshake::Certificate(chain) => show_certificate(reader, &chain, record),
+            Handshake::Certificate(chain) => {
+                show_certificate(reader, &chain, (record.side, record.seen), Reading::Clear);
+            }
             Handshake::HelloRetryRequest | Handshake::Other(_) => {}
         }
     }
 }
 
-fn show_certificate(reader: &mut Reader<'_>, chain: &[Vec<u8>], record: &Record) {
+fn show_certificate(
+    reader: &mut Reader<'_>,
+    chain: &[Vec<u8>],
+    (by, seen): (Side, Sighting),
+    reading: Reading,
+) {
     let Some(Ok(read)) = chain.first().map(|der| certificate(der)) else { return };
     let what = What::Certificate {
-        by: record.side,
+        by,
         subject: read.subject,
         issuer: read.issuer,
         not_before: read.not_before,
@@ -174,7 +287,7 @@ fn show_certificate(reader: &mut Reader<'_>, chain: &[Vec<u8>], record: &Record)
         key: read.key,
         signature: read.signature,
     };
-    reader.say(record.seen, what);
+    reader.say_read(seen, reading, what);
 }
 
 fn clear_alert(reader: &mut Reader<'_>, shaken: &mut Handshaken, record: &Record) {
@@ -194,22 +307,26 @@ fn messages_12(
     suite: Suite,
 ) -> Option<Vec<Message>> {
     let overhead = suite.overhead(version);
-    let finished = |side: Side| {
-        let changed = records.iter().position(|r| r.side == side && r.is(ContentType::CHANGE_CIPHER_SPEC))?;
-        let behind = records.iter().skip(changed + 1);
-        behind.filter(|r| r.side == side).find(|r| r.is(ContentType::HANDSHAKE)).map(|r| r.seen)
-    };
-    let done = finished(Side::Client)?.max(finished(Side::Server)?);
-    reader.say(done, What::TlsFinished {});
+    reader.say(finished_12(records)?, What::TlsFinished {});
     let mut messages = Vec::new();
     for record in records {
         if record.is(ContentType::ALERT) && u32::from(record.header.length) > ALERT_BYTES {
-            reader.infer(record.seen, What::EncryptedAlert { by: record.side });
+            reader.infer(record.seen, What::EncryptedAlert { by: record.side, code: None });
         } else if record.is(ContentType::APPLICATION_DATA) {
             messages.push(message(record, overhead));
         }
     }
     Some(messages)
+}
+
+/// The later of both sides' Finished.
+fn finished_12(records: &[Record]) -> Option<Sighting> {
+    let finished = |side: Side| {
+        let changed = records.iter().position(|r| r.side == side && r.is(ContentType::CHANGE_CIPHER_SPEC))?;
+        let behind = records.iter().skip(changed + 1);
+        behind.filter(|r| r.side == side).find(|r| r.is(ContentType::HANDSHAKE)).map(|r| r.seen)
+    };
+    Some(finished(Side::Client)?.max(finished(Side::Server)?))
 }
 
 /// TLS 1.3: everything behind the hellos looks like application data. The client's first record is its Finished
@@ -220,7 +337,7 @@ fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Opt
     let mut from_client = records.iter().filter(data).filter(|r| r.side == Side::Client);
     let finished = from_client.next()?;
     if message(finished, overhead).is(ALERT_BYTES) {
-        reader.infer(finished.seen, What::EncryptedAlert { by: Side::Client });
+        reader.infer(finished.seen, What::EncryptedAlert { by: Side::Client, code: None });
         return None;
     }
     reader.say(finished.seen, What::TlsFinished {});
@@ -230,7 +347,7 @@ fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Opt
         let read = message(record, overhead);
         let is_ticket = record.side == Side::Server && spoke_again.is_none_or(|again| record.seen < again);
         if read.is(ALERT_BYTES) {
-            reader.infer(record.seen, What::EncryptedAlert { by: record.side });
+            reader.infer(record.seen, What::EncryptedAlert { by: record.side, code: None });
         } else if !is_ticket {
             messages.push(read);
         }
@@ -247,7 +364,7 @@ fn message(record: &Record, overhead: Overhead) -> Message {
             (high.saturating_sub(15), high)
         }
     };
-    Message { side: record.side, low, high, seen: record.seen, kind: None }
+    Message { side: record.side, low, high, seen: record.seen, kind: None, reading: Reading::Inferred }
 }
 
 /// In the middle of a connection: where the first whole record of the server starts, when TLS records follow each

@@ -102,7 +102,6 @@ struct CaptureFile<'t, 's> {
     unknown_interfaces: u64,
     fragments: (u64, u64),
     unreadable: u64,
-    secrets: u64,
     /// Damaged places that reading went on behind, and the bytes passed over there that have no note of their own.
     resumed: u64,
     passed_untold: u64,
@@ -136,7 +135,6 @@ impl<'t, 's> CaptureFile<'t, 's> {
             unknown_interfaces: 0,
             fragments: (0, 0),
             unreadable: 0,
-            secrets: 0,
             resumed: 0,
             passed_untold: 0,
         }
@@ -257,7 +255,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 self.interface_packet(0, None, packet.packet_data(), packet.origlen);
             }
             Block::InterfaceStatistics(statistics) => self.interfaces.statistics(statistics),
-            Block::DecryptionSecrets(_) => self.secrets += 1,
+            Block::DecryptionSecrets(_) => self.counts.secrets_blocks += 1,
             // Wireshark counts a journal entry as a frame.
             Block::SystemdJournalExport(_) => self.counts.packets += 1,
             Block::Unknown(unknown) if unknown.block_type == 2 => self.old_packet(unknown.data),
@@ -334,7 +332,6 @@ impl<'t, 's> CaptureFile<'t, 's> {
         self.notes.extend(some(self.unknown_interfaces, Note::interfaces_unknown));
         self.notes.extend(some(self.counts.packets_cut, Note::snapped));
         self.notes.extend(some(self.counts.packets_dropped, Note::dropped));
-        self.notes.extend(some(self.secrets, Note::secrets_unused));
         if let Some(untold) = self.resumed.checked_sub(RESUMED_TOLD_MAX).filter(|untold| *untold > 0) {
             self.notes.push(Note::capture_resumed_often(index, untold, self.passed_untold));
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::note::Note;
+use crate::wire::keylog::starts_key_log;
 
 /// Folders below each other that are read.
 const DEPTH_MAX: usize = 64;
@@ -26,7 +27,9 @@ pub enum Kind {
     Pcapng,
     /// A Windows event log.
     Evtx,
-    /// An event trace log, a key log, or another thing that is known and not evidence of its own.
+    /// A TLS key log: not evidence of its own, but it opens what captures hold.
+    KeyLog,
+    /// An event trace log, or another thing that is known and not evidence of its own.
     Known(&'static str),
     /// No bytes at all.
     Empty,
@@ -44,6 +47,7 @@ impl Kind {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Evtx => "evtx",
+            Self::KeyLog => "key log",
             Self::Known(name) => name,
             Self::Empty => "empty",
             Self::Unknown => "unknown",
@@ -75,6 +79,14 @@ pub struct Input {
     taken: Vec<u8>,
     /// `taken` is all of it; otherwise standard input goes on behind it.
     whole: bool,
+}
+
+impl Input {
+    /// It can be opened more than once, which standard input cannot.
+    #[must_use]
+    pub const fn is_read_again(&self) -> bool {
+        self.path.is_some() || self.whole
+    }
 }
 
 /// Files that are read as one, in this order.
@@ -118,9 +130,9 @@ pub fn shown(path: &Path) -> String {
     }
 }
 
-/// Finds out what `paths` hold. `-` is standard input.
+/// Finds out what `paths` hold. `-` is standard input. `key_logs` are taken for what they are said to be.
 #[must_use]
-pub fn inventory(paths: &[PathBuf]) -> Inventory {
+pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     let mut walk = Walk::default();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -129,8 +141,11 @@ pub fn inventory(paths: &[PathBuf]) -> Inventory {
             walk.path(path, 0, true);
         }
     }
+    for path in key_logs {
+        walk.key_log(path);
+    }
     let mut inputs = walk.found;
-    inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
+    inputs.sort_by(|a, b| (&a.shown, a.kind).cmp(&(&b.shown, b.kind)));
     inputs.dedup_by(|a, b| same_file(a, b));
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
@@ -182,6 +197,17 @@ impl Walk {
             Err(error) => self.unreadable(path, &error),
             Ok(metadata) if metadata.is_dir() => self.folder(path, depth),
             Ok(metadata) => self.file(path, metadata.len(), asked_for),
+        }
+    }
+
+    fn key_log(&mut self, path: &Path) {
+        let before = self.found.len();
+        if path.is_dir() {
+            return self.unreadable(path, &io::ErrorKind::IsADirectory.into());
+        }
+        self.path(path, 0, true);
+        if let Some(input) = self.found.get_mut(before).filter(|input| input.kind == Kind::Unknown) {
+            input.kind = Kind::KeyLog;
         }
     }
 
@@ -262,9 +288,12 @@ fn kind_of(first: &[u8]) -> (Kind, bool) {
     if first.starts_with(&[0x1f, 0x8b]) {
         let mut inner = Vec::new();
         // The bytes at hand end inside of the compressed stream: what came out before the error is enough.
-        let _ = MultiGzDecoder::new(first).take(64).read_to_end(&mut inner);
+        let _ = MultiGzDecoder::new(first).take(4096).read_to_end(&mut inner);
         let kind = plain_kind(&inner);
-        return (if kind == Kind::Unknown { Kind::Known("gzip") } else { kind }, kind.is_capture());
+        return (
+            if kind == Kind::Unknown { Kind::Known("gzip") } else { kind },
+            kind.is_capture() || kind == Kind::KeyLog,
+        );
     }
     (plain_kind(first), false)
 }
@@ -283,11 +312,7 @@ fn plain_kind(first: &[u8]) -> Kind {
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
-        _ if first.starts_with(b"CLIENT_RANDOM ")
-            || first.starts_with(b"SERVER_HANDSHAKE_TRAFFIC_SECRET ") =>
-        {
-            Kind::Known("key log")
-        }
+        _ if starts_key_log(first) => Kind::KeyLog,
         _ => Kind::Unknown,
     }
 }
@@ -303,7 +328,7 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
                 notes.push(Note::unreadable(index, error.map_or("standard input failed", |(_, text)| text)));
             }
-            Kind::Pcap | Kind::Pcapng | Kind::Evtx => {}
+            Kind::Pcap | Kind::Pcapng | Kind::Evtx | Kind::KeyLog => {}
         }
     }
     if cut {
@@ -415,6 +440,7 @@ mod tests {
         assert_eq!(kind_of(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0]), (Kind::Pcap, false));
         assert_eq!(kind_of(b"ElfFile\0rest"), (Kind::Evtx, false));
         assert_eq!(kind_of(b""), (Kind::Empty, false));
+        assert_eq!(kind_of(b"# secrets\nEXPORTER_SECRET 00 01\n"), (Kind::KeyLog, false));
         assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));
     }
 

@@ -347,7 +347,7 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
             .unwrap_or_default(),
         security: session.security.map(crate::session::Security::name),
         negotiation: negotiation(session),
-        error_info: None,
+        error_info: session.error_info().map(|code| code.0),
         disconnect: disconnect(analysis, session),
         start: session.start.to_string(),
         end: session.end.to_string(),
@@ -400,8 +400,9 @@ fn tls(session: &Session) -> Option<Tls<'_>> {
         }
         _ => None,
     });
+    let decrypted = session.find(|what| matches!(what, What::TlsOpened { .. })).is_some();
     let (version, cipher) = (version.words(), suite.words());
-    Some(Tls { version, cipher, sni, ja3: None, ja4: None, decrypted: false, certificate })
+    Some(Tls { version, cipher, sni, ja3: None, ja4: None, decrypted, certificate })
 }
 
 fn closed<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Closed<'a>> {
@@ -446,9 +447,11 @@ fn negotiation(session: &Session) -> Option<Negotiation<'_>> {
 }
 
 fn disconnect<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Disconnect<'a>> {
-    let seen = session.find(|what| matches!(what, What::Ultimatum { .. }))?;
-    let What::Ultimatum { by } = seen.what() else { return None };
-    Some(Disconnect { by: by.name(), reason: None, reference: reference(analysis, seen.place()) })
+    let read = session.find(|what| matches!(what, What::Ultimatum { reason: Some(_), .. }));
+    let seen = read.or_else(|| session.find(|what| matches!(what, What::Ultimatum { .. })))?;
+    let What::Ultimatum { by, reason } = seen.what() else { return None };
+    let reason = reason.map(|reason| u32::from(reason.0));
+    Some(Disconnect { by: by.name(), reason, reference: reference(analysis, seen.place()) })
 }
 
 fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {

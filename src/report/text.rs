@@ -154,12 +154,12 @@ fn ends(session: &Session) -> String {
     format!("{client} -> {server}")
 }
 
-/// The user as a log names it, or the cookie.
+/// Who wanted to log on, as far as it can be read.
 fn user(session: &Session) -> Option<String> {
     let name = session.user_name()?;
-    let logged = session.hosts.iter().any(|part| part.user.is_some());
     let domain = session.user_domain().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
-    let doubt = if logged { "" } else { " (from the cookie, which may be cut to 9 characters)" };
+    let doubt =
+        if session.is_user_whole() { "" } else { " (from the cookie, which may be cut to 9 characters)" };
     Some(format!("{domain}{}{doubt}", printable(name)))
 }
 
@@ -215,7 +215,11 @@ fn proof_line(analysis: &Analysis, proof: &Seen) -> String {
         Spot::Whole => String::new(),
         spot => format!(", {spot}"),
     };
-    let read = if proof.reading() == Reading::Inferred { ", told by size and position" } else { "" };
+    let read = match proof.reading() {
+        Reading::Clear => "",
+        Reading::Opened => ", decrypted",
+        Reading::Inferred => ", told by size and position",
+    };
     let input = printable(input_name(analysis, proof.place())).into_owned();
     format!("{} ({input}{place}{read})", words::says(proof.what()))
 }

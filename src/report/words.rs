@@ -17,7 +17,7 @@ fn ms(milliseconds: u64) -> String {
 #[must_use]
 pub fn says(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
-    early.or_else(|| of_tls(what)).unwrap_or_else(|| of_the_session(what))
+    early.or_else(|| of_tls(what)).or_else(|| of_credssp(what)).unwrap_or_else(|| of_the_session(what))
 }
 
 fn of_the_connection(what: &What) -> Option<String> {
@@ -158,23 +158,62 @@ fn of_tls(what: &What) -> Option<String> {
             let level = if *fatal { "fatal alert" } else { "alert" };
             format!("{} sends TLS {level} {} ({})", by.name(), code.name().unwrap_or("unlisted"), code.0)
         }
-        What::EncryptedAlert { by } => format!("{} sends an encrypted TLS alert", by.name()),
+        What::EncryptedAlert { by, code: Some(code) } => {
+            format!("{} sends TLS alert {} ({})", by.name(), code.name().unwrap_or("unlisted"), code.0)
+        }
+        What::EncryptedAlert { by, .. } => format!("{} sends an encrypted TLS alert", by.name()),
+        What::TlsOpened { client_records, server_records, closed_records: 0 } => {
+            format!(
+                "secrets open {client_records} TLS records of the client and {server_records} of the server"
+            )
+        }
+        What::TlsOpened { client_records, server_records, closed_records } => format!(
+            "secrets open {client_records} TLS records of the client and {server_records} of the server, {closed_records} stay closed"
+        ),
         What::TlsFinished {} => "TLS handshake is complete".to_owned(),
         _ => return None,
     })
 }
 
-fn of_the_session(what: &What) -> String {
-    match what {
-        What::CredsspMessage { by, round, bytes } => {
-            format!("{} sends CredSSP message of round {round}, {bytes} bytes", by.name())
+fn of_credssp(what: &What) -> Option<String> {
+    Some(match what {
+        What::CredsspMessage { by, round, bytes, version } => {
+            let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
+            format!("{} sends CredSSP{version} message of round {round}, {bytes} bytes", by.name())
+        }
+        What::UserNamed { user, domain, workstation } => user_named(user, domain, workstation),
+        What::TargetNamed { computer, domain } => {
+            let computer = computer.as_deref().unwrap_or("without a name");
+            let domain = domain.as_ref().map(|d| format!(" of domain {}", printable(d))).unwrap_or_default();
+            format!("server calls itself {}{domain}", printable(computer))
+        }
+        What::CredsspRefused { by, round, status: Some(status), .. } => {
+            let meaning = status.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
+            format!("{} refuses at CredSSP round {round} with {}{meaning}", by.name(), status.words())
         }
         What::CredsspRefused { by, round: 0, .. } => {
             format!("{} ends the connection before CredSSP began", by.name())
         }
         What::CredsspRefused { by, round, .. } => format!("{} ends CredSSP at round {round}", by.name()),
         What::CredsspDone {} => "CredSSP is complete: the client went on".to_owned(),
-        What::EarlyAuthorization {} => "server sends its early authorization result".to_owned(),
+        What::EarlyAuthorization { result } => match result {
+            None => "server sends its early authorization result".to_owned(),
+            Some(0) => "server lets the user connect (early authorization 0)".to_owned(),
+            Some(result) => format!("server does not let the user connect (early authorization {result:#x})"),
+        },
+        _ => return None,
+    })
+}
+
+fn user_named(user: &Option<String>, domain: &Option<String>, workstation: &Option<String>) -> String {
+    let user = user.as_deref().unwrap_or("nobody");
+    let domain = domain.as_ref().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+    let from = workstation.as_ref().map(|name| format!(" on {}", printable(name))).unwrap_or_default();
+    format!("client names the user {domain}{}{from}", printable(user))
+}
+
+fn of_the_session(what: &What) -> String {
+    match what {
         What::McsConnectInitial { client_name: Some(name), .. } => {
             format!("client {} starts MCS", printable(name))
         }
@@ -188,6 +227,10 @@ fn of_the_session(what: &What) -> String {
         What::SecurityExchange {} => "client sends its security exchange".to_owned(),
         What::ClientInfo {} => "client sends Client Info".to_owned(),
         What::License { by } => format!("{} sends a licensing message", by.name()),
+        What::LicenseError { by, code } => {
+            let name = code.name().unwrap_or("unlisted");
+            format!("{} sends licensing error {name} ({:#x})", by.name(), code.0)
+        }
         What::Licensed {} => "licensing is done: the server went on".to_owned(),
         What::DemandActive {} => "server sends its capabilities".to_owned(),
         What::ConfirmActive {} => "client confirms capabilities".to_owned(),
@@ -195,10 +238,19 @@ fn of_the_session(what: &What) -> String {
         What::Running { server_bytes, over_ms } => {
             format!("desktop runs: {server_bytes} bytes from the server in {}", ms(*over_ms))
         }
+        What::SessionInfo { kind: 0..=2 } => "server says that the user is logged on".to_owned(),
+        What::SessionInfo { kind } => format!("server tells of the logon (Save Session Info {kind})"),
+        What::ErrorInfo { code } => {
+            let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
+            format!("server says why it ends, {}{meaning}", code.words())
+        }
         What::ErrorInfoShaped {} => {
             "server sends a message of the size of Set Error Info right before the end".to_owned()
         }
-        What::Ultimatum { by } => format!("{} sends MCS Disconnect Provider Ultimatum", by.name()),
+        What::Ultimatum { by, reason } => {
+            let reason = reason.map(|r| format!(", {}", r.name().unwrap_or("unlisted reason")));
+            format!("{} sends MCS Disconnect Provider Ultimatum{}", by.name(), reason.unwrap_or_default())
+        }
         other => events::says(other).unwrap_or_else(|| other.text()),
     }
 }
@@ -209,6 +261,12 @@ pub fn code(what: &What) -> Option<String> {
     Some(match what {
         What::NegotiationRefused { code } => format!("{:#x}", code.0),
         What::Alert { code, .. } => code.0.to_string(),
+        What::EncryptedAlert { code: Some(code), .. } => code.0.to_string(),
+        What::CredsspRefused { status: Some(status), .. } => format!("{:#x}", status.0),
+        What::EarlyAuthorization { result: Some(result) } => format!("{result:#x}"),
+        What::LicenseError { code, .. } => format!("{:#x}", code.0),
+        What::ErrorInfo { code } => format!("{:#x}", code.0),
+        What::Ultimatum { reason: Some(reason), .. } => reason.0.to_string(),
         What::Unreachable { kind, code, .. } => format!("{kind}/{code}"),
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),

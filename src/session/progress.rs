@@ -1,6 +1,7 @@
 //! How far a connection came, at which step it ended, and how.
 
 use super::{Outcome, Security, Seen, Session};
+use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::step::Step;
 
@@ -42,15 +43,19 @@ fn mark(what: &What) -> Mark {
         What::CredsspMessage { .. } => Mark::Begins(Step::Credssp),
         What::CredsspRefused { .. } => Mark::Fails(Step::Credssp),
         What::CredsspDone {} => Mark::Passes(Step::Credssp),
-        What::EarlyAuthorization {} => Mark::Begins(Step::Authorization),
+        What::EarlyAuthorization { result: None } => Mark::Begins(Step::Authorization),
+        What::EarlyAuthorization { result: Some(0) } => Mark::Passes(Step::Authorization),
+        What::EarlyAuthorization { result: Some(_) } => Mark::Fails(Step::Authorization),
         What::McsConnectInitial { .. } | What::McsConnectResponse { .. } => Mark::Begins(Step::Mcs),
         What::McsAttached {} | What::McsJoined { .. } => Mark::Passes(Step::Mcs),
         What::SecurityExchange {} => Mark::Passes(Step::SecurityExchange),
         What::ClientInfo {} => Mark::Begins(Step::ClientInfo),
         What::License { .. } => Mark::Begins(Step::Licensing),
+        What::LicenseError { .. } => Mark::Fails(Step::Licensing),
         What::Licensed {} => Mark::Passes(Step::Licensing),
         What::DemandActive {} | What::ConfirmActive {} => Mark::Begins(Step::Capabilities),
         What::Finalized {} | What::Running { .. } => Mark::Passes(Step::Capabilities),
+        What::SessionInfo { kind: 0..=2 } => Mark::Passes(Step::Logon),
         What::SynAnswered { .. }
         | What::Reset { .. }
         | What::Closed { .. }
@@ -64,6 +69,11 @@ fn mark(what: &What) -> Mark {
         | What::Stalled { .. }
         | What::Alert { .. }
         | What::EncryptedAlert { .. }
+        | What::TlsOpened { .. }
+        | What::UserNamed { .. }
+        | What::TargetNamed { .. }
+        | What::SessionInfo { .. }
+        | What::ErrorInfo { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
         What::NameNotResolved { .. } => Mark::Fails(Step::Dns),
@@ -274,7 +284,8 @@ fn outcome(
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));
     }
-    let said_why = session.find(|what| matches!(what, What::ErrorInfoShaped {}));
+    let shaped = session.find(|what| matches!(what, What::ErrorInfoShaped {}));
+    let said_why = shaped.or_else(|| ended_by_code(session));
     if said_why.is_some() && ended(session) {
         return (Outcome::Refused, current);
     }
@@ -301,6 +312,8 @@ fn refused(session: &Session) -> Option<Step> {
         What::NegotiationRefused { .. } => Some(Step::Negotiation),
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
+        What::EarlyAuthorization { result: Some(1..) } => Some(Step::Authorization),
+        What::LicenseError { .. } => Some(Step::Licensing),
         _ => None,
     })
 }
@@ -350,6 +363,9 @@ fn one_way(session: &Session) -> bool {
 
 /// The desktop was reached: was it lost?
 fn after_start(session: &Session) -> (Outcome, Option<Step>) {
+    if let Some(said) = ended_by_code(session) {
+        return (Outcome::Refused, Some(refused_after_start(session, said)));
+    }
     if logged::ended_by_reason(session).is_some() {
         return (Outcome::Refused, Some(Step::Active));
     }
@@ -360,7 +376,9 @@ fn after_start(session: &Session) -> (Outcome, Option<Step>) {
     if session.connections.len() == 1 && went_silent(session, end) {
         return (Outcome::Broke, Some(Step::Active));
     }
-    let said_why = session.find(|what| matches!(what, What::Ultimatum { .. } | What::ErrorInfoShaped {}));
+    let said_why = session.find(|what| {
+        matches!(what, What::Ultimatum { .. } | What::ErrorInfo { .. } | What::ErrorInfoShaped {})
+    });
     let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
     let (Some(end), Some(started), None) = (end, started, said_why) else { return (Outcome::Active, None) };
     if end.what().is_foreign_reset() {
@@ -375,6 +393,36 @@ fn after_start(session: &Session) -> (Outcome, Option<Step>) {
         What::Reset { by: Side::Server, .. } => (Outcome::Broke, Some(Step::Active)),
         _ => (Outcome::Active, None),
     }
+}
+
+/// Codes of Set Error Info that tell of no failure: none, and that the user ended the session from inside.
+fn is_users_own_end(code: ErrorInfo) -> bool {
+    matches!(code.0, 0x0 | 0xb | 0xc)
+}
+
+/// The server's reason for the end, where it is one that nobody at the client wished for. `DISCONNECT_BYUSER` right at
+/// the start is how Windows refuses a Restricted Admin logon.
+fn ended_by_code(session: &Session) -> Option<&Seen> {
+    let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
+    let in_time = |seen: &&Seen| left.is_none_or(|left| seen.at <= left);
+    session.facts.iter().filter(in_time).find(|seen| match seen.what() {
+        What::ErrorInfo { code: ErrorInfo(0xb) } => at_the_start(session, seen),
+        What::ErrorInfo { code } => !is_users_own_end(*code),
+        _ => false,
+    })
+}
+
+/// Before, or shortly after, the connection sequence was complete, and nobody is known to be logged on.
+fn at_the_start(session: &Session, seen: &Seen) -> bool {
+    let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
+    let logged_on = session.find(|what| matches!(what, What::SessionInfo { kind: 0..=2 }));
+    logged_on.is_none() && started.is_none_or(|started| seen.at.since(started.at) < LOGON_NS)
+}
+
+/// A server that denies a user right behind the connection sequence refuses the logon; every other reason ends a session.
+fn refused_after_start(session: &Session, said: &Seen) -> Step {
+    let denies = matches!(said.what(), What::ErrorInfo { code: ErrorInfo(0x7 | 0x9 | 0xa | 0xb | 0x17) });
+    if denies && at_the_start(session, said) { Step::Logon } else { Step::Active }
 }
 
 /// One side went on sending, data or keep-alives, and the other was never heard again before the end.

@@ -1,7 +1,29 @@
 //! MCS (T.125) and the GCC blocks inside Connect Initial and Connect Response, as far as they stand in clear
 //! (MS-RDPBCGR 2.2.1.3 to 2.2.1.9), and the security header of the RDP PDUs carried in MCS data.
 
+use super::credssp::text;
 use super::cursor::{Cursor, WireError};
+use super::licensing::{self, LicenseMessage};
+use crate::codes::ErrorInfo;
+
+/// Reason of a Disconnect Provider Ultimatum (T.125 7, `Reason`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UltimatumReason(pub u8);
+
+impl UltimatumReason {
+    /// The name in the standard, or `None` for a number that it does not have.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "rn-domain-disconnected",
+            1 => "rn-provider-initiated",
+            2 => "rn-token-purged",
+            3 => "rn-user-requested",
+            4 => "rn-channel-purged",
+            _ => return None,
+        })
+    }
+}
 
 /// Kind of an MCS PDU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +36,8 @@ pub enum McsPdu {
     ErectDomain,
     /// Disconnect Provider Ultimatum, with its reason.
     Ultimatum {
-        /// Reason: 0 domain disconnected, 1 provider initiated, 3 user requested (T.125).
-        reason: u8,
+        /// Its reason.
+        reason: UltimatumReason,
     },
     /// Attach User Request.
     AttachUserRequest,
@@ -34,6 +56,8 @@ pub enum McsPdu {
 /// What stands in front of an RDP PDU inside MCS data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
+    /// MCS channel; what follows holds on the I/O channel only, other channels have headers of their own.
+    pub channel: u16,
     /// Flags of the basic security header (MS-RDPBCGR 2.2.8.1.1.2.1); meaningless when there is none.
     pub security_flags: u16,
     /// The `pduType` of a share control header at the very start (MS-RDPBCGR 2.2.8.1.1.1.1), low 4 bits.
@@ -44,6 +68,26 @@ pub struct Payload {
     pub share_type_behind: Option<u8>,
     /// Bytes of the payload.
     pub length: usize,
+    /// What it says, where it is not encrypted and says something that is read here.
+    pub says: Option<Says>,
+}
+
+/// What a PDU says beyond its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// Set Error Info, with its code.
+    ErrorInfo(ErrorInfo),
+    /// Save Session Info, with its `infoType` (MS-RDPBCGR 2.2.10.1.1).
+    SessionInfo(u32),
+    /// A licensing message.
+    License(LicenseMessage),
+    /// Client Info: who wants to log on.
+    ClientInfo {
+        /// Domain.
+        domain: String,
+        /// User.
+        user: String,
+    },
 }
 
 /// Flags of the basic security header.
@@ -76,6 +120,10 @@ pub mod share {
     pub const FONT_MAP: u8 = 0x28;
     /// Set Error Info, a `pduType2`.
     pub const SET_ERROR_INFO: u8 = 0x2f;
+    /// Save Session Info, a `pduType2`.
+    pub const SAVE_SESSION_INFO: u8 = 0x26;
+    /// Compressed, a flag of `compressedType`.
+    pub const COMPRESSED: u8 = 0x20;
 }
 
 /// The client's GCC blocks.
@@ -96,15 +144,22 @@ pub struct ClientData {
 pub struct ServerData {
     /// MCS result: 0 is success.
     pub result: Option<u8>,
+    /// `MCSChannelId` of the network block: the I/O channel.
+    pub io_channel: Option<u16>,
     /// `encryptionMethod` of the security block.
     pub encryption_method: Option<u32>,
     /// `encryptionLevel` of the security block.
     pub encryption_level: Option<u32>,
 }
 
+/// Bytes of the basic security header.
+const SECURITY_HEADER: usize = 4;
+/// Strings of Client Info are UTF-16 (MS-RDPBCGR 2.2.1.11.1.1).
+const INFO_UNICODE: u32 = 0x10;
 const CS_CORE: u16 = 0xc001;
 const CS_NET: u16 = 0xc003;
 const SC_SECURITY: u16 = 0x0c02;
+const SC_NET: u16 = 0x0c03;
 
 /// Reads an MCS PDU: what an X.224 data TPDU carries.
 ///
@@ -125,26 +180,35 @@ pub fn pdu(body: &[u8]) -> Result<McsPdu, WireError> {
         1 => McsPdu::ErectDomain,
         8 => {
             let second = at.u8("reason").unwrap_or(0);
-            McsPdu::Ultimatum { reason: ((first & 0x03) << 1) | (second >> 7) }
+            McsPdu::Ultimatum { reason: UltimatumReason(((first & 0x03) << 1) | (second >> 7)) }
         }
         10 => McsPdu::AttachUserRequest,
         11 => McsPdu::AttachUserConfirm,
         14 => McsPdu::JoinRequest,
         15 => McsPdu::JoinConfirm,
         25 | 26 => {
-            at.take::<5>("initiator, channel, priority")?;
+            let [_, _, high, low, _] = at.take::<5>("initiator, channel, priority")?;
             at.per_length("user data length")?;
-            McsPdu::Data(payload(at.rest()))
+            McsPdu::Data(payload(u16::from_be_bytes([high, low]), at.rest()))
         }
         other => McsPdu::Other(other),
     })
 }
 
-fn payload(bytes: &[u8]) -> Payload {
+fn payload(channel: u16, bytes: &[u8]) -> Payload {
     let security_flags = Cursor::new(bytes).u16_le("flags").unwrap_or(0);
     let (share_type, data_type) = share_types(bytes);
-    let (share_type_behind, _) = share_types(bytes.get(4..).unwrap_or_default());
-    Payload { security_flags, share_type, data_type, share_type_behind, length: bytes.len() }
+    let behind = bytes.get(SECURITY_HEADER..).unwrap_or_default();
+    let (share_type_behind, _) = share_types(behind);
+    let says = match share_type {
+        Some(_) => share_data(bytes),
+        None if security_flags & security::ENCRYPT != 0 => None,
+        None if share_type_behind.is_some() => share_data(behind),
+        None if security_flags & security::LICENSE != 0 => licensing::message(behind).map(Says::License),
+        None if security_flags & security::INFO != 0 => client_info(behind),
+        None => None,
+    };
+    Payload { channel, security_flags, share_type, data_type, share_type_behind, length: bytes.len(), says }
 }
 
 /// Share control header: total length (2), type and version (2), source (2); then, for data, share id (4), padding,
@@ -165,6 +229,35 @@ fn share_types(bytes: &[u8]) -> (Option<u8>, Option<u8>) {
         at.u8("pduType2").ok()
     });
     (Some(kind), data.flatten())
+}
+
+/// What a data PDU says: behind `pduType2` stand `compressedType` (1) and `compressedLength` (2), then the number.
+fn share_data(bytes: &[u8]) -> Option<Says> {
+    let (_, data_type) = share_types(bytes);
+    let mut at = Cursor::new(bytes);
+    at.take::<15>("share headers").ok()?;
+    let compressed = at.u8("compressedType").ok()? & share::COMPRESSED != 0;
+    at.u16_le("compressedLength").ok()?;
+    let number = at.u32_le("number").ok().filter(|_| !compressed)?;
+    match data_type? {
+        share::SET_ERROR_INFO => Some(Says::ErrorInfo(ErrorInfo(number))),
+        share::SAVE_SESSION_INFO => Some(Says::SessionInfo(number)),
+        _ => None,
+    }
+}
+
+/// `TS_INFO_PACKET`: code page (4), flags (4), lengths of domain, user, password, shell and folder (2 each, without the
+/// ending 0), then the strings. The password is not read.
+fn client_info(bytes: &[u8]) -> Option<Says> {
+    let mut at = Cursor::new(bytes);
+    at.u32_le("CodePage").ok()?;
+    let unicode = at.u32_le("flags").ok()? & INFO_UNICODE != 0;
+    let (domain, user) = (at.u16_le("cbDomain").ok()?, at.u16_le("cbUserName").ok()?);
+    at.take::<6>("lengths").ok()?;
+    let domain = at.slice(usize::from(domain), "Domain").ok()?;
+    at.slice(if unicode { 2 } else { 1 }, "end of Domain").ok()?;
+    let user = at.slice(usize::from(user), "UserName").ok()?;
+    Some(Says::ClientInfo { domain: text(domain, unicode), user: text(user, unicode) })
 }
 
 /// Finds a GCC block of `kind` by its header (type, length, both 2 bytes little-endian) after the `Duca` or `McDn`
@@ -231,8 +324,10 @@ fn channels(block: &[u8]) -> Vec<String> {
 fn server_data(body: &[u8]) -> ServerData {
     let mut data = ServerData { result: connect_result(body), ..ServerData::default() };
     for (kind, block) in blocks(body, b"McDn") {
-        if kind == SC_SECURITY {
-            let mut at = Cursor::new(block);
+        let mut at = Cursor::new(block);
+        if kind == SC_NET {
+            data.io_channel = at.u16_le("MCSChannelId").ok();
+        } else if kind == SC_SECURITY {
             data.encryption_method = at.u32_le("encryptionMethod").ok();
             data.encryption_level = at.u32_le("encryptionLevel").ok();
         }
@@ -260,7 +355,7 @@ mod tests {
         assert_eq!(pdu(&[0x28]), Ok(McsPdu::AttachUserRequest));
         assert_eq!(pdu(&[0x2e, 0, 0, 6]), Ok(McsPdu::AttachUserConfirm));
         assert_eq!(pdu(&[0x38, 0, 6, 3, 0xeb]), Ok(McsPdu::JoinRequest));
-        assert_eq!(pdu(&[0x21, 0x80]), Ok(McsPdu::Ultimatum { reason: 3 }));
+        assert_eq!(pdu(&[0x21, 0x80]), Ok(McsPdu::Ultimatum { reason: UltimatumReason(3) }));
         assert_eq!(pdu(&[]), Err(WireError::Short { what: "MCS choice", need: 1, have: 0 }));
     }
 
@@ -270,6 +365,27 @@ mod tests {
         body.extend([22, 0, 0x17, 0, 0xea, 3, 1, 0, 1, 0, 0, 1, 8, 0, 0x2f, 0, 0, 0, 7, 0, 0, 0]);
         let Ok(McsPdu::Data(payload)) = pdu(&body) else { panic!("not data") };
         assert_eq!((payload.share_type, payload.data_type), (Some(share::DATA), Some(share::SET_ERROR_INFO)));
+        assert_eq!(payload.says, Some(Says::ErrorInfo(ErrorInfo(7))));
+    }
+
+    #[test]
+    fn licensing_errors_and_client_info_say_more_unless_encrypted() {
+        let data = |payload: &[u8]| {
+            let mut body = vec![0x64, 0, 1, 3, 0xeb, 0x70, u8::try_from(payload.len()).unwrap()];
+            body.extend(payload);
+            match pdu(&body) {
+                Ok(McsPdu::Data(payload)) => payload.says,
+                _ => None,
+            }
+        };
+        let mut license = vec![0x80, 0, 0, 0, 0xff, 3, 16, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0];
+        let code = licensing::LicenseErrorCode::NO_LICENSE;
+        assert_eq!(data(&license), Some(Says::License(LicenseMessage { kind: 0xff, error: Some(code) })));
+        license.iter_mut().take(1).for_each(|flags| *flags |= 8);
+        assert_eq!(data(&license), None);
+        let mut info = vec![0x40, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0];
+        info.extend([b'D', 0, 0, 0, b'm', 0, b'e', 0, 0, 0]);
+        assert_eq!(data(&info), Some(Says::ClientInfo { domain: "D".to_owned(), user: "me".to_owned() }));
     }
 
     #[test]

@@ -259,6 +259,28 @@ fn certificates(body: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
+/// Certificate list of TLS 1.3 (RFC 8446 4.4.2): context (1 and its bytes), total length (3), then for each certificate
+/// its length (3), its bytes, and extensions (2 and their bytes).
+#[must_use]
+pub fn certificates_13(body: &[u8]) -> Vec<Vec<u8>> {
+    let mut at = Cursor::new(body);
+    let mut found = Vec::new();
+    let context = at.u8("context length").map_or(0, usize::from);
+    if at.slice(context, "context").is_err() || at.take::<3>("total length").is_err() {
+        return found;
+    }
+    while let Ok([high, middle, low]) = at.take::<3>("certificate length") {
+        let length = usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap_or(usize::MAX);
+        let Ok(der) = at.slice(length, "certificate") else { break };
+        found.push(der.to_vec());
+        let extensions = at.u16_be("extensions length").map_or(0, usize::from);
+        if at.slice(extensions, "extensions").is_err() {
+            break;
+        }
+    }
+    found
+}
+
 fn client_hello(hello: &tls_parser::TlsClientHelloContents<'_>) -> ClientHello {
     let mut versions = Vec::new();
     let mut sni = None;

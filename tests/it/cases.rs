@@ -247,9 +247,6 @@ const SECOND_BY_NATURE: &[&str] = &[
     "wrong-client-rdp-file",
     "pmtu-vpn-mss",
     "fips-mismatch",
-    "bad-user",
-    "account-restriction",
-    "delegation-policy",
     "geo-ips-block",
     "nat-wrong-target",
     "ipv6-or-protocol-block",
@@ -257,8 +254,8 @@ const SECOND_BY_NATURE: &[&str] = &[
     "cert-weak",
     "host-asleep",
     "vpn-drop",
-    "spn-mismatch",
     "max-incomplete",
+    "license-grace-expired",
 ];
 
 #[test]

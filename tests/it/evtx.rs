@@ -36,7 +36,7 @@ impl Log {
 }
 
 fn read(path: PathBuf) -> Log {
-    let inventory = inputs::inventory(&[path]);
+    let inventory = inputs::inventory(&[path], &[]);
     let mut records = Vec::new();
     let input = inventory.inputs.first().unwrap();
     let (counts, notes) = read_log(0, input, &Unwatched, |_, _, _| true, &mut |record| records.push(record));

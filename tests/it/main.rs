@@ -11,6 +11,7 @@ mod support;
 mod cases;
 mod corpus;
 mod determinism;
+mod keys;
 mod command_line;
 mod readme;
 mod tidy;

@@ -114,7 +114,7 @@ pub(super) fn lost(session: &Session) -> Option<&Seen> {
 /// socket failed right behind its beginning gave up. An ending without its beginning tells nothing.
 pub(super) fn ending(session: &Session) -> Option<Outcome> {
     let ended = session.find(|what| matches!(what, What::Disconnected { .. } | What::SocketError { .. }));
-    let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Client }));
+    let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Client, .. }));
     let began = session.find(|what| matches!(what, What::ConnectionAccepted { udp: false }));
     match (ended, said_bye, began) {
         (Some(_), Some(_), _) => Some(Outcome::Active),
