@@ -9,12 +9,14 @@ mod captures;
 mod decoders;
 mod logs;
 mod reassembly;
+mod secrets;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, tls, x224};
 pub use logs::evtx;
 pub use reassembly::reassembly;
+pub use secrets::{credssp, keylog, licensing};
 pub use texts::{fact_text, printable};
 
 /// What a fuzzer runs.
@@ -30,6 +32,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),
+    ("credssp", credssp),
+    ("licensing", licensing),
+    ("keylog", keylog),
     ("fact_text", fact_text),
     ("printable", printable),
     ("pipeline", pipeline),
