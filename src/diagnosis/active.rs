@@ -1,5 +1,6 @@
 //! Why a running session was lost.
 
+use super::client_info::denied;
 use super::{Case, Rule, Weighing};
 use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
@@ -97,7 +98,18 @@ pub(super) const RULES: &[Rule] = &[
             let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
             let missing =
                 "Application log of the server: Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
-            Some(Weighing::of(85, error_info(case, &codes)?).missing(missing))
+            let logged = case
+                .logged("dwminit", &[0])
+                .or_else(|| case.logged("dwm", &[9002, 9020, 9028]))
+                .or_else(|| case.crashed("dwm.exe"))
+                .or_else(|| case.logged("display", &[4101]))
+                .or_else(|| case.logged("rdpcorets", &[35, 36, 161]))
+                .filter(|_| case.failed_behind_sign_in());
+            match (error_info(case, &codes), logged) {
+                (Some(said), None) => Some(Weighing::of(85, said).missing(missing)),
+                (Some(said), logged) => Some(Weighing::of(85, said).surer(logged, 9)),
+                (None, logged) => Some(Weighing::of(70, logged?).and(denied(case))),
+            }
         },
     },
     Rule {
