@@ -7,12 +7,16 @@
 
 mod captures;
 mod decoders;
+mod logs;
 mod reassembly;
+mod secrets;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, tls, x224};
+pub use logs::evtx;
 pub use reassembly::reassembly;
+pub use secrets::{credssp, keylog, licensing};
 pub use texts::{fact_text, printable};
 
 /// What a fuzzer runs.
@@ -22,11 +26,15 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", capture),
     ("packet", packet),
+    ("evtx", evtx),
     ("reassembly", reassembly),
     ("x224", x224),
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),
+    ("credssp", credssp),
+    ("licensing", licensing),
+    ("keylog", keylog),
     ("fact_text", fact_text),
     ("printable", printable),
     ("pipeline", pipeline),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Why did this Remote Desktop connection fail? Reads packet captures and names the step that broke, the cause, how
-/// sure it is, the evidence and what to do.
+/// Why did this Remote Desktop connection fail? Reads Windows event logs and packet captures and names the step that
+/// broke, the cause, how sure it is, the evidence and what to do.
 #[derive(Debug, Parser)]
 #[command(name = "rdpwhy", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -23,7 +23,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Analyze {
-    /// Captures (pcap, pcapng, also with gzip), folders, or `-` for standard input; told apart by content
+    /// Event logs (evtx), captures (pcap, pcapng, also with gzip), TLS key logs, folders, or `-` for standard input; told
+    /// apart by content
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// Form of the answer
