@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 mod number;
 
-pub use number::{ErrorInfo, Status};
+pub use number::{DisconnectReason, ErrorInfo, KerberosError, Status};
 
 /// A table of codes, read once.
 #[derive(Debug)]
@@ -40,20 +40,56 @@ macro_rules! table {
 }
 
 table!(
+    /// Reasons that the client gives for an end.
+    DISCONNECT_REASONS, "discreason.tsv"
+);
+table!(
     /// Set Error Info codes.
     ERROR_INFO, "errinfo.tsv"
+);
+table!(
+    /// Extended reasons that the client shows next to its own.
+    EXTENDED_REASONS, "extdisc.tsv"
+);
+table!(
+    /// `FailureReason` of Security 4625: the number after `%%`.
+    FAILURE_REASONS, "failure_reason.tsv"
+);
+table!(
+    /// RD Gateway errors, as its events give them.
+    GATEWAY, "gateway.tsv"
+);
+table!(
+    /// Kerberos errors.
+    KERBEROS, "kerberos.tsv"
 );
 table!(
     /// Errors of licensing messages.
     LICENSE_ERRORS, "license_errors.tsv"
 );
 table!(
+    /// Logon types of Security events.
+    LOGON_TYPES, "logon_types.tsv"
+);
+table!(
     /// NTSTATUS values about logons and connections.
     NTSTATUS, "ntstatus.tsv"
 );
 table!(
+    /// Reasons of RdpCoreTS event 103 that are no Set Error Info codes.
+    RDPCORETS_REASONS, "rdpcorets_reasons.tsv"
+);
+table!(
+    /// Internal states of Schannel that are documented.
+    SCHANNEL_STATES, "schannel_states.tsv"
+);
+table!(
     /// HRESULT values of the security packages.
     SEC_E, "sec_e.tsv"
+);
+table!(
+    /// Win32 and Winsock errors.
+    WIN32, "win32.tsv"
 );
 table!(
     /// TLS alert descriptions.
@@ -99,7 +135,22 @@ fn row(line: &'static str) -> Option<Row> {
 mod tests {
     use super::*;
 
-    const TABLES: [&Table; 5] = [&ERROR_INFO, &LICENSE_ERRORS, &NTSTATUS, &SEC_E, &TLS_ALERTS];
+    const TABLES: [&Table; 14] = [
+        &DISCONNECT_REASONS,
+        &ERROR_INFO,
+        &EXTENDED_REASONS,
+        &FAILURE_REASONS,
+        &GATEWAY,
+        &KERBEROS,
+        &LICENSE_ERRORS,
+        &LOGON_TYPES,
+        &NTSTATUS,
+        &RDPCORETS_REASONS,
+        &SCHANNEL_STATES,
+        &SEC_E,
+        &WIN32,
+        &TLS_ALERTS,
+    ];
 
     #[test]
     fn every_line_is_a_row_sorted_by_code_and_the_source_is_named() {
@@ -112,8 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn every_table_is_tested() {
+        let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/codes");
+        let tables = files.read_dir().unwrap().filter(|entry| {
+            entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "tsv"))
+        });
+        assert_eq!(tables.count(), TABLES.len());
+    }
+
+    #[test]
     fn a_code_is_found_and_an_unlisted_one_is_not() {
         assert_eq!(TLS_ALERTS.name(70), Some("protocol_version"));
         assert_eq!(TLS_ALERTS.name(200), None);
+        assert_eq!(ERROR_INFO.rows.len(), 121);
+        assert_eq!(FAILURE_REASONS.name(2313), Some("%%2313"));
     }
 }

@@ -5,15 +5,18 @@ use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen, Session, Story};
 use crate::step::Step;
 
+mod absent;
 mod any;
 mod tcp;
 mod negotiation;
 mod tls;
 mod credssp;
+mod account;
 mod authorization;
 mod mcs;
 mod client_info;
 mod licensing;
+mod redirection;
 mod logon;
 mod active;
 
@@ -27,10 +30,12 @@ pub const RULES: &[&[Rule]] = &[
     negotiation::RULES,
     tls::RULES,
     credssp::RULES,
+    account::RULES,
     authorization::RULES,
     mcs::RULES,
     client_info::RULES,
     licensing::RULES,
+    redirection::RULES,
     logon::RULES,
     active::RULES,
 ];
@@ -231,6 +236,8 @@ pub struct Verdict {
     pub rule: &'static Rule,
     /// How it weighs.
     pub weighing: Weighing,
+    /// Witnesses of this connection that are not there at all, said of the best cause.
+    pub absent: Vec<&'static str>,
 }
 
 impl Verdict {
@@ -241,7 +248,7 @@ impl Verdict {
     }
 }
 
-/// The causes of a session, best first; none where nothing failed.
+/// The causes of a session, best first, each once; none where nothing failed.
 #[must_use]
 pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     let judged = case.session.outcome.is_failure() || case.session.outcome == Outcome::Probe;
@@ -251,10 +258,19 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = RULES
         .iter()
         .flat_map(|rules| rules.iter())
-        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)? }))
+        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)?, absent: Vec::new() }))
         .filter(|verdict| verdict.weighing.percent > 0)
         .collect();
     verdicts.sort_by(|a, b| (b.weighing.percent, a.rule.id).cmp(&(a.weighing.percent, b.rule.id)));
+    if let Some(best) = verdicts.first_mut() {
+        best.absent = absent::witnesses(case.session);
+    }
+    let mut named: Vec<&str> = Vec::new();
+    verdicts.retain(|verdict| {
+        let first = !named.contains(&verdict.rule.id);
+        named.push(verdict.rule.id);
+        first
+    });
     verdicts
 }
 

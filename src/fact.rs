@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::codes::{ErrorInfo, Status};
+use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::note::Place;
 use crate::step::Step;
 use crate::time::UnixNanos;
@@ -529,6 +529,489 @@ facts! {
         by: Side,
         /// Its reason, when it could be read.
         reason: Option<UltimatumReason>,
+    }
+
+    // What event logs say, in the words of Windows.
+
+    /// The server's transport took a connection (RdpCoreTS 131, RCM 1158); its address and port stand in the keys.
+    ConnectionAccepted = "accepted", Some(Step::Tcp), {
+        /// It is a UDP transport beside the TCP connection.
+        udp: bool,
+    }
+    /// A listener received a connection (RCM 261).
+    ListenerAccepted = "listener-accepted", Some(Step::Tcp), {
+        /// Name of the listener.
+        listener: Option<String>,
+    }
+    /// The connection has a name from now on (RdpCoreTS 65), by which 4778 and 4779 know it.
+    ConnectionNamed = "connection-named", Some(Step::Tcp), {
+        /// Such as `RDP-Tcp#5`.
+        name: String,
+    }
+    /// The connection belongs to the session of the keys from now on (RdpCoreTS 66).
+    SessionBound = "session-bound", Some(Step::Logon), {
+        /// Such as `RDP-Tcp#5`.
+        name: Option<String>,
+    }
+    /// The server called a method of its protocol stack (RdpCoreTS 72): its finest ladder.
+    MethodCalled = "method", None, {
+        /// Name of the method.
+        method: String,
+        /// What stands in brackets after the name.
+        value: Option<String>,
+        /// The same as a number.
+        code: Option<ErrorInfo>,
+    }
+    /// The server hands a Set Error Info code to its protocol stack (RdpCoreTS 72 `SetErrorInfo`): the client is told it.
+    ErrorInfoSet = "error-info-set", None, {
+        /// The code.
+        code: ErrorInfo,
+    }
+    /// TLS or CredSSP failed on the server and the client was dropped (RdpCoreTS 139, TermDD 56).
+    SecurityError = "security-error", None, {
+        /// Why.
+        status: Option<Status>,
+    }
+    /// The server did not accept user name or password (RdpCoreTS 140 by the server, RDPClient 1009 by the client).
+    CredentialsRefused = "credentials-refused", Some(Step::Credssp), {
+        /// Why.
+        status: Option<Status>,
+    }
+    /// A component of the protocol found an error and dropped the client (RdpCoreTS 97, TermDD 50).
+    ProtocolError = "protocol-error", None, {
+        /// Name of the component.
+        component: Option<String>,
+        /// Why.
+        status: Option<Status>,
+    }
+    /// The server could not make the TCP connection its own (RdpCoreTS 99).
+    TransportFailed = "transport-failed", Some(Step::Tcp), {
+        /// Why.
+        status: Option<Status>,
+    }
+    /// Reading from or writing to the server's socket failed (RdpCoreTS 142, 143): most endings have it.
+    SocketError = "socket-error", None, {
+        /// The Win32 error.
+        code: Status,
+        /// It was a write.
+        writing: bool,
+    }
+    /// The connection ended on the server (RdpCoreTS 103).
+    Disconnected = "disconnected", None, {
+        /// Why: 14 says only that it was lost.
+        reason: ErrorInfo,
+    }
+    /// A component says why it disconnects (RdpCoreTS 228, RDPClient 1107).
+    DisconnectTraced = "disconnect-traced", None, {
+        /// Name of the component.
+        component: Option<String>,
+        /// Its words.
+        message: Option<String>,
+        /// Its code.
+        code: Option<Status>,
+    }
+    /// A state machine ran into an error (RdpCoreTS 226, RDPClient 226, LSM 36, 37): the echo of a lost socket, too.
+    StateError = "state-error", None, {
+        /// Name of the machine, such as `RDP_TCP`.
+        machine: Option<String>,
+        /// State before.
+        from: Option<String>,
+        /// State after.
+        to: Option<String>,
+        /// What happened.
+        event: Option<String>,
+        /// Its code.
+        status: Option<Status>,
+    }
+    /// A virtual channel was connected (RdpCoreTS 132).
+    ChannelOpened = "channel-opened", None, {
+        /// Name of the channel.
+        name: String,
+        /// The tunnel it runs in; 0 is the main connection.
+        tunnel: Option<u32>,
+    }
+    /// The first picture was sent (RdpCoreTS 68).
+    FirstPicture = "first-picture", Some(Step::Active), {
+        /// Milliseconds until then.
+        after_ms: Option<u32>,
+    }
+    /// Something about the UDP transport, without which RDP works (RdpCoreTS 100, 130 and others, RDPClient 1102 to 1105).
+    MultitransportLogged = "multitransport", Some(Step::Multitransport), {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Result, tunnel or measurement.
+        detail: Option<String>,
+    }
+    /// A TLS handshake was completed (RdpCoreTS 153, Schannel 36880).
+    TlsEstablished = "tls-established", Some(Step::Tls), {
+        /// Version, as logged.
+        version: Option<String>,
+        /// Cipher suite, as logged.
+        suite: Option<String>,
+        /// The other end, as this one calls it.
+        target: Option<String>,
+    }
+    /// The connection manager has a user for the connection (RCM 1149): with NLA the credentials were accepted, without
+    /// it nothing was asked yet.
+    UserAuthenticated = "user-authenticated", Some(Step::Credssp), {}
+    /// The user of the session did not let another one in (RCM 1151).
+    ArbitrationDeclined = "arbitration-declined", Some(Step::Logon), {}
+    /// A time limit of sessions was reached (RCM 20515 to 20519).
+    LimitReached = "limit-reached", Some(Step::Active), {
+        /// `idle`, `active` or `disconnected`: what the session was for too long.
+        limit: String,
+        /// The session was logged off; else disconnected.
+        logged_off: bool,
+    }
+    /// Licensing does not work or will stop to (RCM and TermService, RDPClient 1017).
+    LicenseProblem = "license-problem", Some(Step::Licensing), {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// License server, client or time that it names.
+        detail: Option<String>,
+    }
+    /// The server took a certificate into use (TermService 1056, 1063).
+    ServerCertificate = "server-certificate", Some(Step::Tls), {
+        /// SHA-1 of the certificate, which also stands on the wire up to TLS 1.2.
+        thumbprint: Option<String>,
+        /// Whom it names.
+        name: Option<String>,
+        /// The server made and signed it itself.
+        self_signed: bool,
+    }
+    /// A certificate of the server cannot be used (TermService 1051 to 1065).
+    CertificateProblem = "certificate-problem", Some(Step::Tls), {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// SHA-1 of the certificate.
+        thumbprint: Option<String>,
+        /// Why.
+        status: Option<Status>,
+    }
+    /// A user was logged on to a new session (LSM 21).
+    SessionLogon = "session-logon", Some(Step::Logon), {
+        /// At the computer itself: no Remote Desktop.
+        local: bool,
+    }
+    /// The shell was started in the session (LSM 22).
+    ShellStarted = "shell-started", Some(Step::Logon), {
+        /// At the computer itself: no Remote Desktop.
+        local: bool,
+    }
+    /// The session was logged off (LSM 23).
+    SessionLogoff = "session-logoff", None, {}
+    /// The session was disconnected (LSM 24, Security 4779).
+    SessionDisconnected = "session-disconnected", None, {
+        /// Name of the connection, such as `RDP-Tcp#5`.
+        name: Option<String>,
+        /// It was at the computer itself: no Remote Desktop.
+        local: bool,
+    }
+    /// A user was connected to a session that existed (LSM 25, Security 4778).
+    SessionReconnected = "session-reconnected", Some(Step::Logon), {
+        /// Name of the connection, such as `RDP-Tcp#5`.
+        name: Option<String>,
+        /// At the computer itself: no Remote Desktop.
+        local: bool,
+    }
+    /// The session of the keys was taken from its connection (LSM 39, 40).
+    SessionEnded = "session-ended", None, {
+        /// The session that did it; its own when the user did.
+        by_session: Option<u32>,
+        /// Why; 0 next to a reconnection is a temporary session that was dropped.
+        reason: Option<ErrorInfo>,
+    }
+    /// The search for the right session begins (LSM 41): the credentials are good.
+    ArbitrationBegan = "arbitration-began", Some(Step::Logon), {}
+    /// The search for the right session is over (LSM 42).
+    ArbitrationEnded = "arbitration-ended", Some(Step::Logon), {}
+    /// The client starts to connect (RDPClient 1024).
+    ClientConnecting = "client-connecting", Some(Step::Tcp), {
+        /// The server as the user typed it.
+        name: String,
+    }
+    /// The client says that it is connected (RDPClient 1025).
+    ClientConnected = "client-connected", Some(Step::Capabilities), {}
+    /// The client says that it is disconnected (RDPClient 1026). The extended reason stands in no log.
+    ClientDisconnected = "client-disconnected", None, {
+        /// Why.
+        reason: DisconnectReason,
+    }
+    /// The client was told of its session (RDPClient 1027).
+    ClientLoggedOn = "client-logged-on", Some(Step::Logon), {
+        /// Domain that the user is logged on to.
+        domain: Option<String>,
+        /// The session on the server.
+        session: Option<u32>,
+    }
+    /// A name could not be resolved (RDPClient 1007, DNS-Client 1014).
+    NameNotResolved = "name-not-resolved", Some(Step::Dns), {
+        /// The name.
+        name: Option<String>,
+        /// Why.
+        code: Option<Status>,
+    }
+    /// A hash of the user name that the client has (RDPClient 1029): Base64 of the SHA-256, on Windows 7 of the SHA-1, of
+    /// the name in UTF-16.
+    UserNameHash = "user-name-hash", None, {
+        /// The hash.
+        hash: String,
+    }
+    /// A broker, or a host's side of it (SessionBroker-Client, SessionBroker, VmHostAgent).
+    BrokerEvent = "broker", Some(Step::Redirection), {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Host, endpoint or address that it names.
+        target: Option<String>,
+        /// Its code.
+        status: Option<Status>,
+        /// It says that something failed.
+        failed: bool,
+    }
+    /// An RD Gateway about one connection (TerminalServices-Gateway).
+    GatewayEvent = "gateway", None, {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// The host behind the gateway.
+        resource: Option<String>,
+        /// How the client reached the gateway.
+        transport: Option<String>,
+        /// Its code: 1226 is an end in order.
+        code: Option<Status>,
+        /// It says that something failed.
+        failed: bool,
+        /// Bytes from the client.
+        bytes_received: Option<u64>,
+        /// Bytes to the client.
+        bytes_sent: Option<u64>,
+        /// Length of the connection.
+        seconds: Option<u64>,
+    }
+    /// A fatal TLS alert (Schannel 36887 received, 36888 sent).
+    TlsAlertLogged = "alert-logged", Some(Step::Tls), {
+        /// What it says.
+        code: AlertDescription,
+        /// This host sent it; else the other side did.
+        sent: bool,
+        /// Internal state of Schannel.
+        state: Option<u32>,
+        /// The other end, as this one calls it.
+        target: Option<String>,
+        /// The program that uses TLS; newer builds only.
+        process: Option<String>,
+    }
+    /// The private key of a certificate cannot be used (Schannel 36869, 36870).
+    KeyInaccessible = "key-inaccessible", Some(Step::Tls), {
+        /// The certificate of a server.
+        server: bool,
+        /// Why.
+        status: Option<Status>,
+        /// Internal state of Schannel.
+        state: Option<u32>,
+        /// The program that uses TLS; newer builds only.
+        process: Option<String>,
+    }
+    /// No TLS credential could be made of the settings (Schannel 36871).
+    TlsCredentialFailed = "tls-credential-failed", Some(Step::Tls), {
+        /// It is a server's.
+        server: bool,
+        /// Internal state of Schannel.
+        state: Option<u32>,
+        /// The program that uses TLS; newer builds only.
+        process: Option<String>,
+    }
+    /// The client offers no cipher suite that the server has (Schannel 36874).
+    NoSharedSuite = "no-shared-suite", Some(Step::Tls), {
+        /// Version that the client asked for, as logged.
+        version: Option<String>,
+        /// The program that uses TLS; newer builds only.
+        process: Option<String>,
+    }
+    /// The certificate of the other side was not accepted (Schannel 36876, 36881 to 36884).
+    PeerCertificateRefused = "peer-certificate-refused", Some(Step::Tls), {
+        /// Event id.
+        event: u32,
+        /// What is wrong with it.
+        says: String,
+        /// Why.
+        status: Option<Status>,
+        /// The program that uses TLS; newer builds only.
+        process: Option<String>,
+    }
+    /// Authentication to a server failed (LsaSrv 40960, 40961).
+    AuthenticationFailed = "authentication-failed", Some(Step::Credssp), {
+        /// Name of the server's service.
+        target: Option<String>,
+        /// Security package.
+        protocol: Option<String>,
+        /// Why.
+        status: Option<Status>,
+    }
+    /// The client's policy does not allow the CredSSP version of the server (LsaSrv 6041).
+    CredsspVersionRefused = "credssp-version-refused", Some(Step::Credssp), {
+        /// Name of the server's service.
+        target: Option<String>,
+        /// Version that it offered.
+        version: Option<u32>,
+    }
+    /// Policy blocked NTLM (NTLM 4001 to 4003, Netlogon 4004 to 4006).
+    NtlmBlocked = "ntlm-blocked", Some(Step::Credssp), {
+        /// Where: `outgoing` on the client, `incoming` on the server, `domain` on either or a domain controller.
+        place: String,
+        /// Name of the server's service.
+        target: Option<String>,
+        /// The program that wanted it.
+        process: Option<String>,
+    }
+    /// Kerberos failed (Security 4768, 4769, 4771 on a domain controller, Kerberos on client and server).
+    KerberosFailed = "kerberos-failed", Some(Step::Credssp), {
+        /// Why.
+        code: KerberosError,
+        /// The service that a ticket was for.
+        service: Option<String>,
+    }
+    /// A domain controller gave a ticket (Security 4768, 4769).
+    KerberosGranted = "kerberos-granted", Some(Step::Credssp), {
+        /// The service that it is for.
+        service: Option<String>,
+    }
+    /// An authentication policy or the Protected Users group does not let the user in (Security 4820 to 4824, NTLM 100, 101).
+    PolicyRefused = "policy-refused", Some(Step::Credssp), {
+        /// Why.
+        status: Option<Status>,
+        /// Name of the policy.
+        policy: Option<String>,
+    }
+    /// A logon (Security 4624).
+    LogonSucceeded = "logon", None, {
+        /// 3 is from the network, 7 unlocks or reconnects, 10 is Remote Desktop.
+        logon_type: u32,
+        /// Security package.
+        package: Option<String>,
+        /// The other logon of the same user, when there are an elevated and a plain one.
+        linked_logon: Option<u64>,
+        /// Identity of the Kerberos ticket.
+        logon_guid: Option<String>,
+        /// By Restricted Admin.
+        restricted_admin: bool,
+        /// By Remote Credential Guard.
+        credential_guard: bool,
+    }
+    /// A logon that failed (Security 4625).
+    LogonFailed = "logon-failed", None, {
+        /// 3 is from the network, 10 is Remote Desktop.
+        logon_type: u32,
+        /// Why.
+        status: Status,
+        /// Why in particular.
+        sub_status: Option<Status>,
+        /// The number after `%%` of the reason in words.
+        failure_reason: Option<u32>,
+        /// Security package.
+        package: Option<String>,
+        /// The program that asked.
+        process: Option<String>,
+    }
+    /// NTLM credentials were checked (Security 4776).
+    CredentialsValidated = "credentials-validated", Some(Step::Credssp), {
+        /// 0 when they are good.
+        status: Status,
+    }
+    /// A program used other credentials than its own (Security 4648).
+    ExplicitCredentials = "explicit-credentials", None, {
+        /// The server they are for; on a client `TERMSRV/host`.
+        target: Option<String>,
+        /// The program.
+        process: Option<String>,
+    }
+    /// A logon ended (Security 4634, 4647).
+    LoggedOff = "logged-off", None, {
+        /// The user did it.
+        by_user: bool,
+        /// Logon type.
+        logon_type: Option<u32>,
+    }
+    /// The user has no right to use Remote Desktop here, though the credentials are good (Security 4825).
+    AccessDenied = "access-denied", Some(Step::Authorization), {}
+    /// The account was locked out (Security 4740).
+    AccountLockedOut = "account-locked-out", Some(Step::Credssp), {}
+    /// The firewall of the host decided about a packet or connection of port 3389 (Security 5152, 5156, 5157).
+    FirewallDecision = "firewall", Some(Step::Tcp), {
+        /// It may pass.
+        allowed: bool,
+        /// It comes from outside.
+        inbound: bool,
+        /// Port of this host.
+        local_port: Option<u32>,
+        /// Number of the filter.
+        filter: Option<u64>,
+        /// The program.
+        process: Option<String>,
+    }
+    /// The clock of the host was set (Security 4616, Kernel-General 1).
+    ClockChanged = "clock-changed", None, {
+        /// What it showed.
+        from: UnixNanos,
+        /// What it shows.
+        to: UnixNanos,
+    }
+    /// The host stops, or has stopped without order (User32 1074, EventLog 6006 and 6008, Kernel-Power 41).
+    HostStopped = "host-stopped", None, {
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Reason or program that it names.
+        detail: Option<String>,
+    }
+    /// A service or component of the host failed, for every connection.
+    ServiceProblem = "service-problem", None, {
+        /// Short name of the provider.
+        log: String,
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Its code.
+        status: Option<Status>,
+        /// What it names.
+        detail: Option<String>,
+    }
+    /// A failure that has no name of its own here.
+    ProblemLogged = "problem", None, {
+        /// Short name of the provider.
+        log: String,
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Its code.
+        status: Option<Status>,
+        /// What it names.
+        detail: Option<String>,
+    }
+    /// Something that puts other facts into context.
+    LogSays = "log-says", None, {
+        /// Short name of the provider.
+        log: String,
+        /// Event id.
+        event: u32,
+        /// What it says.
+        says: String,
+        /// Its code.
+        status: Option<Status>,
+        /// What it names.
+        detail: Option<String>,
     }
 }
 

@@ -116,6 +116,13 @@ impl Note {
         Self::at(input_index, Spot::Byte(offset), text)
     }
 
+    /// Bytes were passed over in so many places that the rest of them share one note.
+    #[must_use]
+    pub fn capture_resumed_often(input_index: u32, places: u64, bytes: u64) -> Self {
+        let text = format!("damaged packet headers in {places} more places: {bytes} bytes passed over");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// A link type that cannot be unwrapped.
     #[must_use]
     pub fn link_type(input_index: u32, link_type: i64, packets: u64) -> Self {
@@ -265,5 +272,90 @@ impl Note {
     #[must_use]
     pub fn facts_over_limit(facts: usize, limit: usize) -> Self {
         Self::at(0, Spot::Whole, format!("{facts} facts beyond the first {limit} were left out"))
+    }
+
+    /// The first bytes are not those of an event log.
+    #[must_use]
+    pub fn not_a_log(input_index: u32, found: &str) -> Self {
+        let text = format!("not an event log: starts with {found}, expected ElfFile");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// An event log that ends inside of its file header.
+    #[must_use]
+    pub fn log_header_cut(input_index: u32, bytes: usize) -> Self {
+        let text = format!("the file is cut inside its header: {bytes} of 4096 bytes");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// A chunk of an event log of which nothing could be read.
+    #[must_use]
+    pub fn chunk_unreadable(input_index: u32, offset: u64, error: &str) -> Self {
+        Self::at(input_index, Spot::Byte(offset), format!("cannot read this chunk of the log: {error}"))
+    }
+
+    /// More chunks that could not be read than are named.
+    #[must_use]
+    pub fn chunks_unreadable_more(input_index: u32, chunks: u64) -> Self {
+        let text = format!("{chunks} more chunks of the log could not be read");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The last chunk of an event log is cut.
+    #[must_use]
+    pub fn chunk_cut(input_index: u32, offset: u64, bytes: usize, records: u64) -> Self {
+        let text = format!(
+            "the file is cut inside this chunk: {bytes} of 65536 bytes, {records} whole records read of it"
+        );
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// The header of an event log speaks of more chunks than the file has.
+    #[must_use]
+    pub fn chunks_missing(input_index: u32, found: u64, expected: u64) -> Self {
+        let text = format!("the header counts {expected} chunks, the file holds {found} whole ones");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Events that are there and could not be read.
+    #[must_use]
+    pub fn records_unreadable(input_index: u32, first: Spot, records: u64, error: &str) -> Self {
+        let text = match records {
+            0 => format!("bytes that are no record: {error}"),
+            _ => format!("{records} records could not be read, this is the first: {error}"),
+        };
+        Self::at(input_index, first, text)
+    }
+
+    /// Gaps in the record numbers.
+    #[must_use]
+    pub fn records_missing(input_index: u32, holes: u64, records: u64, which: &str) -> Self {
+        let text = format!("{holes} holes in the record numbers, {records} records are missing: {which}");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// An exported log that holds a choice of events only.
+    #[must_use]
+    pub fn log_is_extract(input_index: u32, holes: u64, records: u64) -> Self {
+        let text = format!(
+            "the log is an extract or a collection, its events were renumbered: their old numbers have {holes} holes \
+             of {records} records"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The log was open when it was copied, and something of it is lost.
+    #[must_use]
+    pub fn log_dirty(input_index: u32) -> Self {
+        let text = "the log was not closed when it was copied: its header may be older than its records";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// Events with more or longer fields than are kept.
+    #[must_use]
+    pub fn fields_cut(input_index: u32, records: u64) -> Self {
+        let text =
+            format!("{records} records have more or longer fields than are kept: the rest was left out");
+        Self::at(input_index, Spot::Whole, text)
     }
 }

@@ -2,6 +2,7 @@
 //! one bad file one file.
 
 pub mod record;
+pub mod evtx;
 pub mod flow;
 pub mod stream;
 pub mod inputs;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use crate::note::Note;
 use crate::time::UnixNanos;
 
+pub use evtx::LogCounts;
 pub use flow::{Flow, Half, Sighting};
 pub use inputs::{Input, Inventory, Kind, Source};
 pub use keys::Keys;

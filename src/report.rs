@@ -5,7 +5,7 @@ pub mod words;
 pub mod text;
 pub mod json;
 
-use crate::Analysis;
+use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;
 use crate::note::Place;
 use crate::session::{Attempt, Session};

@@ -1,6 +1,6 @@
 //! Facts into connections: who belongs together, by which clock, how far each came, and what a person tried.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::codes::ErrorInfo;
@@ -12,11 +12,18 @@ use crate::wire::negotiation::Protocols;
 
 mod join;
 mod clock;
+mod logs;
+mod gather;
+mod clients;
 mod progress;
 mod attempt;
 
 pub use attempt::Attempt;
 pub use clock::ClockOffset;
+pub use logs::Role;
+
+use gather::Gathered;
+use logs::Cluster;
 
 /// Who saw: a capture point or a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub struct Witness {
     pub name: String,
     /// Its inputs.
     pub inputs: Vec<u32>,
+    /// The computer, in lower case, when it is a host and not a capture point.
+    pub host: Option<String>,
     /// What it could have seen.
     pub coverage: Coverage,
 }
@@ -187,19 +196,81 @@ pub struct Session {
     pub outcome: Outcome,
     /// What the negotiation chose.
     pub security: Option<Security>,
+    /// The hosts whose logs tell of it.
+    pub hosts: Vec<HostPart>,
+}
+
+/// What the logs of one host add to a session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostPart {
+    /// Index of the witness.
+    pub witness_index: u32,
+    /// The part it plays.
+    pub role: Role,
+    /// Name of the computer.
+    pub host: String,
+    /// ActivityID of the connection there.
+    pub activity: Option<String>,
+    /// Address and port of the client, as far as it has them.
+    pub client: Option<IpAddr>,
+    /// Port of the client.
+    pub port: Option<u16>,
+    /// User.
+    pub user: Option<String>,
+    /// Domain of the user.
+    pub domain: Option<String>,
+    /// Name of the client's computer.
+    pub workstation: Option<String>,
 }
 
 impl Session {
     /// The client's end, as its nearest witness saw it.
     #[must_use]
     pub fn client(&self) -> Option<SocketAddr> {
-        self.connections.first().map(|connection| connection.client)
+        let logged = || self.hosts.iter().find_map(|part| Some(SocketAddr::new(part.client?, part.port?)));
+        self.connections.first().map(|connection| connection.client).or_else(logged)
+    }
+
+    /// The client's address, also where its port is not known.
+    #[must_use]
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.client().map(|end| end.ip()).or_else(|| self.hosts.iter().find_map(|part| part.client))
     }
 
     /// The server's end.
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {
         self.connections.first().map(|connection| connection.server)
+    }
+
+    /// The name of the host with this role, where its logs are there.
+    #[must_use]
+    pub fn host(&self, role: Role) -> Option<&str> {
+        self.hosts.iter().find(|part| part.role == role).map(|part| part.host.as_str())
+    }
+
+    /// The user's name: of the logs, else of the cookie, which some clients cut to 9 characters.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        let logged = self.hosts.iter().find_map(|part| part.user.as_deref());
+        logged.or_else(|| self.user_named().map(|(user, _)| user)).or_else(|| self.cookie())
+    }
+
+    /// The user's domain.
+    #[must_use]
+    pub fn user_domain(&self) -> Option<&str> {
+        let logged = self.hosts.iter().find_map(|part| part.domain.as_deref());
+        logged.or_else(|| self.user_named().and_then(|(_, domain)| domain))
+    }
+
+    /// Indices of all witnesses, each once.
+    #[must_use]
+    pub fn witnesses(&self) -> Vec<u32> {
+        let captures = self.connections.iter().map(|connection| connection.witness_index);
+        let mut all: Vec<u32> = captures.chain(self.hosts.iter().map(|part| part.witness_index)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The first fact that `wanted` accepts.
@@ -234,7 +305,7 @@ impl Session {
     #[must_use]
     pub fn error_info(&self) -> Option<ErrorInfo> {
         self.facts.iter().rev().find_map(|seen| match seen.what() {
-            What::ErrorInfo { code } => Some(*code).filter(|code| code.0 != 0),
+            What::ErrorInfo { code } | What::ErrorInfoSet { code } => Some(*code).filter(|code| code.0 != 0),
             _ => None,
         })
     }
@@ -255,18 +326,39 @@ pub struct Story {
     pub attempts: Vec<Attempt>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
+    /// Log records that belong to no connection.
+    pub records_alone: usize,
 }
 
 /// Joins facts into sessions and attempts. The order of `facts` does not matter.
 #[must_use]
 pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
-    let groups = join::connections(facts);
-    let clocks = clock::offsets(&groups, witnesses.len());
-    let mut sessions: Vec<Session> = groups.into_iter().map(|group| join::session(group, &clocks)).collect();
+    let (packets, records): (Vec<Fact>, Vec<Fact>) =
+        facts.into_iter().partition(|fact| fact.subject.connection().is_some());
+    let groups = join::connections(packets);
+    let (clusters, records_alone) = logs::clusters(records, witnesses);
+    let mut clocks = clock::offsets(&groups, witnesses);
+    let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
+    let mut sessions: Vec<Session> = gathered.into_iter().map(|one| join::session(one, &clocks)).collect();
+    sort_and_judge(&mut sessions);
+    let (clients, others): (Vec<Cluster>, Vec<Cluster>) =
+        others.into_iter().partition(|cluster| cluster.role == Role::Client);
+    clients::attach(&mut sessions, clients, &mut clocks);
+    sort_and_judge(&mut sessions);
+    for cluster in others {
+        match gather::named(&sessions, &cluster).and_then(|index| sessions.get_mut(index)) {
+            Some(session) => join::add(session, cluster, &clocks),
+            None => sessions.push(join::session(Gathered::of(cluster), &clocks)),
+        }
+    }
+    sort_and_judge(&mut sessions);
+    let attempts = attempt::group(&sessions);
+    Story { sessions, attempts, clocks, records_alone }
+}
+
+fn sort_and_judge(sessions: &mut [Session]) {
     sessions.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
-    for session in &mut sessions {
+    for session in sessions {
         progress::judge(session);
     }
-    let attempts = attempt::group(&sessions);
-    Story { sessions, attempts, clocks }
 }

@@ -15,6 +15,15 @@ impl UnixNanos {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// RFC 3339, in UTC where no offset is given.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let at: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
+        let end = if at.as_second() < 0 { i64::MIN } else { i64::MAX };
+        Some(Self(i64::try_from(at.as_nanosecond()).unwrap_or(end)))
+    }
+
     /// The moment `ns` nanoseconds later.
     #[must_use]
     pub fn plus(self, ns: i64) -> Self {
@@ -54,6 +63,16 @@ mod tests {
     #[test]
     fn times_are_written_with_microseconds() {
         assert_eq!(UnixNanos(1_500_000_123_456_789).to_string(), "1970-01-18T08:40:00.123456Z");
+    }
+
+    #[test]
+    fn times_are_read_with_and_without_an_offset() {
+        let at = Some(UnixNanos(1_639_650_332_351_835_800));
+        assert_eq!(UnixNanos::parse(" 2021-12-16T10:25:32.351835800Z "), at);
+        assert_eq!(UnixNanos::parse("2021-12-16T10:25:32.3518358"), at);
+        assert_eq!(UnixNanos::parse("2021-12-16T11:25:32.3518358+01:00"), at);
+        assert_eq!(UnixNanos::parse("0001-01-01T00:00:00Z"), Some(UnixNanos(i64::MIN)));
+        assert_eq!(UnixNanos::parse("yesterday"), None);
     }
 
     #[test]

@@ -1,8 +1,15 @@
 //! Numbers that Windows gives as a reason, each with the tables that know it.
 
-use super::{ERROR_INFO, NTSTATUS, Row, SEC_E};
+use super::{
+    DISCONNECT_REASONS, ERROR_INFO, GATEWAY, KERBEROS, NTSTATUS, RDPCORETS_REASONS, Row, SEC_E, WIN32,
+};
 
-/// An NTSTATUS or HRESULT (MS-ERREF 2.1, 2.3).
+/// Facility bit that an HRESULT made of an NTSTATUS has.
+const FROM_NT: u32 = 0x1000_0000;
+/// An HRESULT made of a Win32 error.
+const FROM_WIN32: u32 = 0x8007_0000;
+
+/// An NTSTATUS or HRESULT (MS-ERREF 2.1, 2.3), or a Win32 error (2.2) where an event gives one in the same field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u32);
 
@@ -10,7 +17,18 @@ impl Status {
     /// The row of the table that knows it.
     #[must_use]
     pub fn row(self) -> Option<&'static Row> {
-        NTSTATUS.row(self.0).or_else(|| SEC_E.row(self.0))
+        match self.plain() {
+            0 => NTSTATUS.row(0),
+            code if code & 0xffff_0000 == FROM_WIN32 => of_win32(code & 0xffff),
+            code if code < 0x1_0000 => of_win32(code),
+            code => NTSTATUS.row(code).or_else(|| SEC_E.row(code)),
+        }
+    }
+
+    /// The number without the bit that says that an NTSTATUS became an HRESULT: `0xd0000184` is `0xc0000184`.
+    #[must_use]
+    pub const fn plain(self) -> u32 {
+        if self.0 & 0xf000_0000 == 0xd000_0000 { self.0 & !FROM_NT } else { self.0 }
     }
 
     /// It says that something failed.
@@ -26,15 +44,19 @@ impl Status {
     }
 }
 
-/// A code of Set Error Info (MS-RDPBCGR 2.2.5.1.1).
+fn of_win32(code: u32) -> Option<&'static Row> {
+    WIN32.row(code).or_else(|| GATEWAY.row(code))
+}
+
+/// A code of Set Error Info (MS-RDPBCGR 2.2.5.1.1), which RdpCoreTS and the session manager log as the reason of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorInfo(pub u32);
 
 impl ErrorInfo {
-    /// The row of the table that knows it.
+    /// The row of the table that knows it; a few reasons stand in logs only.
     #[must_use]
     pub fn row(self) -> Option<&'static Row> {
-        ERROR_INFO.row(self.0)
+        ERROR_INFO.row(self.0).or_else(|| RDPCORETS_REASONS.row(self.0)).or_else(|| Status(self.0).row())
     }
 
     /// `ERRINFO_IDLE_TIMEOUT (0x3)`, or the bare number.
@@ -44,10 +66,52 @@ impl ErrorInfo {
     }
 }
 
+/// The reason that a client gives for an end (`IMsTscAxEvents::OnDisconnected`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DisconnectReason(pub u32);
+
+impl DisconnectReason {
+    /// The row of the table that knows it.
+    #[must_use]
+    pub fn row(self) -> Option<&'static Row> {
+        DISCONNECT_REASONS.row(self.0)
+    }
+
+    /// `disconnectReasonByServer (0x3)`, or the bare number.
+    #[must_use]
+    pub fn words(self) -> String {
+        named(self.row(), format!("{:#x}", self.0))
+    }
+}
+
+/// A Kerberos error (RFC 4120 7.5.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KerberosError(pub u32);
+
+impl KerberosError {
+    /// The row of the table that knows it.
+    #[must_use]
+    pub fn row(self) -> Option<&'static Row> {
+        KERBEROS.row(self.0)
+    }
+
+    /// It is part of every success: proof is asked for first, the answer is too big for UDP, user-to-user is needed.
+    #[must_use]
+    pub const fn is_normal_step(self) -> bool {
+        matches!(self.0, 0x19 | 0x1b | 0x34)
+    }
+
+    /// `KDC_ERR_PREAUTH_FAILED (0x18)`, or the bare number.
+    #[must_use]
+    pub fn words(self) -> String {
+        named(self.row(), format!("{:#x}", self.0))
+    }
+}
+
 fn named(row: Option<&Row>, number: String) -> String {
     match row {
-        Some(row) => format!("{} ({number})", row.name),
-        None => number,
+        Some(row) if row.name != "undocumented" => format!("{} ({number})", row.name),
+        _ => number,
     }
 }
 
@@ -56,11 +120,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_name_of_their_own_table() {
-        assert_eq!(Status(0xc000_006a).words(), "STATUS_WRONG_PASSWORD (0xc000006a)");
-        assert_eq!(Status(0x8009_030c).words(), "SEC_E_LOGON_DENIED (0x8009030c)");
-        assert_eq!(Status(0xdead_beef).words(), "0xdeadbeef");
+    fn a_status_is_found_in_each_of_its_forms() {
+        let words = |code| Status(code).words();
+        assert_eq!(words(0xc000_006a), "STATUS_WRONG_PASSWORD (0xc000006a)");
+        assert_eq!(words(0xd000_0184), "STATUS_INVALID_DEVICE_STATE (0xd0000184)");
+        assert_eq!(words(0x8007_0040), "ERROR_NETNAME_DELETED (0x80070040)");
+        assert_eq!(words(0x8009_030c), "SEC_E_LOGON_DENIED (0x8009030c)");
+        assert_eq!(words(23003), "E_PROXY_NAP_ACCESSDENIED (0x59db)");
+        assert_eq!(words(0xdead_beef), "0xdeadbeef");
+    }
+
+    #[test]
+    fn reasons_have_the_name_of_their_own_table() {
         assert_eq!(ErrorInfo(7).words(), "ERRINFO_SERVER_DENIED_CONNECTION (0x7)");
-        assert_eq!(ErrorInfo(0x7777).words(), "0x7777");
+        assert_eq!(ErrorInfo(14).words(), "connection lost (0xe)");
+        assert_eq!(ErrorInfo(0xd000_0001).words(), "STATUS_UNSUCCESSFUL (0xd0000001)");
+        assert_eq!(DisconnectReason(0x904).words(), "disconnectReasonAtClientWinsockFDCLOSE (0x904)");
+        assert_eq!(DisconnectReason(1800).words(), "0x708");
+        assert_eq!(KerberosError(0x18).words(), "KDC_ERR_PREAUTH_FAILED (0x18)");
+        assert!(KerberosError(0x19).is_normal_step() && !KerberosError(0x18).is_normal_step());
     }
 }

@@ -5,7 +5,7 @@ use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 
-pub(super) const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second";
+const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -15,13 +15,59 @@ pub(super) const RULES: &[Rule] = &[
         fix: "look at the VPN and Wi-Fi events of the client at that minute; set KeepAliveInterval on the server so that dead sessions are noticed; let the client reconnect (`autoreconnection enabled:i:1`)",
         refs: &["RFC 9293 3.8.1", "lab: fail-link-lost-mid-session"],
         weigh: |case| {
-            let silent = case.find_last(|what| {
-                matches!(what, What::Unanswered { peer_silent: true, .. } | What::ProbesUnanswered { .. })
+            let silent = case.find_last(|what| match what {
+                What::Unanswered { peer_silent, .. } => *peer_silent,
+                What::ProbesUnanswered { .. } => true,
+                What::SocketError { code, .. } => code.plain() == 121,
+                _ => false,
             })?;
             let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
             case.failed_at(Step::Active).then(|| Weighing::of(85, silent).missing(missing))
         },
     },
+    ended(
+        "idle-limit",
+        "the session was idle for longer than allowed",
+        "raise `Set time limit for active but idle Remote Desktop Services sessions` (MaxIdleTime), or let the user work again",
+        |case| {
+            let limit = case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "idle"));
+            by_code(case, &[3], limit, 95)
+        },
+    ),
+    ended(
+        "session-limit",
+        "the session lasted for longer than allowed",
+        "raise `Set time limit for active Remote Desktop Services sessions` (MaxConnectionTime)",
+        |case| {
+            let limit =
+                case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "active"));
+            by_code(case, &[4], limit, 95)
+        },
+    ),
+    ended(
+        "replaced",
+        "the session was taken over by another connection of the same user",
+        "expected when the same user connects again; to allow several: policy `Restrict Remote Desktop Services users to a single session` (fSingleSessionPerUser)",
+        |case| by_code(case, &[5], None, 94),
+    ),
+    ended(
+        "admin-disconnect",
+        "an administrator disconnected or logged off the session",
+        "ask who did it: LocalSessionManager 39 names the session that asked",
+        |case| {
+            let other = case.find(|what| matches!(what, What::SessionEnded { by_session: Some(_), .. }));
+            by_code(case, &[1, 2], None, 92).map(|w| w.and(other))
+        },
+    ),
+    ended(
+        "server-shutdown",
+        "the server was shut down or restarted",
+        "see who asked and why in event 1074 (User32) of its System log; plan restarts outside of working hours",
+        |case| {
+            let stopped = case.find(|what| matches!(what, What::HostStopped { .. }));
+            by_code(case, &[0x19, 0x1a], stopped, 93)
+        },
+    ),
     Rule {
         id: "error-info-hidden",
         step: Some(Step::Active),
@@ -30,8 +76,10 @@ pub(super) const RULES: &[Rule] = &[
               or the second number of the client's message (`Extended error code`)",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
-            let read = error_info_read(case);
-            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
+            if error_info_read(case) {
+                return None;
+            }
+            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
             case.session
@@ -40,78 +88,64 @@ pub(super) const RULES: &[Rule] = &[
                 .then(|| Weighing::of(55, said).surer(ended, 20).missing(missing))
         },
     },
-    Rule {
-        id: "replaced",
-        step: Some(Step::Active),
-        cause: "another connection took the session over: the same user connected from elsewhere",
-        fix: "expected where one user may have one session; on a session host see `fSingleSessionPerUser` and who shares the account",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: replaced-0x5"],
-        weigh: |case| Some(Weighing::of(92, error_info(case, &[0x5])?)),
-    },
-    Rule {
-        id: "idle-limit",
-        step: Some(Step::Active),
-        cause: "the session was idle for longer than its limit",
-        fix: "policy `Set time limit for active but idle Remote Desktop Services sessions` (MaxIdleTime), or the limit of the collection",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: ended-idle-0x3"],
-        weigh: |case| Some(Weighing::of(92, error_info(case, &[0x3])?)),
-    },
-    Rule {
-        id: "session-limit",
-        step: Some(Step::Active),
-        cause: "the session reached its time limit",
-        fix: "policy `Set time limit for active Remote Desktop Services sessions` (MaxConnectionTime), or the limit of the collection",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: ended-session-limit-0x4"],
-        weigh: |case| Some(Weighing::of(92, error_info(case, &[0x4])?)),
-    },
-    Rule {
-        id: "admin-disconnect",
-        step: Some(Step::Active),
-        cause: "an administrator, or a program of theirs, disconnected the session or logged it off",
-        fix: "nothing to repair; LocalSessionManager 40 and 23 of the server, and Security 4779 and 4647, tell when, and by whom as far as it was audited",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: ended-by-admin-0x1"],
-        weigh: |case| Some(Weighing::of(90, error_info(case, &[0x1, 0x2])?)),
-    },
-    Rule {
-        id: "server-shutdown",
-        step: Some(Step::Active),
-        cause: "the server was shutting down or restarting",
-        fix: "wait and connect again; System log of the server, User32 1074, tells who or what restarted it",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: ended-shutdown-0x19"],
-        weigh: |case| Some(Weighing::of(92, error_info(case, &[0x19, 0x1a])?)),
-    },
-    Rule {
-        id: "graphics-failure",
-        step: Some(Step::Active),
-        cause: "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
-        fix: "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
-        refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| {
-            let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
+    ended(
+        "graphics-failure",
+        "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
+        "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
+        |case| {
             let missing =
                 "Application log of the server: Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
-            Some(Weighing::of(85, error_info(case, &codes)?).missing(missing))
+            let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
+            by_code(case, &codes, None, 88).map(|w| w.missing(missing))
         },
-    },
-    Rule {
-        id: "ended-by-code",
-        step: Some(Step::Active),
-        cause: "the server ended the connection with a code of Set Error Info that names no single cause",
-        fix: "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
-        refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| {
+    ),
+    ended(
+        "ended-by-code",
+        "the server ended the connection with a code of Set Error Info that names no single cause",
+        "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
+        |case| {
             let said = case.find(|what| matches!(what, What::ErrorInfo { code } if code.0 != 0))?;
             (!case.explains(said)).then(|| Weighing::of(35, said).missing(SERVER_LOGS))
         },
-    },
+    ),
 ];
 
-/// The server gave one of these codes of Set Error Info as its reason.
-pub(super) fn error_info<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen> {
-    case.find(|what| matches!(what, What::ErrorInfo { code } if codes.contains(&code.0)))
+const fn ended(
+    id: &'static str,
+    cause: &'static str,
+    fix: &'static str,
+    weigh: fn(&Case<'_>) -> Option<Weighing>,
+) -> Rule {
+    Rule {
+        id,
+        step: Some(Step::Active),
+        cause,
+        fix,
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "LocalSessionManager 40"],
+        weigh,
+    }
 }
 
-/// A witness could read the code.
+/// The session was ended with one of these codes, or an event says the same.
+pub(super) fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
+    let coded = case.find(|what| match what {
+        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
+            codes.contains(&code.0)
+        }
+        What::SessionEnded { reason: Some(code), .. } => codes.contains(&code.0),
+        _ => false,
+    });
+    let first = event.or(coded)?;
+    let second = coded.filter(|coded| coded.place() != first.place());
+    case.session.outcome.is_failure().then(|| Weighing::of(percent, first).and(second))
+}
+
+/// The code of Set Error Info is known: a packet that was opened or a log has it.
 pub(super) fn error_info_read(case: &Case<'_>) -> bool {
-    case.find(|what| matches!(what, What::ErrorInfo { code } if code.0 != 0)).is_some()
+    let read = |what: &What| match what {
+        What::ErrorInfo { code } => code.0 != 0,
+        What::ErrorInfoSet { .. } => true,
+        _ => false,
+    };
+    case.find(read).is_some()
 }

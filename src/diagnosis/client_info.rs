@@ -1,25 +1,93 @@
-//! Why the server denies a connection that went well up to Client Info.
+//! Why the server denied a connection that had passed the handshake: what stands behind Set Error Info 7, which mstsc
+//! shows as `Error code: 0x3, Extended error code: 0x7`.
 
-use super::active::{SERVER_LOGS, error_info};
-use super::{Rule, Weighing};
-use crate::fact::{Side, What};
+use super::{Case, Rule, Weighing};
+use crate::codes::ErrorInfo;
+use crate::fact::What;
+use crate::session::Seen;
 use crate::step::Step;
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    id: "server-denied-0x7",
-    step: Some(Step::ClientInfo),
-    cause: "the server denied the connection on purpose (error info 7); the code alone never says why",
-    fix: "name, port, firewall, TLS and NLA are fine: look at the server, in this order: redirection by the broker, drain mode (`chglogon /query`, `change logon /enable`), \
-          a patched or crashed termsrv.dll, logon rights, licensing, creation of the session and the profile",
-    refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
-    weigh: |case| {
-        let said = error_info(case, &[0x7])?;
-        let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
-        Some(
-            Weighing::of(65, said)
-                .and(ended)
-                .missing(SERVER_LOGS)
-                .missing("SessionBroker and SessionBroker-Client (1296, 1306, 1309), TerminalServices-RemoteConnectionManager (1070, 1071: drain mode; 1128 to 1131: licensing), Security 4825 and 4625 of the server"),
-        )
+/// ERRINFO_SERVER_DENIED_CONNECTION (MS-RDPBCGR 2.2.5.1.1).
+const DENIED: ErrorInfo = ErrorInfo(0x7);
+
+const ASK: &str = "logs of the host that the client really reached: RdpCoreTS, RemoteConnectionManager (Operational and Admin), LocalSessionManager, System, Security; \
+     in a farm also SessionBroker-Client and the broker's SessionBroker";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "server-denied-0x7",
+        step: Some(Step::ClientInfo),
+        cause: "the server denied the connection on purpose (Set Error Info 7, in mstsc 0x3 with extended code 0x7): network, TLS and sign-in worked; the code does not say why",
+        fix: "do not change MTU, firewall, NLA or certificates on this evidence; look for the reason in the server's logs of that second (broker, drain mode, licensing, authorization, session), \
+              and check `change logon /query` and the version of termsrv.dll",
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
+        weigh: |case| {
+            let denied = denied(case)?;
+            Some(Weighing::of(60, denied).unless(reason_found(case), 20).missing(ASK))
+        },
     },
-}];
+    Rule {
+        id: "drain-mode",
+        step: Some(Step::ClientInfo),
+        cause: "the host is in drain mode: it takes no new sessions",
+        fix: "`change logon /enable` on the host, or `Set-RDSessionHost -SessionHost HOST -NewConnectionAllowed Yes -ConnectionBroker BROKER`",
+        refs: &["RemoteConnectionManager 1070"],
+        weigh: |case| told_with_denial(case, "rcm", 1070, 92),
+    },
+    Rule {
+        id: "connections-disabled",
+        step: Some(Step::ClientInfo),
+        cause: "logons are switched off on the host (`change logon /disable`)",
+        fix: "`change logon /query`, then `change logon /enable`",
+        refs: &["RemoteConnectionManager 1071"],
+        weigh: |case| told_with_denial(case, "rcm", 1071, 92),
+    },
+    Rule {
+        id: "termsrv-patched",
+        step: Some(Step::ClientInfo),
+        cause: "termsrv.dll is changed or wrapped, and crashes or refuses since an update",
+        fix: "restore the original file (`sfc /scannow`), or remove the wrapper; then `Restart-Service TermService -Force`",
+        refs: &["Application Error 1000 with termsrv.dll or rdpwrap.dll"],
+        weigh: |case| {
+            let crashed = case.find(|what| {
+                matches!(what, What::ServiceProblem { detail: Some(detail), .. } | What::ProblemLogged { detail: Some(detail), .. }
+                    if is_termsrv(detail))
+            })?;
+            Some(Weighing::of(85, crashed).and(denied(case)))
+        },
+    },
+];
+
+fn is_termsrv(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    detail.contains("termsrv.dll") || detail.contains("rdpwrap.dll")
+}
+
+/// The server really sent code 7: it handed it to its protocol stack, or ended connection or session with it.
+pub(super) fn denied<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| match what {
+        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
+            *code == DENIED
+        }
+        What::SessionEnded { reason: Some(code), .. } => *code == DENIED,
+        _ => false,
+    })
+}
+
+fn told_with_denial(case: &Case<'_>, wanted_log: &str, wanted: u32, percent: u8) -> Option<Weighing> {
+    let told = case.find(|what| {
+        matches!(what, What::ProblemLogged { log, event, .. } | What::ServiceProblem { log, event, .. } | What::LogSays { log, event, .. }
+            if log == wanted_log && *event == wanted)
+    })?;
+    Some(Weighing::of(percent, told).and(denied(case)))
+}
+
+/// Another fact that says why the server denied.
+fn reason_found<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| match what {
+        What::BrokerEvent { failed, .. } => *failed,
+        What::ProblemLogged { log, event, .. } => log == "rcm" && matches!(event, 1070 | 1071),
+        What::AccessDenied {} | What::LicenseProblem { .. } => true,
+        _ => false,
+    })
+}

@@ -1,15 +1,12 @@
-//! Why CredSSP failed: by the status that the server gave, or without keys by who refused, at which round trip.
+//! Why CredSSP failed, as far as its shape tells: who refused, at which round trip. Statuses are those of `account`.
 
 use super::{Case, Rule, Weighing};
-use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 
 const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625, with auditing of `Logon` failures), \
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
-const SUB_STATUS: &str = "Security log of the server or domain controller (4625, 4776, 4771): the sub status tells a wrong password from an unknown user";
-const RIGHTS: &str = "Security 4625 of the server: its logon type tells which right is missing (3 from the network, 10 through Remote Desktop)";
 const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026";
 const KERBEROS: &str = "a capture on the client with ports 53 and 88: look-ups of the domain controller and its errors stand there in clear";
 
@@ -24,12 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "type it again with the domain in front (DOMAIN\\user, or .\\user for a local account); check the keyboard layout; delete stored credentials with `cmdkey /delete:TERMSRV/SERVER`",
         refs: &["MS-CSSP 3.1.5", "lab: fail-nla-bad-password-shadow3, fail-nla-bad-password-tls12"],
         weigh: |case| {
-            if let Some(said) = status(case, &[0xc000_006d, 0xc000_006a, 0x8009_030c]) {
-                let generic = status(case, &[0xc000_006a]).is_none();
-                let weighing = Weighing::of(if generic { 80 } else { 93 }, said).and(last_from_client(case));
-                return Some(if generic { weighing.missing(SUB_STATUS) } else { weighing });
-            }
-            let refused = refused_silently(case)?;
+            let refused = refused_by_server(case)?;
             let What::CredsspRefused { round, bytes, .. } = refused.what() else { return None };
             // A message of the size of an error code says one of a dozen statuses; a server that closes without one
             // (FreeRDP up to 2) does so for a wrong password.
@@ -47,26 +39,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the user does not exist on the server or in that domain",
         fix: "check the spelling and the domain: DOMAIN\\user, user@domain, or .\\user for a local account",
         refs: &["MS-CSSP 3.1.5", "lab: fail-nla-unknown-user"],
-        weigh: |case| {
-            let named = status(case, &[0xc000_0064]).map(|said| Weighing::of(92, said));
-            let generic = || status(case, &[0xc000_006d, 0x8009_030c]);
-            named
-                .or_else(|| Some(Weighing::of(40, generic()?).missing(SUB_STATUS)))
-                .or_else(|| Some(Weighing::of(30, refused_late(case)?).missing(STATUS)))
-        },
+        weigh: |case| Some(Weighing::of(30, refused_late(case)?).missing(STATUS)),
     },
     Rule {
         id: "account-restriction",
         step: Some(Step::Credssp),
-        cause: "the account may not log on this way: logon hours, workstations, a blank password, Protected Users, or another restriction of the account",
-        fix: "`net user NAME /domain` shows logon hours and workstations; a member of Protected Users needs Kerberos (use the full name of the server); an account without a password may not log on over the network",
-        refs: &["MS-CSSP 3.1.5", "MS-ERREF 2.3.1"],
-        weigh: |case| {
-            let named = status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413]);
-            named
-                .map(|said| Weighing::of(90, said))
-                .or_else(|| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)))
-        },
+        cause: "the account may not log on: locked, disabled, expired, its password must be changed, or another restriction",
+        fix: "`net user NAME /domain` shows the state of the account; the NTSTATUS names the restriction",
+        refs: &["MS-CSSP 3.1.5"],
+        weigh: |case| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)),
     },
     Rule {
         id: "ntlm-blocked",
@@ -75,10 +56,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "use the full name of the server so that Kerberos is used; or add an exception to the policies `Network security: Restrict NTLM`; look for 4001 to 4003 in NTLM/Operational",
         refs: &["MS-NLMP 3.2.5", "MS-CSSP 3.1.5"],
         weigh: |case| {
-            if let Some(said) = status(case, &[0x8009_0302, 0xc000_0418, 0xc000_0388]) {
-                return Some(Weighing::of(90, said));
-            }
-            let refused = refused_silently(case)?;
+            let refused = refused_by_server(case)?;
             let What::CredsspRefused { round, .. } = refused.what() else { return None };
             Some(Weighing::of(if *round <= 1 { 40 } else { 15 }, refused).missing(STATUS))
         },
@@ -97,23 +75,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a policy of the client forbids to hand these credentials to this server",
         fix: "policy `Credentials Delegation`: allow TERMSRV/* for fresh or saved credentials; use the name that Kerberos knows",
         refs: &["MS-CSSP 3.1.5"],
-        weigh: |case| {
-            let named = status(case, &[0x8009_030e]).map(|said| Weighing::of(70, said).missing(CLIENT_LOGS));
-            named.or_else(|| Some(Weighing::of(25, left_by_client(case)?).missing(CLIENT_LOGS)))
-        },
+        weigh: |case| Some(Weighing::of(25, left_by_client(case)?).missing(CLIENT_LOGS)),
     },
     Rule {
         id: "dc-unreachable",
         step: Some(Step::Credssp),
-        cause: "no domain controller is reached: the client looks for one in vain, or the server has none to ask",
-        fix: "on the side that looks (the server where it says so with a status, else the client): `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
+        cause: "the client finds no domain controller: it waits for one behind the TLS handshake and gives up",
+        fix: "on the client: `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
         refs: &["RFC 4120 7.2.3", "lab: fail-nla-kdc-lookup-stall"],
-        weigh: |case| {
-            if let Some(said) = status(case, &[0xc000_005e, 0x8009_0311, 0xc000_0192, 0xc000_00dc]) {
-                return Some(Weighing::of(90, said));
-            }
-            Some(Weighing::of(58, client_waited(case)?).missing(KERBEROS).missing(CLIENT_LOGS))
-        },
+        weigh: |case| Some(Weighing::of(58, client_waited(case)?).missing(KERBEROS).missing(CLIENT_LOGS)),
     },
     Rule {
         id: "spn-mismatch",
@@ -122,137 +92,31 @@ pub(super) const RULES: &[Rule] = &[
         fix: "use the full name of the server; `setspn -L SERVER` must list TERMSRV/NAME, `setspn -X` finds names given twice",
         refs: &["RFC 4120 7.5.9"],
         weigh: |case| {
-            if let Some(said) = status(case, &[0x8009_0322, 0x8009_0303]) {
-                return Some(Weighing::of(88, said));
-            }
             let left = left_by_client(case)
                 .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;
             Some(Weighing::of(30, left).missing(KERBEROS))
         },
     },
-    Rule {
-        id: "account-locked",
-        step: Some(Step::Credssp),
-        cause: "the account is locked after too many wrong passwords",
-        fix: "`Unlock-ADAccount NAME`, or wait for the time of the lockout policy; find what goes on trying an old password (Security 4740 on the domain controller names the computer)",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-locked"],
-        weigh: |case| Some(Weighing::of(93, status(case, &[0xc000_0234])?)),
-    },
-    Rule {
-        id: "account-disabled",
-        step: Some(Step::Credssp),
-        cause: "the account is disabled",
-        fix: "`Enable-ADAccount NAME`, or `net user NAME /active:yes` for a local account",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-disabled"],
-        weigh: |case| Some(Weighing::of(93, status(case, &[0xc000_0072])?)),
-    },
-    Rule {
-        id: "account-expired",
-        step: Some(Step::Credssp),
-        cause: "the account has expired",
-        fix: "`Set-ADAccountExpiration NAME -DateTime DATE`, or `net user NAME /expires:never`",
-        refs: &["MS-ERREF 2.3.1"],
-        weigh: |case| Some(Weighing::of(93, status(case, &[0xc000_0193])?)),
-    },
-    Rule {
-        id: "password-expired",
-        step: Some(Step::Credssp),
-        cause: "the password has expired, and NLA cannot change it",
-        fix: "change the password where that is possible (at a domain computer, on the web page of RD Web Access, by `Set-ADAccountPassword`) and try again",
-        refs: &["MS-ERREF 2.3.1", "lab: nla-status-password-expired"],
-        weigh: |case| Some(Weighing::of(93, status(case, &[0xc000_0071])?)),
-    },
-    Rule {
-        id: "password-must-change",
-        step: Some(Step::Credssp),
-        cause: "the password must be changed at the next logon, and NLA cannot change it",
-        fix: "change the password elsewhere, or take the mark off: `Set-ADUser NAME -ChangePasswordAtLogon $false`",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-must_change"],
-        weigh: |case| Some(Weighing::of(93, status(case, &[0xc000_0224])?)),
-    },
-    Rule {
-        id: "network-logon-right",
-        step: Some(Step::Credssp),
-        cause: "the password is right, but the account lacks the right to log on to this server: with NLA that is `Access this computer from the network` besides `Allow log on through Remote Desktop Services`",
-        fix: "look at both rights and at the two `Deny ...` ones in `secpol.msc`, User Rights Assignment, and at the group Remote Desktop Users: `Add-LocalGroupMember 'Remote Desktop Users' NAME`",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-logon_type_not_granted"],
-        weigh: |case| Some(Weighing::of(88, status(case, &[0xc000_015b])?).missing(RIGHTS)),
-    },
-    Rule {
-        id: "trust-broken",
-        step: Some(Step::Credssp),
-        cause: "the trust between the server and its domain, or between domains, is broken",
-        fix: "on the server: `Test-ComputerSecureChannel -Repair -Credential DOMAIN\\ADMIN`; between domains `netdom trust /verify`; a cloned computer must join again",
-        refs: &["MS-ERREF 2.3.1"],
-        weigh: |case| {
-            let codes = [0xc000_018a, 0xc000_018b, 0xc000_018c, 0xc000_018d, 0xc000_019b];
-            Some(Weighing::of(90, status(case, &codes)?))
-        },
-    },
-    Rule {
-        id: "clock-skew",
-        step: Some(Step::Credssp),
-        cause: "the clocks differ by more than Kerberos allows (5 minutes)",
-        fix: "`w32tm /query /status` on both sides and the domain controller; `w32tm /resync /rediscover`; in a virtual machine let only one service set the clock",
-        refs: &["RFC 4120 7.5.9", "MS-ERREF 2.3.1"],
-        weigh: |case| Some(Weighing::of(90, status(case, &[0xc000_0133, 0x8009_0324])?)),
-    },
-    Rule {
-        id: "smartcard-failed",
-        step: Some(Step::Credssp),
-        cause: "the logon by smart card or certificate failed, or the account must use one and a password was given",
-        fix: "with a card: check its PIN counter, the certificate of the domain controller and its revocation list (`certutil -scinfo`, CAPI2/Operational); without one: take `Smart card is required` off the account",
-        refs: &["MS-ERREF 2.3.1", "RFC 4556 3.1.3"],
-        weigh: |case| {
-            let codes = [0xc000_02fa, 0xc000_0380, 0xc000_0381, 0xc000_0320];
-            Some(Weighing::of(90, status(case, &codes)?))
-        },
-    },
-    Rule {
-        id: "logon-refused",
-        step: Some(Step::Credssp),
-        cause: "the server refused the logon with a status that names no single cause",
-        fix: "look the status up with `certutil -error CODE`; read Security 4625 of that second on the server",
-        refs: &["MS-CSSP 2.2.1"],
-        weigh: |case| {
-            let refused =
-                refused_by_server(case).filter(|seen| said(seen).is_some() && !case.explains(seen))?;
-            Some(Weighing::of(35, refused).missing(SUB_STATUS))
-        },
-    },
 ];
 
+/// Refused by the server, when only the shape of it is known: a status that a log gives says more.
 fn refused_by_server<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    if super::account::status(case).is_some() {
+        return None;
+    }
     let refused = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Server, .. }))?;
     (case.failed_at(Step::Credssp) && case.foreign_reset().is_none()).then_some(refused)
 }
 
-/// The status that a refusal carries.
-fn said(seen: &Seen) -> Option<Status> {
-    match seen.what() {
-        What::CredsspRefused { status, .. } => *status,
-        _ => None,
-    }
-}
-
-/// The server refused with one of these statuses.
-fn status<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen> {
-    let wanted = |seen: &Seen| said(seen).is_some_and(|status| codes.contains(&status.0));
-    case.session.facts.iter().find(|seen| wanted(seen)).filter(|_| case.failed_at(Step::Credssp))
-}
-
-/// The server refused, and no witness could read a status.
-fn refused_silently<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    let spoken = case.session.facts.iter().any(|seen| said(seen).is_some());
-    refused_by_server(case).filter(|_| !spoken)
-}
-
 /// Refused behind the client's proof of the password.
 fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    refused_silently(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }))
+    refused_by_server(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }))
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    if super::account::status(case).is_some() {
+        return None;
+    }
     let left = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Client, .. }))?;
     (case.failed_at(Step::Credssp) && client_waited(case).is_none()).then_some(left)
 }

@@ -1,6 +1,6 @@
 //! Why the logon behind the connection sequence failed.
 
-use super::active::{error_info, error_info_read};
+use super::active::{by_code, error_info_read};
 use super::{Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::step::Step;
@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "Winlogon, or the Windows subsystem, of the session crashed on the server",
         fix: "Application log of the server: Application Error 1000 names the faulting module; take third-party credential providers and notification packages off; `sfc /scannow`",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| Some(Weighing::of(88, error_info(case, &[0x17, 0x18])?)),
+        weigh: |case| by_code(case, &[0x17, 0x18], None, 88),
     },
     Rule {
         id: "restricted-admin-denied",
@@ -38,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
         weigh: |case| {
             let missing = "Security log of the server: 4625 and 4624 of that second; whether the client ran with /restrictedAdmin";
-            Some(Weighing::of(50, error_info(case, &[0xb])?).missing(missing))
+            by_code(case, &[0xb], None, 50).map(|w| w.missing(missing))
         },
     },
     Rule {
@@ -47,7 +47,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server does not accept stored credentials and wants the password typed",
         fix: "type the password; or policy `Always prompt for password upon connection` (fPromptForPassword) to Disabled on the server",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| Some(Weighing::of(88, error_info(case, &[0xa])?)),
+        weigh: |case| by_code(case, &[0xa], None, 88),
     },
     Rule {
         id: "resource-exhaustion",
@@ -55,6 +55,6 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server has not enough memory for the session",
         fix: "System log of the server: Resource-Exhaustion-Detector 2004 names the programs; end them, add memory or page file, or restart",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| Some(Weighing::of(88, error_info(case, &[0x6])?)),
+        weigh: |case| by_code(case, &[0x6], None, 88),
     },
 ];

@@ -17,10 +17,15 @@ pub(super) const RULES: &[Rule] = &[
               `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v UserAuthentication /t REG_DWORD /d 0 /f` (weaker)",
         refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-nla-required-client-tls"],
         weigh: |case| {
-            Some(
-                Weighing::of(96, refusal(case, FailureCode::HYBRID_REQUIRED)?)
-                    .unless(nla_failed_before(case), 70),
-            )
+            let told =
+                case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == 0xb09));
+            let (percent, seen) = match (refusal(case, FailureCode::HYBRID_REQUIRED), told) {
+                (Some(refused), _) => (96, refused),
+                (None, Some(told)) => (90, told),
+                (None, None) => return None,
+            };
+            let second = told.filter(|told| told.place() != seen.place());
+            Some(Weighing::of(percent, seen).and(second).unless(nla_failed_before(case), 70))
         },
     },
     Rule {

@@ -53,7 +53,8 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["RFC 8446 6.2", "lab: fail-tls-no-shared-cipher"],
         weigh: |case| {
             let codes = [AlertDescription::HANDSHAKE_FAILURE, AlertDescription::INSUFFICIENT_SECURITY];
-            let sent = alert(case, &codes)?;
+            let unshared = case.find(|what| matches!(what, What::NoSharedSuite { .. }));
+            let sent = alert(case, &codes).or(unshared.filter(|_| !is_behind_tls(case)))?;
             Some(Weighing::of(88, sent).and(hello(case)).missing(SERVER_SCHANNEL))
         },
     },
@@ -143,6 +144,10 @@ pub(super) const RULES: &[Rule] = &[
         fix: "on the server: `icacls C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys\\f686aace*` must give NETWORK SERVICE read and SYSTEM full control; or rename that file and `Restart-Service TermService -Force`",
         refs: &["RFC 8446 6.2"],
         weigh: |case| {
+            let logged = case.find(|what| matches!(what, What::KeyInaccessible { server: true, .. }));
+            if let Some(logged) = logged.filter(|_| !is_behind_tls(case)) {
+                return Some(Weighing::of(94, logged).and(hello(case)));
+            }
             let percent = if alert(case, &[AlertDescription::INTERNAL_ERROR]).is_some() { 65 } else { 55 };
             Some(
                 Weighing::of(percent, server_gave_up_at_hello(case)?)
@@ -197,8 +202,18 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// A fatal alert on the wire, or the record that Schannel wrote of it.
 fn alert<'a>(case: &Case<'a>, codes: &[AlertDescription]) -> Option<&'a Seen> {
-    case.find(|what| matches!(what, What::Alert { code, fatal: true, .. } if codes.contains(code)))
+    case.find(|what| match what {
+        What::Alert { code, fatal: true, .. } | What::TlsAlertLogged { code, .. } => codes.contains(code),
+        _ => false,
+    })
+    .filter(|_| !is_behind_tls(case))
+}
+
+/// The connection came further than the handshake: what Schannel logs in that second is of another one.
+fn is_behind_tls(case: &Case<'_>) -> bool {
+    case.session.broke_at.is_none_or(|step| step > Step::Mcs)
 }
 
 fn hello<'a>(case: &Case<'a>) -> Option<&'a Seen> {

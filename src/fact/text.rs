@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Side;
-use crate::codes::{ErrorInfo, Status};
+use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::UltimatumReason;
@@ -75,7 +75,8 @@ macro_rules! hexadecimal {
 }
 
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
-hexadecimal!(Status(u32), ErrorInfo(u32), LicenseErrorCode(u32), UltimatumReason(u8));
+hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
+hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -236,6 +237,11 @@ mod tests {
             "error-info code=0x7",
             "ultimatum by=server reason=0x3",
             "user-named user=\"a b\" domain=LAB",
+            "accepted udp=yes",
+            "method method=PreDisconnect value=-805306367 code=0xd0000001",
+            "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
+            "client-disconnected reason=0x904",
+            "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

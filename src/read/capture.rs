@@ -18,6 +18,7 @@ mod interface;
 mod resume;
 
 use interface::{Interfaces, Resolution};
+use resume::Check;
 
 /// Bytes of the reading buffer: fits the cache, and holds several of the largest packets.
 const BUFFER_BYTES: usize = 512 * 1024;
@@ -25,6 +26,8 @@ const BUFFER_BYTES: usize = 512 * 1024;
 const BLOCK_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Largest packet of a pcap file: what capturing programs use as their greatest snap length.
 const PACKET_BYTES_MAX: u32 = 256 * 1024;
+/// Damaged places of one file that get a note each; the rest share one.
+const RESUMED_TOLD_MAX: u64 = 16;
 
 /// Reads the files of one source in order; each RDP connection goes to `sink`.
 pub fn read_source(
@@ -39,7 +42,7 @@ pub fn read_source(
         let Some(input) = usize::try_from(index).ok().and_then(|i| inputs.get(i)) else { continue };
         let mut file = CaptureFile::new(index, &mut table);
         match inputs::open(input) {
-            Ok(reader) => file.read(input.kind, Counted { reader, watch, ended: false }),
+            Ok(reader) => file.read(input.kind, Counted { reader, watch, ended: false, failed: None }),
             Err(error) => file.notes.push(Note::unreadable(index, &error.to_string())),
         }
         let (counts, notes) = file.finish();
@@ -56,10 +59,15 @@ struct Counted<'w> {
     reader: Box<dyn Read + Send>,
     watch: &'w dyn Watch,
     ended: bool,
+    /// An error behind bytes that were read: told by the next call.
+    failed: Option<io::Error>,
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut filled = 0;
         while !self.ended && filled < buffer.len() {
             let space = buffer.get_mut(filled..).unwrap_or_default();
@@ -68,7 +76,10 @@ impl Read for Counted<'_> {
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if filled == 0 => return Err(error),
-                Err(_) => self.ended = true,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
         self.watch.read(u64::try_from(filled).unwrap_or(0));
@@ -91,13 +102,21 @@ struct CaptureFile<'t, 's> {
     unknown_interfaces: u64,
     fragments: (u64, u64),
     unreadable: u64,
+    /// Damaged places that reading went on behind, and the bytes passed over there that have no note of their own.
+    resumed: u64,
+    passed_untold: u64,
 }
 
 /// What to do after a block.
 enum Next {
     Go(usize),
-    Cut,
     Damaged(String),
+}
+
+impl Next {
+    fn claim(length: u32) -> Self {
+        Self::Damaged(format!("a packet claims {length} bytes"))
+    }
 }
 
 impl<'t, 's> CaptureFile<'t, 's> {
@@ -116,6 +135,8 @@ impl<'t, 's> CaptureFile<'t, 's> {
             unknown_interfaces: 0,
             fragments: (0, 0),
             unreadable: 0,
+            resumed: 0,
+            passed_untold: 0,
         }
     }
 
@@ -134,54 +155,65 @@ impl<'t, 's> CaptureFile<'t, 's> {
         let mut waited_at = None;
         loop {
             let offset = u64::try_from(reader.consumed()).unwrap_or(u64::MAX);
+            let check = self.check(kind);
             let next = match reader.next() {
                 Ok((length, block)) => self.block(block, length),
                 Err(PcapError::Eof) => return,
-                Err(PcapError::UnexpectedEof) => Next::Cut,
+                Err(PcapError::UnexpectedEof) => match check.claims_too_much(reader.data()) {
+                    Some(length) => Next::claim(length),
+                    None => return self.cut(offset, reader.data()),
+                },
                 Err(PcapError::Incomplete(_) | PcapError::BufferTooSmall) => {
                     let state = (reader.consumed(), reader.data().len(), reader.reader_exhausted());
-                    if waited_at == Some(state) && !grow(&mut reader) {
+                    if let Some(length) = check.claims_too_much(reader.data()) {
+                        Next::claim(length)
+                    } else if waited_at == Some(state) && !grow(&mut reader) {
                         Next::Damaged("a block is longer than any capture writes".to_owned())
                     } else {
                         waited_at = Some(state);
                         if reader.refill().is_err() {
-                            self.notes
-                                .push(Note::unreadable(self.input_index, "reading failed inside the file"));
-                            return;
+                            return self.failed();
                         }
                         continue;
                     }
                 }
                 Err(error) => Next::Damaged(format!("a block cannot be read: {}", spoken(&error))),
             };
-            let big_endian = self.interfaces.big_endian;
-            let next = match next {
-                Next::Cut
-                    if resume::claims_too_much(reader.data(), kind, big_endian, self.packet_bytes_max) =>
-                {
-                    Next::Damaged("a packet claims more bytes than any has".to_owned())
-                }
-                next => next,
-            };
             match next {
-                Next::Go(length) => reader.consume(length),
-                Next::Cut => {
-                    if !reader.data().is_empty() {
-                        self.notes.push(Note::capture_cut(self.input_index, offset, self.counts.packets));
-                    }
-                    return;
-                }
-                Next::Damaged(found) => {
-                    let passed = resume::to_next_packet(&mut reader, kind, big_endian, self.packet_bytes_max);
-                    let Some(passed) = passed else {
-                        let note =
-                            Note::capture_damaged(self.input_index, offset, self.counts.packets, &found);
-                        self.notes.push(note);
-                        return;
-                    };
-                    self.notes.push(Note::capture_resumed(self.input_index, offset, passed));
-                }
+                Next::Go(length) => reader.consume_noshift(length),
+                Next::Damaged(found) => match resume::to_next_packet(&mut reader, &check) {
+                    Some(passed) => self.passed_over(offset, passed),
+                    None => return self.damaged(offset, &found),
+                },
             }
+        }
+    }
+
+    fn check(&self, kind: Kind) -> Check {
+        let big_endian = self.interfaces.big_endian;
+        Check { kind, big_endian, packet_bytes_max: self.packet_bytes_max }
+    }
+
+    fn cut(&mut self, offset: u64, rest: &[u8]) {
+        if !rest.is_empty() {
+            self.notes.push(Note::capture_cut(self.input_index, offset, self.counts.packets));
+        }
+    }
+
+    fn failed(&mut self) {
+        self.notes.push(Note::unreadable(self.input_index, "reading failed inside the file"));
+    }
+
+    fn damaged(&mut self, offset: u64, found: &str) {
+        self.notes.push(Note::capture_damaged(self.input_index, offset, self.counts.packets, found));
+    }
+
+    fn passed_over(&mut self, offset: u64, bytes: u64) {
+        self.resumed += 1;
+        if self.resumed <= RESUMED_TOLD_MAX {
+            self.notes.push(Note::capture_resumed(self.input_index, offset, bytes));
+        } else {
+            self.passed_untold = self.passed_untold.saturating_add(bytes);
         }
     }
 
@@ -190,7 +222,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
             PcapBlockOwned::LegacyHeader(header) => self.header(&header),
             PcapBlockOwned::Legacy(packet) => {
                 if packet.caplen > self.packet_bytes_max {
-                    return Next::Damaged(format!("a packet claims {} bytes", packet.caplen));
+                    return Next::claim(packet.caplen);
                 }
                 let at = self.resolution.seconds_and_fraction(packet.ts_sec, packet.ts_usec);
                 self.packet(self.link, at, packet.data, packet.origlen);
@@ -300,6 +332,9 @@ impl<'t, 's> CaptureFile<'t, 's> {
         self.notes.extend(some(self.unknown_interfaces, Note::interfaces_unknown));
         self.notes.extend(some(self.counts.packets_cut, Note::snapped));
         self.notes.extend(some(self.counts.packets_dropped, Note::dropped));
+        if let Some(untold) = self.resumed.checked_sub(RESUMED_TOLD_MAX).filter(|untold| *untold > 0) {
+            self.notes.push(Note::capture_resumed_often(index, untold, self.passed_untold));
+        }
         if self.fragments.0 > 0 {
             self.notes.push(Note::fragments(index, self.fragments.1, self.fragments.0));
         }
@@ -329,5 +364,77 @@ fn spoken<I: AsRef<[u8]>>(error: &PcapError<I>) -> String {
         PcapError::ReadError => "reading failed".to_owned(),
         PcapError::NomError(_, kind) | PcapError::OwnedNomError(_, kind) => format!("{kind:?}"),
         PcapError::Eof | PcapError::BufferTooSmall => "too few bytes".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Unwatched;
+    use super::*;
+
+    /// Counts and notes of a capture in memory.
+    fn read(bytes: Vec<u8>) -> (u64, Vec<String>) {
+        let inventory = inputs::held(vec![("x.pcap".to_owned(), bytes)]);
+        let Some(source) = inventory.sources.first() else { return (0, Vec::new()) };
+        let read = read_source(source, &inventory.inputs, &Unwatched, &mut |_| {});
+        let packets = read.inputs.iter().map(|input| input.counts.packets).sum();
+        (packets, read.notes.into_iter().map(|note| note.text).collect())
+    }
+
+    fn header() -> Vec<u8> {
+        let words: [u32; 6] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1];
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// A packet record that claims `captured` bytes, with 20 bytes of it.
+    fn record(captured: u32) -> Vec<u8> {
+        let words: [u32; 4] = [1_700_000_000, 0, captured, 60];
+        words.iter().flat_map(|word| word.to_le_bytes()).chain([0; 20]).collect()
+    }
+
+    #[test]
+    fn a_damaged_length_is_passed_over_and_no_cut() {
+        let parts = [header(), record(20), record(0xffff_fff0), record(20), record(20), record(20)];
+        let (packets, notes) = read(parts.concat());
+        assert_eq!(packets, 4);
+        assert_eq!(notes.first().map(|note| note.contains("36 bytes passed over")), Some(true), "{notes:?}");
+    }
+
+    #[test]
+    fn many_damaged_places_share_a_note() {
+        let place = [record(0xffff_fff0), record(20), record(20), record(20)].concat();
+        let (packets, notes) = read([header(), place.repeat(20_000)].concat());
+        assert_eq!(packets, 60_000);
+        assert!(notes.len() < 20, "{} notes", notes.len());
+        assert!(notes.iter().any(|note| note.contains("19984 more places")), "{notes:?}");
+    }
+
+    #[test]
+    fn a_file_that_ends_inside_a_packet_is_cut() {
+        let mut bytes = [header(), record(20), record(20)].concat();
+        bytes.truncate(bytes.len() - 5);
+        let (packets, notes) = read(bytes);
+        assert_eq!(packets, 1);
+        assert_eq!(notes.first().map(|note| note.starts_with("the file is cut")), Some(true), "{notes:?}");
+    }
+
+    #[test]
+    fn an_error_behind_bytes_that_were_read_is_told() {
+        struct Failing(u32);
+        impl Read for Failing {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                if self.0 > 1 {
+                    return Err(io::Error::other("gone"));
+                }
+                buffer.fill(0);
+                Ok(buffer.len().min(3))
+            }
+        }
+        let reader = Box::new(Failing(0));
+        let mut counted = Counted { reader, watch: &Unwatched, ended: false, failed: None };
+        let mut buffer = [1; 8];
+        assert_eq!(counted.read(&mut buffer).ok(), Some(3));
+        assert!(counted.read(&mut buffer).is_err());
     }
 }

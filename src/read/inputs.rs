@@ -101,8 +101,10 @@ pub struct Source {
 pub struct Inventory {
     /// INVARIANT: sorted by `shown`, each file once.
     pub inputs: Vec<Input>,
-    /// What must be read as one.
+    /// Captures that must be read as one.
     pub sources: Vec<Source>,
+    /// Indices of the event logs.
+    pub logs: Vec<u32>,
     /// What could not be read or is not evidence.
     pub notes: Vec<Note>,
     /// Files found in folders that are not evidence.
@@ -113,7 +115,7 @@ impl Inventory {
     /// At least one input can be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.sources.is_empty()
+        !self.sources.is_empty() || !self.logs.is_empty()
     }
 }
 
@@ -148,6 +150,7 @@ pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
     inventory.sources = sources(&inventory.inputs);
+    inventory.logs = logs(&inventory.inputs);
     inventory
 }
 
@@ -157,7 +160,7 @@ pub fn held(files: Vec<(String, Vec<u8>)>) -> Inventory {
     let mut inputs: Vec<Input> = files.into_iter().map(|(shown, taken)| input_held(shown, taken)).collect();
     inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
     let (notes, sources) = (notes(&inputs, Vec::new(), false), sources(&inputs));
-    Inventory { inputs, sources, notes, other_files: 0 }
+    Inventory { logs: logs(&inputs), inputs, sources, notes, other_files: 0 }
 }
 
 fn input_held(shown: String, taken: Vec<u8>) -> Input {
@@ -320,13 +323,12 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
         match input.kind {
             Kind::Empty => notes.push(Note::empty(index)),
             Kind::Unknown => notes.push(Note::unknown_kind(index, &first_bytes(input))),
-            Kind::Evtx => notes.push(Note::kind_not_read(index, "event log")),
             Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
             Kind::Unreadable => {
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
                 notes.push(Note::unreadable(index, error.map_or("standard input failed", |(_, text)| text)));
             }
-            Kind::Pcap | Kind::Pcapng | Kind::KeyLog => {}
+            Kind::Pcap | Kind::Pcapng | Kind::Evtx | Kind::KeyLog => {}
         }
     }
     if cut {
@@ -357,6 +359,11 @@ pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
         None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
     };
     Ok(if input.gzip { Box::new(MultiGzDecoder::new(raw).take(EXPANSION_MAX)) } else { raw })
+}
+
+fn logs(inputs: &[Input]) -> Vec<u32> {
+    let logs = (0_u32..).zip(inputs).filter(|(_, input)| input.kind == Kind::Evtx);
+    logs.map(|(index, _)| index).collect()
 }
 
 /// Groups captures of one ring buffer; every other capture is a source of its own.

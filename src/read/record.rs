@@ -9,7 +9,7 @@ use crate::time::UnixNanos;
 pub struct Record {
     /// `System/Channel`.
     pub channel: String,
-    /// `System/Provider/@Name`; for classic events `@EventSourceName` where it is there.
+    /// `System/Provider/@Name`, by which logs are queried; `@EventSourceName` where an event has no name.
     pub provider: String,
     /// `System/EventID`.
     pub id: u32,
@@ -25,7 +25,8 @@ pub struct Record {
     pub computer: String,
     /// `System/Correlation/@ActivityID`, upper case without braces.
     pub activity: Option<String>,
-    /// Fields of `EventData` or `UserData`, in order; unnamed `Data` are called `0`, `1` and so on, `Binary` is `Binary`.
+    /// Fields of `EventData` or `UserData`, in order; unnamed `Data` are called `0`, `1` and so on, `Binary` is `Binary`,
+    /// what lies deeper is called by its path (`Outer/Inner`, `Result/@value`).
     pub fields: Vec<(String, String)>,
 }
 

@@ -33,16 +33,20 @@ const LINGER_NS: i64 = 60_000_000_000;
 const LINGER_CROWDED_NS: i64 = 2_000_000_000;
 const CROWDED: usize = 5_000;
 
+/// Both ends of a connection, the lower first; with its slot it fills one cache line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    low: (u128, u16),
-    high: (u128, u16),
+    low: u128,
+    high: u128,
+    ports: u32,
 }
 
 impl Key {
     fn of(a: SocketAddr, b: SocketAddr) -> Self {
         let (a, b) = (packed(a), packed(b));
-        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+        let (low, high) = if a <= b { (a, b) } else { (b, a) };
+        let ports = (u32::from(low.1) << 16) | u32::from(high.1);
+        Self { low: low.0, high: high.0, ports }
     }
 }
 

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::{Told, input_name, told, words};
-use crate::Analysis;
+use crate::analysis::{Analysis, Counts};
 use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
 use crate::fact::{Connection, What};
 use crate::note::{Place, Spot};
-use crate::session::{Seen, Session};
+use crate::session::{ClockOffset, Role, Seen, Session};
 use crate::step::Step;
 
 /// Version of the shape of this document.
@@ -180,7 +180,7 @@ struct Cause<'a> {
     #[serde(rename = "for")]
     proofs: Vec<Reference<'a>>,
     against: Vec<Reference<'a>>,
-    missing: &'a [&'static str],
+    missing: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -248,18 +248,24 @@ fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
     let rows = (0_u32..).zip(&analysis.inventory.inputs).zip(&analysis.counts);
     rows.map(|((index, input), counts)| {
         let witness = analysis.witnesses.iter().find(|witness| witness.inputs.contains(&index));
+        let (capture, log) = match counts {
+            Some(Counts::Capture(held)) => (Some(held), None),
+            Some(Counts::Log(held)) => (None, Some(held)),
+            None => (None, None),
+        };
+        let covers = capture.map_or_else(|| log.and_then(|held| held.covers), |held| held.covers);
         Input {
             path: &input.shown,
             kind: input.kind.name(),
             witness: witness.map(|witness| witness.name.as_str()),
             bytes: input.bytes,
-            records: None,
-            records_unreadable: None,
-            records_missing: None,
-            packets: counts.map(|c| c.packets),
-            packets_cut: counts.map(|c| c.packets_cut),
-            packets_dropped: counts.map(|c| c.packets_dropped),
-            covers: counts.and_then(|c| c.covers).map(|(from, to)| [from.to_string(), to.to_string()]),
+            records: log.map(|c| c.records),
+            records_unreadable: log.map(|c| c.records_unreadable),
+            records_missing: log.map(|c| c.records_missing),
+            packets: capture.map(|c| c.packets),
+            packets_cut: capture.map(|c| c.packets_cut),
+            packets_dropped: capture.map(|c| c.packets_dropped),
+            covers: covers.map(|(from, to)| [from.to_string(), to.to_string()]),
             note_count: analysis.notes.iter().filter(|note| note.place.input_index == index).count(),
         }
     })
@@ -267,7 +273,7 @@ fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
 }
 
 fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
-    let row = |clock: &crate::session::ClockOffset| Clock {
+    let row = |clock: &ClockOffset| Clock {
         witness: witness_name(analysis, clock.witness_index),
         offset_us: clock.offset_ns.map(|ns| ns / 1_000),
         error_us: clock.offset_ns.map(|_| clock.error_ns / 1_000),
@@ -286,7 +292,10 @@ fn client(session: &Session) -> End {
         _ => None,
     });
     let (name, build) = told.unwrap_or_default();
-    End { build: Some(build), ..end(session.client(), name) }
+    let workstation = || session.hosts.iter().find_map(|part| part.workstation.clone());
+    let own_log = || session.host(Role::Client).map(ToOwned::to_owned);
+    let ip = session.client_ip().map(|ip| ip.to_string());
+    End { ip, build: Some(build), ..end(session.client(), name.or_else(own_log).or_else(workstation)) }
 }
 
 fn server(session: &Session) -> End {
@@ -294,13 +303,12 @@ fn server(session: &Session) -> End {
         What::ClientHello { sni, .. } => sni.clone(),
         _ => None,
     });
-    end(session.server(), asked)
+    let own_log = session.host(Role::Server).map(ToOwned::to_owned);
+    end(session.server(), own_log.or(asked))
 }
 
 fn user(session: &Session) -> Option<User<'_>> {
-    let named = session.user_named();
-    let (name, domain) = named.or_else(|| session.cookie().map(|name| (name, None)))?;
-    Some(User { name: Some(name), domain })
+    session.user_name().map(|name| User { name: Some(name), domain: session.user_domain() })
 }
 
 fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
@@ -325,7 +333,7 @@ fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
 
 fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verdict]) -> SessionRow<'a> {
     let witnesses: Vec<&str> =
-        session.connections.iter().map(|c| witness_name(analysis, c.witness_index)).collect();
+        session.witnesses().into_iter().map(|index| witness_name(analysis, index)).collect();
     SessionRow {
         id: &session.id,
         aliases: &session.aliases,
@@ -455,7 +463,7 @@ fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {
         remedy: verdict.rule.fix,
         proofs: references(&verdict.weighing.proofs),
         against: references(&verdict.weighing.against),
-        missing: &verdict.weighing.missing,
+        missing: verdict.weighing.missing.iter().chain(&verdict.absent).copied().collect(),
     }
 }
 

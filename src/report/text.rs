@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::safe::printable;
 use super::{Told, input_name, told, words};
-use crate::Analysis;
+use crate::analysis::{Analysis, Counts};
 use crate::diagnosis::Verdict;
 use crate::fact::{Reading, Recognised};
-use crate::note::Spot;
-use crate::session::{Outcome, Seen, Session};
+use crate::note::{Place, Spot};
+use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
 use crate::time::spoken;
 
@@ -33,6 +33,10 @@ impl Default for Layout {
 const RIVALS_MAX: usize = 2;
 /// A rival this much less sure than the best is not named.
 const RIVAL_PERCENT: u8 = 45;
+/// From here on witnesses that are not there would change nothing.
+const SURE_PERCENT: u8 = 90;
+/// Lines of what was not seen.
+const MISSING_MAX: usize = 3;
 /// Proofs shown of one cause.
 const PROOFS_MAX: usize = 4;
 
@@ -48,6 +52,7 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
     }
+    clocks(&mut out, analysis);
     summary(&mut out, analysis, &told);
     out
 }
@@ -113,34 +118,49 @@ fn block(
         for (index, against) in best.weighing.against.iter().enumerate() {
             item(out, layout, if index == 0 { "against" } else { "" }, &proof_line(analysis, against));
         }
-        for (index, missing) in best.weighing.missing.iter().enumerate() {
+        let absent = best.absent.iter().filter(|_| best.weighing.percent < SURE_PERCENT);
+        for (index, missing) in best.weighing.missing.iter().chain(absent).take(MISSING_MAX).enumerate() {
             item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
         }
         item(out, layout, "to do", best.rule.fix);
     }
     named_by(out, session, layout);
-    item(out, layout, "Wireshark", &filter(session));
+    let shown = filter(session);
+    if !shown.is_empty() {
+        item(out, layout, "Wireshark", &shown);
+    }
+    if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
+        item(out, layout, "records", &query);
+    }
     if layout.verbose {
         timeline(out, analysis, session);
     }
     out.push('\n');
 }
 
-/// Who wanted to log on, as far as it can be read.
-fn user(session: &Session) -> Option<String> {
-    if let Some((user, domain)) = session.user_named() {
-        let domain = domain.map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
-        return Some(format!("{domain}{}", printable(user)));
-    }
-    let cookie = session.cookie()?;
-    Some(format!("{} (from the cookie, which may be cut to 9 characters)", printable(cookie)))
+fn ends(session: &Session) -> String {
+    let client = match (session.client(), session.client_ip(), session.host(Role::Client)) {
+        (Some(end), ..) => end.to_string(),
+        (None, Some(ip), _) => ip.to_string(),
+        (None, None, Some(host)) => printable(host).into_owned(),
+        (None, None, None) => "an unknown client".to_owned(),
+    };
+    let server = match (session.server(), session.host(Role::Server)) {
+        (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
+        (Some(end), None) => end.to_string(),
+        (None, Some(host)) => printable(host).into_owned(),
+        (None, None) => "an unknown server".to_owned(),
+    };
+    format!("{client} -> {server}")
 }
 
-fn ends(session: &Session) -> String {
-    match (session.client(), session.server()) {
-        (Some(client), Some(server)) => format!("{client} -> {server}"),
-        _ => session.id.clone(),
-    }
+/// The user as a log or an opened message names it, or the cookie.
+fn user(session: &Session) -> Option<String> {
+    let name = session.user_name()?;
+    let named = session.hosts.iter().any(|part| part.user.is_some()) || session.user_named().is_some();
+    let domain = session.user_domain().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+    let doubt = if named { "" } else { " (from the cookie, which may be cut to 9 characters)" };
+    Some(format!("{domain}{}{doubt}", printable(name)))
 }
 
 fn how_sure(verdicts: &[Verdict]) -> String {
@@ -160,13 +180,13 @@ fn how_sure(verdicts: &[Verdict]) -> String {
 fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
     let count = told.attempt.sessions.len();
     let took = spoken(told.session.lasted_ns());
-    let seen = told.session.connections.len();
+    let seen = told.session.witnesses().len();
     let mut text = format!("lasted {took}");
     if count > 1 {
         let _ = write!(text, "; {count} connections were tried, this one tells most");
     }
     if seen > 1 {
-        let _ = write!(text, "; seen at {seen} of {} capture points", analysis.witnesses.len());
+        let _ = write!(text, "; told by {seen} of {} witnesses", analysis.witnesses.len());
     }
     text
 }
@@ -230,12 +250,60 @@ pub fn filter(session: &Session) -> String {
     )
 }
 
+/// The command that shows the first log whose records prove it.
+fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
+    let records = proofs.iter().filter_map(|seen| match seen.place().spot {
+        Spot::Record(id) => Some((seen.place().input_index, id)),
+        _ => None,
+    });
+    let all: Vec<(u32, u64)> = records.collect();
+    let (input_index, _) = all.first()?;
+    let ids: Vec<String> = all
+        .iter()
+        .filter(|(input, _)| input == input_index)
+        .map(|(_, id)| format!("EventRecordID={id}"))
+        .collect();
+    let path = input_name(analysis, Place::whole(*input_index));
+    Some(format!(
+        "wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"",
+        printable(path),
+        ids.join(" or ")
+    ))
+}
+
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
     for seen in &session.facts {
         let since = spoken(seen.at.since(session.start));
         let place = format!("{} {}", printable(input_name(analysis, seen.place())), seen.place().spot);
         line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
     }
+}
+
+/// Whose clock is off by how much, when more than one clock is there.
+fn clocks(out: &mut String, analysis: &Analysis) {
+    for clock in analysis.story.clocks.iter().filter(|clock| clock.pairs > 0) {
+        let (Some(offset), Some(witness)) =
+            (clock.offset_ns, analysis.witnesses.get(index_of(clock.witness_index)))
+        else {
+            continue;
+        };
+        let way = if offset < 0 { "behind" } else { "ahead" };
+        let (off, error) = (seconds(offset.abs()), spoken(clock.error_ns));
+        let name = printable(&witness.name);
+        line(
+            out,
+            &format!("clock of {name}: {off} {way}, give or take {error}, from {} connections", clock.pairs),
+        );
+    }
+}
+
+/// Seconds with milliseconds, as clocks are compared.
+fn seconds(ns: i64) -> String {
+    format!("{}.{:03} s", ns / 1_000_000_000, (ns / 1_000_000) % 1_000)
+}
+
+fn index_of(witness_index: u32) -> usize {
+    usize::try_from(witness_index).unwrap_or(usize::MAX)
 }
 
 /// What did not fail, in a line each.
@@ -294,9 +362,22 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
     ];
     let named: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    let packets: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets).sum();
-    let files = analysis.counts.iter().flatten().count();
+    let held = analysis.counts.iter().flatten();
+    let (mut captures, mut packets, mut logs, mut records) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for counts in held {
+        match counts {
+            Counts::Capture(held) => (captures, packets) = (captures + 1, packets + held.packets),
+            Counts::Log(held) => (logs, records) = (logs + 1, records + held.records),
+        }
+    }
+    let mut read = Vec::new();
+    if captures > 0 {
+        read.push(format!("{packets} packets of {captures} captures"));
+    }
+    if logs > 0 {
+        read.push(format!("{records} records of {logs} event logs"));
+    }
     let attempts = told.len();
     let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
-    line(out, &format!("{attempts} attempts: {said}. Read {packets} packets of {files} files."));
+    line(out, &format!("{attempts} attempts: {said}. Read {}.", read.join(" and ")));
 }

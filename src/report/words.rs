@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+mod events;
+
 use super::safe::printable;
 use crate::fact::What;
 use crate::time::spoken;
@@ -249,7 +251,7 @@ fn of_the_session(what: &What) -> String {
             let reason = reason.map(|r| format!(", {}", r.name().unwrap_or("unlisted reason")));
             format!("{} sends MCS Disconnect Provider Ultimatum{}", by.name(), reason.unwrap_or_default())
         }
-        other => other.text(),
+        other => events::says(other).unwrap_or_else(|| other.text()),
     }
 }
 
@@ -269,6 +271,6 @@ pub fn code(what: &What) -> Option<String> {
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
         What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),
-        _ => return None,
+        other => return events::code(other),
     })
 }

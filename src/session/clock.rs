@@ -1,5 +1,6 @@
 //! Whose clock is off by how much: from the handshakes that two witnesses both saw.
 
+use super::Witness;
 use super::join::Group;
 use crate::fact::{Fact, What};
 
@@ -25,10 +26,20 @@ pub(super) fn offset_ns(clocks: &[ClockOffset], witness_index: u32) -> i64 {
     clocks.iter().find(|c| c.witness_index == witness_index).and_then(|c| c.offset_ns).unwrap_or(0)
 }
 
-/// Offsets of all witnesses against the first one. A witness that shares no connection with it keeps its own clock.
-pub(super) fn offsets(groups: &[Group], witnesses: usize) -> Vec<ClockOffset> {
-    let count = u32::try_from(witnesses).unwrap_or(u32::MAX);
-    (0..count).map(|witness_index| offset(groups, witness_index)).collect()
+/// Offsets of all capture points against the first one; those of hosts come from their pairs with captures. Without any
+/// capture the first host is the reference. A witness without a pair keeps its own clock.
+pub(super) fn offsets(groups: &[Group], witnesses: &[Witness]) -> Vec<ClockOffset> {
+    (0_u32..)
+        .zip(witnesses)
+        .map(|(witness_index, witness)| match witness.host {
+            Some(_) if witness_index > 0 => none(witness_index),
+            _ => offset(groups, witness_index),
+        })
+        .collect()
+}
+
+const fn none(witness_index: u32) -> ClockOffset {
+    ClockOffset { witness_index, offset_ns: None, error_ns: 0, pairs: 0 }
 }
 
 fn offset(groups: &[Group], witness_index: u32) -> ClockOffset {
@@ -39,14 +50,12 @@ fn offset(groups: &[Group], witness_index: u32) -> ClockOffset {
         groups.iter().filter_map(|group| estimate(group, witness_index)).collect();
     estimates.sort_unstable();
     let pairs = u32::try_from(estimates.len()).unwrap_or(u32::MAX);
-    match estimates.get(estimates.len() / 2).copied() {
-        Some((offset, error)) => {
-            let spread = estimates.iter().map(|(o, _)| o.abs_diff(offset)).collect::<Vec<_>>();
-            let error = i64::try_from(median(spread)).unwrap_or(i64::MAX).max(error);
-            ClockOffset { witness_index, offset_ns: Some(offset), error_ns: error, pairs }
-        }
-        None => ClockOffset { witness_index, offset_ns: None, error_ns: 0, pairs: 0 },
-    }
+    let Some((offset, error)) = estimates.get(estimates.len() / 2).copied() else {
+        return none(witness_index);
+    };
+    let spread = estimates.iter().map(|(o, _)| o.abs_diff(offset)).collect::<Vec<_>>();
+    let error_ns = i64::try_from(median(spread)).unwrap_or(i64::MAX).max(error);
+    ClockOffset { witness_index, offset_ns: Some(offset), error_ns, pairs }
 }
 
 fn median(mut values: Vec<u64>) -> u64 {

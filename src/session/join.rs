@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::clock::{ClockOffset, offset_ns};
-use super::{Outcome, Seen, Session};
+use super::gather::Gathered;
+use super::logs::Cluster;
+use super::{HostPart, Outcome, Seen, Session};
 use crate::fact::{Connection, Fact};
+use crate::note::Spot;
 use crate::time::UnixNanos;
 
 /// The facts of one connection at one witness.
@@ -16,6 +19,9 @@ pub(super) struct AtWitness {
 
 /// One connection at all its witnesses.
 pub(super) type Group = Vec<AtWitness>;
+
+/// Facts of one host's logs kept in a session.
+const FACTS_MAX: usize = 2_000;
 
 /// Two clocks can be off by this much and still mean the same connection when the sequence numbers agree.
 const APART_NS_MAX: i64 = 2 * 86_400 * 1_000_000_000;
@@ -62,34 +68,70 @@ fn fits(group: &Group, connection: &Connection) -> bool {
     new_witness && group.iter().any(same)
 }
 
-/// Makes a session of a group.
-pub(super) fn session(group: Group, clocks: &[ClockOffset]) -> Session {
-    let connections: Vec<Arc<Connection>> = group.iter().map(|part| Arc::clone(&part.connection)).collect();
-    let mut facts: Vec<Seen> = Vec::new();
-    let (mut start, mut end) = (UnixNanos(i64::MAX), UnixNanos(i64::MIN));
-    for part in group {
-        let offset = offset_ns(clocks, part.connection.witness_index);
-        let on_reference = |at: UnixNanos| at.plus(offset.saturating_neg());
-        start = start.min(on_reference(part.connection.opened));
-        end = end.max(on_reference(part.connection.last_seen));
-        facts.extend(part.facts.into_iter().map(|fact| Seen { at: on_reference(fact.at), fact }));
-    }
-    facts.sort_by_key(|seen| (seen.at, seen.fact.place));
+/// Makes a session of what captures and logs hold of one connection.
+pub(super) fn session(one: Gathered, clocks: &[ClockOffset]) -> Session {
+    let connections: Vec<Arc<Connection>> =
+        one.group.iter().map(|part| Arc::clone(&part.connection)).collect();
     let mut names: Vec<String> = connections.iter().map(|connection| name(connection)).collect();
+    names.extend(one.clusters.iter().map(cluster_name));
     let id = if names.is_empty() { String::new() } else { names.remove(0) };
     names.retain(|name| *name != id);
     names.dedup();
-    Session {
+    let mut session = Session {
         id,
         aliases: names,
         connections,
-        facts,
-        start,
-        end,
+        facts: Vec::new(),
+        start: UnixNanos(i64::MAX),
+        end: UnixNanos(i64::MIN),
         reached: None,
         broke_at: None,
         outcome: Outcome::Unknown,
         security: None,
+        hosts: Vec::new(),
+    };
+    for part in one.group {
+        let offset = offset_ns(clocks, part.connection.witness_index);
+        let on_reference = |at: UnixNanos| at.plus(offset.saturating_neg());
+        session.start = session.start.min(on_reference(part.connection.opened));
+        session.end = session.end.max(on_reference(part.connection.last_seen));
+        session.facts.extend(part.facts.into_iter().map(|fact| Seen { at: on_reference(fact.at), fact }));
+    }
+    let captured = !session.connections.is_empty();
+    for cluster in one.clusters {
+        take(&mut session, cluster, clocks, !captured);
+    }
+    session.facts.sort_by_key(|seen| (seen.at, seen.fact.place));
+    session
+}
+
+/// Adds what another host's logs say, and its name.
+pub(super) fn add(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset]) {
+    session.aliases.push(cluster_name(&cluster));
+    take(session, cluster, clocks, false);
+    session.facts.sort_by_key(|seen| (seen.at, seen.fact.place));
+}
+
+fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_times: bool) {
+    let offset = offset_ns(clocks, cluster.witness_index);
+    session.hosts.push(HostPart {
+        witness_index: cluster.witness_index,
+        role: cluster.role,
+        host: cluster.host,
+        activity: cluster.activity,
+        client: cluster.client,
+        port: cluster.port,
+        user: cluster.user,
+        domain: cluster.domain,
+        workstation: cluster.workstation,
+    });
+    for fact in cluster.facts.into_iter().take(FACTS_MAX) {
+        let at = fact.at.plus(offset.saturating_neg());
+        if sets_times {
+            session.start = session.start.min(at);
+            session.end = session.end.max(at);
+        }
+        session.facts.push(Seen { at, fact });
     }
 }
 
@@ -99,5 +141,19 @@ fn name(connection: &Connection) -> String {
     match connection.client_isn {
         Some(isn) => format!("{client}-{server}-{isn:08x}"),
         None => format!("{client}-{server}-t{}", connection.opened.0),
+    }
+}
+
+/// Host and ActivityID with the record that begins it, as ids are used again; without one, host, session and record.
+fn cluster_name(cluster: &Cluster) -> String {
+    let first = cluster.facts.first().map(|fact| fact.place.spot);
+    let record = match first {
+        Some(Spot::Record(id)) => id,
+        _ => 0,
+    };
+    match (&cluster.activity, cluster.session_id) {
+        (Some(activity), _) => format!("{}-{activity}-r{record}", cluster.host),
+        (None, Some(session)) => format!("{}-session{session}-r{record}", cluster.host),
+        (None, None) => format!("{}-r{record}", cluster.host),
     }
 }

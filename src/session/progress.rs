@@ -5,6 +5,8 @@ use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::step::Step;
 
+mod logged;
+
 /// A server that ends a session so soon after its start did not let the user in.
 const LOGON_NS: i64 = 10_000_000_000;
 /// A client that leaves so soon after the negotiation only looked.
@@ -20,6 +22,10 @@ enum Mark {
     Nothing,
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one list: a new fact does not compile until it has its place here"
+)]
 fn mark(what: &What) -> Mark {
     match what {
         What::SynSent { .. } | What::Unreachable { .. } => Mark::Begins(Step::Tcp),
@@ -70,6 +76,101 @@ fn mark(what: &What) -> Mark {
         | What::ErrorInfo { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
+        What::NameNotResolved { .. } => Mark::Fails(Step::Dns),
+        What::ClientConnecting { .. } => Mark::Begins(Step::Tcp),
+        What::ConnectionAccepted { udp: false }
+        | What::ListenerAccepted { .. }
+        | What::ConnectionNamed { .. } => Mark::Passes(Step::Tcp),
+        What::TransportFailed { .. } => Mark::Fails(Step::Tcp),
+        What::MethodCalled { method, .. } => of_method(method),
+        What::TlsEstablished { .. } => Mark::Passes(Step::Tls),
+        What::UserAuthenticated {} => Mark::Passes(Step::Credssp),
+        What::CredentialsRefused { .. } | What::LogonFailed { logon_type: 3, .. } => {
+            Mark::Fails(Step::Credssp)
+        }
+        What::AccessDenied {} => Mark::Fails(Step::Authorization),
+        What::ClientConnected {} => Mark::Passes(Step::Capabilities),
+        What::ArbitrationBegan {} => Mark::Begins(Step::Logon),
+        What::ArbitrationDeclined {} | What::LogonFailed { logon_type: 10, .. } => Mark::Fails(Step::Logon),
+        What::SessionLogon { local: false }
+        | What::ShellStarted { local: false }
+        | What::SessionReconnected { local: false, .. }
+        | What::ClientLoggedOn { .. } => Mark::Passes(Step::Logon),
+        What::FirstPicture { .. } => Mark::Passes(Step::Active),
+        What::GatewayEvent { event, .. } => of_gateway(*event),
+        // What is written at every ending, in any order, or is bound to a connection by its time at most.
+        What::ConnectionAccepted { .. }
+        | What::SessionBound { .. }
+        | What::ErrorInfoSet { .. }
+        | What::SecurityError { .. }
+        | What::ProtocolError { .. }
+        | What::SocketError { .. }
+        | What::Disconnected { .. }
+        | What::DisconnectTraced { .. }
+        | What::StateError { .. }
+        | What::ChannelOpened { .. }
+        | What::MultitransportLogged { .. }
+        | What::LimitReached { .. }
+        | What::LicenseProblem { .. }
+        | What::ServerCertificate { .. }
+        | What::CertificateProblem { .. }
+        | What::SessionLogon { .. }
+        | What::ShellStarted { .. }
+        | What::SessionLogoff {}
+        | What::SessionDisconnected { .. }
+        | What::SessionReconnected { .. }
+        | What::SessionEnded { .. }
+        | What::ArbitrationEnded {}
+        | What::ClientDisconnected { .. }
+        | What::UserNameHash { .. }
+        | What::BrokerEvent { .. }
+        | What::TlsAlertLogged { .. }
+        | What::KeyInaccessible { .. }
+        | What::TlsCredentialFailed { .. }
+        | What::NoSharedSuite { .. }
+        | What::PeerCertificateRefused { .. }
+        | What::AuthenticationFailed { .. }
+        | What::CredsspVersionRefused { .. }
+        | What::NtlmBlocked { .. }
+        | What::KerberosFailed { .. }
+        | What::KerberosGranted { .. }
+        | What::PolicyRefused { .. }
+        | What::LogonSucceeded { .. }
+        | What::LogonFailed { .. }
+        | What::CredentialsValidated { .. }
+        | What::ExplicitCredentials { .. }
+        | What::LoggedOff { .. }
+        | What::AccountLockedOut {}
+        | What::FirewallDecision { .. }
+        | What::ClockChanged { .. }
+        | What::HostStopped { .. }
+        | What::ServiceProblem { .. }
+        | What::ProblemLogged { .. }
+        | What::LogSays { .. } => Mark::Nothing,
+    }
+}
+
+/// Methods of the server's protocol stack (RdpCoreTS 72), as far as they stand for a step.
+fn of_method(method: &str) -> Mark {
+    match method {
+        "PrepareForAccept" => Mark::Begins(Step::Negotiation),
+        "OnStartLicensing" => Mark::Begins(Step::Licensing),
+        "ProtocolComplete" => Mark::Passes(Step::Licensing),
+        "AuthenticateClientToSession" => Mark::Begins(Step::Logon),
+        "LogonNotify" => Mark::Passes(Step::Logon),
+        _ => Mark::Nothing,
+    }
+}
+
+/// Event ids of RD Gateway.
+fn of_gateway(event: u32) -> Mark {
+    match event {
+        312 | 313 => Mark::Begins(Step::GatewayTransport),
+        200 => Mark::Passes(Step::GatewayTunnel),
+        201 | 203 | 204 | 305 => Mark::Fails(Step::GatewayTunnel),
+        302 => Mark::Passes(Step::GatewayChannel),
+        301 | 304 => Mark::Fails(Step::GatewayChannel),
+        _ => Mark::Nothing,
     }
 }
 
@@ -115,7 +216,7 @@ fn ladder(security: Option<Security>) -> &'static [Step] {
         SecurityExchange, Tcp, Tls,
     };
     match security {
-        None => &[Tcp, Negotiation],
+        None => &[Tcp, Negotiation, Tls, Credssp, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active],
         Some(Security::Rdp) => {
             &[Tcp, Negotiation, Mcs, SecurityExchange, ClientInfo, Licensing, Capabilities, Logon, Active]
         }
@@ -162,16 +263,23 @@ fn outcome(
     failed: Option<Step>,
     current: Option<Step>,
 ) -> (Outcome, Option<Step>) {
-    if passed >= Some(Step::Capabilities) {
+    if passed >= Some(Step::Capabilities) && failed.is_none_or(|failed| failed < Step::Capabilities) {
         return after_start(session);
     }
-    let mid_stream = session.connections.iter().all(|c| c.client_isn.is_none() && c.server_isn.is_none());
-    let refused = refused(session);
-    if mid_stream && refused.is_none() && session.find(is_request).is_none() {
-        return (Outcome::Unknown, None);
-    }
-    if let Some(step) = refused {
+    if let Some(step) = refused(session) {
         return (Outcome::Refused, Some(step));
+    }
+    let captured = session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some());
+    if let Some((seen, step)) = logged::refused(session, passed) {
+        let step = match current {
+            // The packets show the step, the code or event says only that it was refused.
+            Some(current) if !logged::names_a_step(seen.what()) && (captured || current > step) => current,
+            _ => step,
+        };
+        return (Outcome::Refused, Some(step));
+    }
+    if !captured && session.find(is_request).is_none() {
+        return (logged::ending(session).unwrap_or(Outcome::Unknown), None);
     }
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));
@@ -258,6 +366,12 @@ fn after_start(session: &Session) -> (Outcome, Option<Step>) {
     if let Some(said) = ended_by_code(session) {
         return (Outcome::Refused, Some(refused_after_start(session, said)));
     }
+    if logged::ended_by_reason(session).is_some() {
+        return (Outcome::Refused, Some(Step::Active));
+    }
+    if logged::lost(session).is_some() {
+        return (Outcome::Broke, Some(Step::Active));
+    }
     let end = session.find(|what| what.end().is_some());
     if session.connections.len() == 1 && went_silent(session, end) {
         return (Outcome::Broke, Some(Step::Active));
@@ -281,11 +395,6 @@ fn after_start(session: &Session) -> (Outcome, Option<Step>) {
     }
 }
 
-/// Codes of Set Error Info that tell of no failure: none, and that the user ended the session from inside.
-fn is_users_own_end(code: ErrorInfo) -> bool {
-    matches!(code.0, 0x0 | 0xb | 0xc)
-}
-
 /// The server's reason for the end, where it is one that nobody at the client wished for. `DISCONNECT_BYUSER` right at
 /// the start is how Windows refuses a Restricted Admin logon.
 fn ended_by_code(session: &Session) -> Option<&Seen> {
@@ -293,7 +402,7 @@ fn ended_by_code(session: &Session) -> Option<&Seen> {
     let in_time = |seen: &&Seen| left.is_none_or(|left| seen.at <= left);
     session.facts.iter().filter(in_time).find(|seen| match seen.what() {
         What::ErrorInfo { code: ErrorInfo(0xb) } => at_the_start(session, seen),
-        What::ErrorInfo { code } => !is_users_own_end(*code),
+        What::ErrorInfo { code } => logged::is_reason(*code),
         _ => false,
     })
 }

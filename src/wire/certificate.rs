@@ -47,15 +47,40 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, WireError> {
 
 fn key(certificate: &X509Certificate<'_>) -> String {
     match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        Ok(PublicKey::RSA(key)) => format!("RSA {}", bits(key.modulus)),
+        // Curve P-521 has coordinates of 521 bits, written in whole bytes.
+        Ok(PublicKey::EC(key)) if key.key_size() == 528 => "EC 521".to_owned(),
         Ok(PublicKey::EC(key)) => format!("EC {}", key.key_size()),
         Ok(_) => "other".to_owned(),
         Err(_) => "unreadable".to_owned(),
     }
 }
 
+/// Bits of a big-endian number, leading zeros not counted.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let Some(first) = number.get(zeros) else { return 0 };
+    let unused = usize::try_from(first.leading_zeros()).unwrap_or(0);
+    number.len().saturating_sub(zeros).saturating_mul(8).saturating_sub(unused)
+}
+
 fn signature(certificate: &X509Certificate<'_>) -> String {
     let oid = &certificate.signature_algorithm.algorithm;
+    if oid.as_bytes().is_empty() {
+        return "unreadable".to_owned();
+    }
     x509_parser::objects::oid2sn(oid, x509_parser::objects::oid_registry())
         .map_or_else(|_| oid.to_id_string(), ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_sizes_are_those_of_the_number() {
+        assert_eq!(bits(&[0, 0x80, 0]), 16);
+        assert_eq!(bits(&[0x7f, 0xff]), 15);
+        assert_eq!((bits(&[]), bits(&[0])), (0, 0));
+    }
 }

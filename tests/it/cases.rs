@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use expect_test::expect_file;
 use rdpwhy::diagnosis::{RULES, diagnose_all};
-use rdpwhy::fact::{Connection, Fact, Reading, Recognised, Subject, What};
-use rdpwhy::note::Place;
+use rdpwhy::fact::{Connection, Fact, Keys, Reading, Recognised, Subject, What};
+use rdpwhy::note::{Place, Spot};
 use rdpwhy::session::{Coverage, Session, Witness, join};
 use rdpwhy::step::Step;
 use rdpwhy::time::UnixNanos;
@@ -21,20 +21,27 @@ use crate::support::{children, root};
 /// Times of cases count from here: 2026-11-20T10:00:00Z.
 const BASE_NS: i64 = 1_795_168_800_000_000_000;
 
-/// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [recognised=port|endpoint]` opens a connection,
-/// `+SECONDS FACT` adds a fact to it, `#` comments.
-fn facts(text: &str) -> (Vec<Fact>, u32) {
+/// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [recognised=port]` opens a connection that a
+/// capture saw; `host NAME [activity=A] [client=IP[:PORT]] [user=[D\]NAME] [session=N] [logon=N]` the records of a host with these
+/// keys; `+SECONDS FACT` adds a fact, `#` comments.
+fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
     let mut facts: Vec<Fact> = Vec::new();
-    let mut current: Option<Connection> = None;
-    let (mut frame, mut witnesses, mut number) = (0, 1, 0);
+    let mut current: Option<Opened> = None;
+    let (mut frame, mut captures, mut number) = (0, 0, 0);
     let mut pending: Vec<(UnixNanos, u64, What)> = Vec::new();
+    let mut hosts: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(ends) = line.strip_prefix("connection ") {
             close(&mut facts, current.take(), &mut pending);
             number += 1;
             let opened = connection(ends, number);
-            witnesses = witnesses.max(opened.witness_index + 1);
-            current = Some(opened);
+            captures = captures.max(opened.witness_index + 1);
+            current = Some(Opened::Connection(opened));
+        } else if let Some(keys) = line.strip_prefix("host ") {
+            close(&mut facts, current.take(), &mut pending);
+            let keys = host(keys);
+            hosts.push(keys.host.clone());
+            current = Some(Opened::Host(keys));
         } else {
             let (seconds, what) = line.strip_prefix('+').unwrap().split_once(' ').unwrap();
             let what = What::parse(what).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -44,7 +51,45 @@ fn facts(text: &str) -> (Vec<Fact>, u32) {
         }
     }
     close(&mut facts, current, &mut pending);
-    (facts, witnesses)
+    hosts.sort();
+    hosts.dedup();
+    let capture = |index: u32| witness(format!("w{index}"), None);
+    let hosts = hosts.into_iter().map(|name| witness(name.clone(), Some(name)));
+    (facts, (0..captures).map(capture).chain(hosts).collect())
+}
+
+enum Opened {
+    Connection(Connection),
+    Host(Keys),
+}
+
+fn witness(name: String, host: Option<String>) -> Witness {
+    Witness { name, inputs: Vec::new(), host, coverage: Coverage::default() }
+}
+
+fn host(line: &str) -> Keys {
+    let mut words = line.split_whitespace();
+    let mut keys = Keys { host: words.next().unwrap().to_owned(), ..Keys::default() };
+    for word in words {
+        let (key, value) = word.split_once('=').unwrap();
+        match key {
+            "activity" => keys.activity = Some(value.to_owned()),
+            "session" => keys.session_id = value.parse().ok(),
+            "logon" => keys.logon_id = value.parse().ok(),
+            "client" => match value.parse::<SocketAddr>() {
+                Ok(end) => (keys.address, keys.port) = (Some(end.ip()), Some(end.port())),
+                Err(_) => keys.address = Some(value.parse().unwrap()),
+            },
+            "user" => match value.split_once('\\') {
+                Some((domain, user)) => {
+                    (keys.domain, keys.user) = (Some(domain.to_owned()), Some(user.to_owned()))
+                }
+                None => keys.user = Some(value.to_owned()),
+            },
+            other => panic!("unknown key {other}"),
+        }
+    }
+    keys
 }
 
 fn connection(line: &str, number: u32) -> Connection {
@@ -77,28 +122,29 @@ fn connection(line: &str, number: u32) -> Connection {
     opened
 }
 
-fn close(facts: &mut Vec<Fact>, connection: Option<Connection>, pending: &mut Vec<(UnixNanos, u64, What)>) {
-    let Some(mut connection) = connection else { return };
-    let times = pending.iter().map(|(at, ..)| *at);
-    connection.opened = times.clone().min().unwrap();
-    connection.last_seen = times.max().unwrap();
-    let input = connection.witness_index;
-    let connection = Arc::new(connection);
-    for (at, frame, what) in pending.drain(..) {
-        let subject = Subject::Connection(Arc::clone(&connection));
-        facts.push(Fact { at, place: Place::frame(input, frame), subject, reading: Reading::Clear, what });
+fn close(facts: &mut Vec<Fact>, opened: Option<Opened>, pending: &mut Vec<(UnixNanos, u64, What)>) {
+    let Some(opened) = opened else { return };
+    let (subject, records) = match opened {
+        Opened::Connection(mut connection) => {
+            let times = pending.iter().map(|(at, ..)| *at);
+            connection.opened = times.clone().min().unwrap();
+            connection.last_seen = times.max().unwrap();
+            (Subject::Connection(Arc::new(connection)), false)
+        }
+        Opened::Host(keys) => (Subject::Record(Arc::new(keys)), true),
+    };
+    let input_index = subject.connection().map_or(100, |connection| connection.witness_index);
+    for (at, number, what) in pending.drain(..) {
+        let spot = if records { Spot::Record(number) } else { Spot::Frame(number) };
+        let place = Place { input_index, spot };
+        facts.push(Fact { at, place, subject: subject.clone(), reading: Reading::Clear, what });
     }
 }
 
 /// The answer to a case, as text.
 fn answer(text: &str) -> String {
-    let (facts, count) = facts(text);
-    let witness = |index: u32| Witness {
-        name: format!("w{index}"),
-        inputs: vec![index],
-        coverage: Coverage::default(),
-    };
-    let story = join(facts, &(0..count).map(witness).collect::<Vec<_>>());
+    let (facts, witnesses) = facts(text);
+    let story = join(facts, &witnesses);
     let verdicts = diagnose_all(&story);
     let mut out = String::new();
     for attempt in &story.attempts {

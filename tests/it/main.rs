@@ -15,4 +15,7 @@ mod keys;
 mod command_line;
 mod readme;
 mod tidy;
+mod memory;
+mod logs;
 mod robustness;
+mod evtx;

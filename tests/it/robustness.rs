@@ -149,7 +149,7 @@ impl Drop for Running<'_> {
 #[test]
 fn damaged_captures_say_what_was_unreadable() {
     for (path, analysis) in corpus("public/pcap-malformed") {
-        let read: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets).sum();
+        let read: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets()).sum();
         assert!(read > 0 || !analysis.notes.is_empty(), "{path:?}: no packet and not a word about it");
     }
 }
@@ -157,7 +157,7 @@ fn damaged_captures_say_what_was_unreadable() {
 #[test]
 fn odd_captures_are_read_or_named() {
     for (path, analysis) in corpus("public/pcap-edge") {
-        let read: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets).sum();
+        let read: u64 = analysis.counts.iter().flatten().map(|counts| counts.packets()).sum();
         let kind = analysis.inventory.inputs.first().map(|input| input.kind);
         let whole_but_empty = kind.is_some_and(Kind::is_capture);
         assert!(read > 0 || whole_but_empty || !analysis.notes.is_empty(), "{path:?}: not a word about it");

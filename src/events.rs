@@ -1,0 +1,168 @@
+//! What event logs say: a record into a fact, by provider, channel and event id. One file per channel, one row per id.
+//!
+//! Ids that say nothing of a connection, or that stand in every connection, good or bad, have no row.
+
+use std::sync::Arc;
+
+use crate::codes::Status;
+use crate::fact::{Fact, Keys, Reading, Subject, What};
+use crate::read::Record;
+
+mod value;
+mod generic;
+mod rdp_core_ts;
+mod remote_connection_manager;
+mod local_session_manager;
+mod rdp_client;
+mod session_broker;
+mod gateway;
+mod schannel;
+mod term_dd;
+mod lsa_srv;
+mod kerberos;
+mod ntlm;
+mod security;
+mod system;
+mod beside;
+
+/// One event id of a provider: what it says, and how it becomes a fact.
+struct EventMap {
+    id: u32,
+    /// What the event says, in our words.
+    says: &'static str,
+    /// `None` where the record is one that says nothing of Remote Desktop, such as the logon of a service.
+    read: fn(&Seen<'_>) -> Option<What>,
+}
+
+/// A row.
+const fn event(id: u32, says: &'static str, read: fn(&Seen<'_>) -> Option<What>) -> EventMap {
+    EventMap { id, says, read }
+}
+
+/// A provider and the channels where it writes about Remote Desktop.
+struct Log {
+    /// Short name, as facts and messages have it.
+    name: &'static str,
+    /// `Provider/@Name`, and the old names of the same.
+    providers: &'static [&'static str],
+    /// Beginnings of the channel names.
+    channels: &'static [&'static str],
+    /// The keys of a record, beside its host.
+    keys: fn(&Seen<'_>, &mut Keys),
+    /// INVARIANT: sorted by id.
+    events: &'static [EventMap],
+}
+
+/// Every provider. The first one that fits a record has it.
+const LOGS: &[&Log] = &[
+    &rdp_core_ts::LOG,
+    &remote_connection_manager::LOG,
+    &local_session_manager::LOG,
+    &rdp_client::LOG,
+    &session_broker::CLIENT,
+    &session_broker::BROKER,
+    &session_broker::VM_HOST_AGENT,
+    &gateway::LOG,
+    &schannel::LOG,
+    &term_dd::LOG,
+    &lsa_srv::LOG,
+    &kerberos::CLASSIC,
+    &kerberos::OPERATIONAL,
+    &ntlm::LOG,
+    &ntlm::DOMAIN,
+    &ntlm::NETLOGON,
+    &security::LOG,
+    &system::USER32,
+    &system::EVENT_LOG,
+    &system::KERNEL_GENERAL,
+    &system::KERNEL_POWER,
+    &system::SERVICE_CONTROL,
+    &system::DNS_CLIENT,
+    &system::TIME_SERVICE,
+    &beside::WINLOGON,
+    &beside::PROFILES,
+    &beside::DWM,
+    &beside::DWM_INIT,
+    &beside::CRASHES,
+    &beside::DISPLAY,
+    &beside::TCPIP,
+    &beside::FIREWALL,
+    &beside::GROUP_POLICY,
+    &beside::CAPI2,
+    &beside::AAD,
+    &beside::MEMORY,
+];
+
+/// A record with its row.
+struct Seen<'r> {
+    record: &'r Record,
+    log: &'static Log,
+    event: &'static EventMap,
+}
+
+/// Is there a row for this event? Says nothing of the record's content.
+#[must_use]
+pub fn wanted(provider: &str, channel: &str, id: u32) -> bool {
+    find(provider, channel, id).is_some()
+}
+
+/// What a record says, or `None` for one that says nothing of Remote Desktop.
+#[must_use]
+pub fn facts(record: &Record, input_index: u32) -> Option<Fact> {
+    let (log, event) = find(&record.provider, &record.channel, record.id)?;
+    let seen = Seen { record, log, event };
+    let what = (event.read)(&seen)?;
+    let mut keys = Keys { host: record.computer.trim().to_lowercase(), ..Keys::default() };
+    (log.keys)(&seen, &mut keys);
+    Some(Fact {
+        at: record.at,
+        place: record.place(input_index),
+        subject: Subject::Record(Arc::new(keys)),
+        reading: Reading::Clear,
+        what,
+    })
+}
+
+fn find(provider: &str, channel: &str, id: u32) -> Option<(&'static Log, &'static EventMap)> {
+    let starts =
+        |start: &&str| channel.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+    let log = LOGS.iter().find(|log| {
+        log.providers.iter().any(|name| name.eq_ignore_ascii_case(provider))
+            && log.channels.iter().any(starts)
+    })?;
+    let index = log.events.binary_search_by_key(&id, |event| event.id).ok()?;
+    log.events.get(index).map(|event| (*log, event))
+}
+
+impl Seen<'_> {
+    /// The text of a field; an empty one and `-` are absent.
+    fn text(&self, name: &str) -> Option<String> {
+        self.record.field(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The first of these fields that is there.
+    fn any(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.text(name))
+    }
+
+    /// A number of 32 bits; a negative one as its two's complement.
+    fn number(&self, name: &str) -> Option<u32> {
+        self.record.field(name).and_then(value::number)
+    }
+
+    fn long(&self, name: &str) -> Option<u64> {
+        self.record.field(name).and_then(value::long)
+    }
+
+    fn status(&self, name: &str) -> Option<Status> {
+        self.number(name).map(Status)
+    }
+}
+
+/// Keys of the channels whose activity id names one connection.
+fn activity_key(seen: &Seen<'_>, keys: &mut Keys) {
+    keys.activity = seen.record.activity.clone().filter(|id| !value::is_common_activity(id));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Logs written by the lab, whole and damaged, read back.
+
+use rdpwhy_lab::evtx as lab;
+use rdpwhy_lab::evtx::damage;
+
+use super::*;
+use crate::read::Unwatched;
+
+const CHANNEL: &str = "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational";
+const PROVIDER: &str = "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS";
+
+fn event(number: u16) -> lab::Record {
+    let mut record = lab::Record::new(PROVIDER, CHANNEL, 131, 1_700_000_000_000_000_000 + i64::from(number));
+    record.payload = lab::Payload::Named(vec![
+        ("ConnType".to_owned(), "TCP".into()),
+        ("ClientIP".to_owned(), format!("198.51.100.7:{number}").as_str().into()),
+    ]);
+    record
+}
+
+fn events(count: u16) -> Vec<u8> {
+    lab::to_bytes(&(1..=count).map(event).collect::<Vec<_>>()).unwrap()
+}
+
+struct Result {
+    records: Vec<Record>,
+    counts: LogCounts,
+    notes: String,
+}
+
+fn read(bytes: &[u8]) -> Result {
+    read_wanted(bytes, |_, _, _| true)
+}
+
+fn read_wanted(bytes: &[u8], wanted: Wanted) -> Result {
+    let mut records = Vec::new();
+    let (counts, notes) = read_stream(0, bytes, &Unwatched, wanted, &mut |record| records.push(record));
+    let notes: Vec<String> = notes.iter().map(|note| format!("{} {}", note.place.spot, note.text)).collect();
+    Result { records, counts, notes: notes.join("\n").trim().to_owned() }
+}
+
+#[test]
+fn a_whole_log_is_read_in_order_and_without_a_note() {
+    let read = read(&events(700));
+    assert_eq!(read.notes, "");
+    let counts = read.counts;
+    assert_eq!((counts.records, counts.records_unreadable, counts.records_missing), (700, 0, 0));
+    assert!(counts.chunks > 2 && counts.chunks_unreadable == 0);
+    assert!(read.records.iter().map(|record| record.record_id).eq(1..=700));
+    let last = read.records.last().unwrap();
+    assert_eq!((last.provider.as_str(), last.channel.as_str(), last.id), (PROVIDER, CHANNEL, 131));
+    assert_eq!(last.field("ClientIP"), Some("198.51.100.7:700"));
+    assert_eq!(counts.covers.map(|(from, to)| to.since(from)), Some(700));
+}
+
+#[test]
+fn only_wanted_events_are_kept_and_all_are_counted() {
+    let none = read_wanted(&events(100), |_, _, id| id == 140);
+    assert_eq!((none.counts.records, none.records.len()), (100, 0));
+    assert!(none.counts.covers.is_some());
+}
+
+#[test]
+fn a_cut_chunk_gives_its_whole_records_and_the_rest_is_counted() {
+    let bytes = damage::cut_last_chunk(&events(700), 20_000);
+    let read = read(&bytes);
+    assert!(read.counts.records < 700 && read.counts.records > 0);
+    assert_eq!(read.counts.records + read.counts.records_missing, 700);
+    assert_eq!(read.counts.records_unreadable, 0);
+    assert!(read.notes.contains("the file is cut inside this chunk: 20000 of 65536 bytes"), "{}", read.notes);
+    assert!(read.notes.contains("1 holes in the record numbers"), "{}", read.notes);
+}
+
+#[test]
+fn a_log_without_its_last_chunks_is_compared_with_its_header() {
+    let bytes = events(700);
+    let cut = read(&bytes[..4_096 + 65_536]);
+    assert_eq!(cut.counts.records + cut.counts.records_missing, 700);
+    assert!(cut.notes.contains("the file holds 1 whole ones"), "{}", cut.notes);
+    let header_only = read(&bytes[..4_096]);
+    assert_eq!((header_only.counts.records, header_only.counts.records_missing), (0, 700));
+    assert!(header_only.notes.contains("1-700"), "{}", header_only.notes);
+}
+
+#[test]
+fn a_bad_chunk_costs_one_chunk() {
+    let whole = read(&events(700)).counts;
+    let read = read(&damage::bad_chunk_magic(&events(700), 1));
+    assert_eq!((read.counts.chunks, read.counts.chunks_unreadable), (whole.chunks, 1));
+    assert_eq!(read.counts.records + read.counts.records_missing, 700);
+    let note = "byte 69632 cannot read this chunk of the log: signature is 00 00 00 00 00 00 00 00";
+    assert!(read.notes.contains(note), "{}", read.notes);
+}
+
+#[test]
+fn a_bad_record_costs_one_record() {
+    let spoiled = read(&damage::spoil_record(&events(50), 0, 9));
+    assert_eq!((spoiled.counts.records, spoiled.counts.records_unreadable), (49, 1));
+    assert_eq!(spoiled.counts.records_missing, 0);
+    assert!(spoiled.notes.starts_with("record 10 1 records could not be read"), "{}", spoiled.notes);
+    let zeroed = read(&damage::zero_record(&events(50), 0, 9));
+    assert_eq!(zeroed.counts.records + zeroed.counts.records_unreadable + zeroed.counts.records_missing, 50);
+    assert!(zeroed.notes.contains("record"), "{}", zeroed.notes);
+}
+
+#[test]
+fn what_loses_nothing_makes_no_note() {
+    let bytes = events(300);
+    for bytes in [
+        damage::dirty_header(&bytes),
+        damage::append_zero_chunks(&bytes, 3),
+        damage::rotate_chunks(&bytes, 1),
+        [bytes.clone(), vec![0; 4_096]].concat(),
+    ] {
+        let read = read(&bytes);
+        assert_eq!((read.counts.records, read.counts.records_missing, read.notes.as_str()), (300, 0, ""));
+    }
+}
+
+#[test]
+fn an_extract_is_told_from_a_loss() {
+    let extract: Vec<lab::Record> = (1..=20)
+        .map(|number| {
+            let mut record = event(number);
+            record.record_id = Some(u64::from(number) * 10);
+            record.header = Some((u64::from(number), record.time_ns));
+            record
+        })
+        .collect();
+    let read = read(&lab::to_bytes(&extract).unwrap());
+    assert_eq!(read.counts.records_missing, 0);
+    assert!(read.notes.contains("the log is an extract or a collection"), "{}", read.notes);
+    assert!(read.records.iter().map(|record| record.record_id).eq((10..=200).step_by(10)));
+}
+
+#[test]
+fn what_is_no_log_is_said() {
+    assert!(read(b"").notes.starts_with("empty file"));
+    assert_eq!(
+        read(b"hello, world").notes,
+        "not an event log: starts with 68 65 6c 6c 6f 2c 20 77, expected ElfFile"
+    );
+    let cut = read(&events(5)[..100]);
+    assert!(cut.notes.contains("the file is cut inside its header: 100 of 4096 bytes"), "{}", cut.notes);
+    assert_eq!(cut.counts.records_missing, 5);
+}
+
+#[test]
+fn every_payload_shape_is_read() {
+    let mut records: Vec<lab::Record> = (0..4).map(|_| event(1)).collect();
+    records[0].payload =
+        lab::Payload::Classic { data: vec!["a".to_owned(), "b".to_owned()], binary: Some(vec![1, 0xff]) };
+    records[1].payload = lab::Payload::Unnamed(vec!["x".into(), "y".into()]);
+    records[2].payload = lab::Payload::UserData {
+        element: "EventXML".to_owned(),
+        namespace: "Event_NS".to_owned(),
+        children: vec![("Param1".to_owned(), "é<&>".into()), ("SessionID".to_owned(), 3_u32.into())],
+    };
+    records[3].payload = lab::Payload::None;
+    let read = read(&lab::to_bytes(&records).unwrap());
+    let shown: Vec<String> = read
+        .records
+        .iter()
+        .map(|record| record.fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(shown, ["0=a 1=b Binary=01FF", "0=x 1=y", "Param1=é<&> SessionID=3", ""]);
+}
+
+#[test]
+fn flipped_bytes_never_panic_and_never_invent_records() {
+    let bytes = events(60);
+    for at in (0..20_000).step_by(37) {
+        let mut harmed = bytes.clone();
+        harmed[at] ^= 0x5a;
+        let counts = read(&harmed).counts;
+        assert!(counts.records <= 60, "byte {at}");
+    }
+}

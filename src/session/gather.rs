@@ -1,0 +1,337 @@
+//! Connections of captures and of logs brought together: exactly where a log has the client's port, else by what both
+//! tell of time and order; and the clocks of the hosts from these pairs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::clock::ClockOffset;
+use super::join::Group;
+use super::logs::{Cluster, Role};
+use super::{Outcome, Session};
+use crate::fact::What;
+use crate::time::UnixNanos;
+
+const MILLISECOND_NS: i64 = 1_000_000;
+const SECOND_NS: i64 = 1_000 * MILLISECOND_NS;
+/// Two clocks further apart than this are not believed to be of the same event on the word of a port alone.
+const APART_NS_MAX: i64 = 26 * 3_600 * SECOND_NS;
+/// Pairs of one host that agree.
+const AGREE_NS: i64 = 5 * SECOND_NS;
+/// Without an exact key, beginnings this near by an assumed offset are the same.
+const ALIGNED_NS: i64 = 2 * SECOND_NS;
+/// Hosts that check or forward are joined by user and time, by their own clocks, within what Kerberos tolerates (RFC
+/// 4120 1.6).
+const BY_NAME_NS: i64 = 300 * SECOND_NS;
+/// Beginnings that are tried as the first pair of an alignment.
+const TRIED_MAX: usize = 64;
+
+/// One connection: as captures saw it, and as logs tell of it.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) group: Group,
+    pub(super) clusters: Vec<Cluster>,
+}
+
+impl Gathered {
+    /// What only a log tells of.
+    pub(super) fn of(cluster: Cluster) -> Self {
+        Self { group: Group::new(), clusters: vec![cluster] }
+    }
+}
+
+/// Brings captures and the logs of servers together; the clusters of other hosts are handed back.
+pub(super) fn servers(
+    groups: Vec<Group>,
+    clusters: Vec<Cluster>,
+    clocks: &mut [ClockOffset],
+) -> (Vec<Gathered>, Vec<Cluster>) {
+    let (servers, others): (Vec<Cluster>, Vec<Cluster>) =
+        clusters.into_iter().partition(|c| c.role == Role::Server);
+    let mut gathered: Vec<Gathered> =
+        groups.into_iter().map(|group| Gathered { group, clusters: Vec::new() }).collect();
+    let ends = by_client(&gathered);
+    let mut by_host: BTreeMap<u32, Vec<Cluster>> = BTreeMap::new();
+    for cluster in servers {
+        by_host.entry(cluster.witness_index).or_default().push(cluster);
+    }
+    for (witness_index, clusters) in by_host {
+        let pairs = exact_pairs(&gathered, &ends, &clusters);
+        let offset = median(pairs.iter().map(|pair| pair.offset_ns).collect());
+        let kept: Vec<&Pair> = pairs
+            .iter()
+            .filter(|pair| offset.is_some_and(|o| pair.offset_ns.abs_diff(o) <= AGREE_NS.unsigned_abs()))
+            .collect();
+        if let (Some(clock), Some(offset_ns)) = (clock_of(clocks, witness_index), offset) {
+            *clock = measured(witness_index, offset_ns, &kept);
+        }
+        let mut matched: BTreeMap<usize, usize> =
+            kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
+        if offset.is_none() {
+            matched = by_order(&gathered, &clusters, witness_index, clocks);
+        }
+        for (index, cluster) in clusters.into_iter().enumerate() {
+            let by_time = || offset.and_then(|offset| beginning_at(&gathered, &cluster, offset));
+            let place = matched.get(&index).copied().or_else(by_time);
+            match place.and_then(|place| gathered.get_mut(place)) {
+                Some(one) => one.clusters.push(cluster),
+                None => gathered.push(Gathered::of(cluster)),
+            }
+        }
+    }
+    (gathered, others)
+}
+
+/// A host whose logs hold no port of any captured connection: by order and time alone, with its doubt.
+fn by_order(
+    gathered: &[Gathered],
+    clusters: &[Cluster],
+    witness_index: u32,
+    clocks: &mut [ClockOffset],
+) -> BTreeMap<usize, usize> {
+    let captured: Vec<usize> =
+        (0..gathered.len()).filter(|i| gathered.get(*i).is_some_and(|g| !g.group.is_empty())).collect();
+    let connection =
+        |index: usize| gathered.get(*captured.get(index)?)?.group.first().map(|part| &part.connection);
+    let span = |index: &usize| gathered.get(*index)?.group.first().map(|part| &part.connection);
+    let tried: Vec<Tried> =
+        captured.iter().filter_map(span).map(|c| Tried { start: c.opened, end: c.last_seen }).collect();
+    let listed: Vec<&Cluster> = clusters.iter().collect();
+    let may_be = |cluster: usize, index: usize| match (listed.get(cluster), connection(index)) {
+        (Some(cluster), Some(connection)) => {
+            cluster.port.is_none() && cluster.client.is_none_or(|client| client == connection.client.ip())
+        }
+        _ => false,
+    };
+    let Some(found) = aligned(&listed, &tried, &may_be).filter(|found| !found.pairs.is_empty()) else {
+        return BTreeMap::new();
+    };
+    if let Some(clock) = clock_of(clocks, witness_index) {
+        let pairs = u32::try_from(found.pairs.len()).unwrap_or(u32::MAX);
+        let (offset_ns, error_ns) = (Some(found.offset_ns), found.error_ns);
+        *clock = ClockOffset { witness_index, offset_ns, error_ns, pairs };
+    }
+    found.pairs.into_iter().filter_map(|(c, t)| Some((c, *captured.get(t)?))).collect()
+}
+
+fn clock_of(clocks: &mut [ClockOffset], witness_index: u32) -> Option<&mut ClockOffset> {
+    clocks.iter_mut().find(|clock| clock.witness_index == witness_index)
+}
+
+fn by_client(gathered: &[Gathered]) -> BTreeMap<SocketAddr, Vec<usize>> {
+    let mut ends: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
+    for (index, one) in gathered.iter().enumerate() {
+        for part in &one.group {
+            let known = ends.entry(part.connection.client).or_default();
+            if !known.contains(&index) {
+                known.push(index);
+            }
+        }
+    }
+    ends
+}
+
+/// A log and a capture that tell of the same connection.
+struct Pair {
+    cluster: usize,
+    gathered: usize,
+    offset_ns: i64,
+    error_ns: i64,
+}
+
+/// Pairs by the client's address and port. Where a port was used again, the pair that fits the others is taken.
+fn exact_pairs(
+    gathered: &[Gathered],
+    ends: &BTreeMap<SocketAddr, Vec<usize>>,
+    clusters: &[Cluster],
+) -> Vec<Pair> {
+    let pair = |cluster: usize, place: usize| {
+        let (offset_ns, error_ns) = accepted_offset(gathered.get(place)?, clusters.get(cluster)?)?;
+        (offset_ns.abs() <= APART_NS_MAX).then_some(Pair { cluster, gathered: place, offset_ns, error_ns })
+    };
+    let candidates =
+        |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut unsure: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (index, cluster) in clusters.iter().enumerate() {
+        match candidates(cluster).as_slice() {
+            [] => {}
+            [only] => pairs.extend(pair(index, *only)),
+            several => unsure.push((index, several.to_vec())),
+        }
+    }
+    let usual = median(pairs.iter().map(|p| p.offset_ns).collect()).unwrap_or(0);
+    for (index, places) in unsure {
+        let found = places.into_iter().filter_map(|place| pair(index, place));
+        pairs.extend(found.min_by_key(|p| p.offset_ns.abs_diff(usual)));
+    }
+    pairs
+}
+
+/// Offset of the host's clock against the capture's, and its error: the server takes the connection behind the client's
+/// acknowledgement and before its own first answer.
+fn accepted_offset(one: &Gathered, cluster: &Cluster) -> Option<(i64, i64)> {
+    let taken = cluster.find(|what| matches!(what, What::ConnectionAccepted { .. }))?.at;
+    let facts = &one.group.first()?.facts;
+    let time = |wanted: fn(&What) -> bool| facts.iter().find(|fact| wanted(&fact.what)).map(|fact| fact.at);
+    let connected =
+        time(|what| matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. }))?;
+    let answered = time(|what| {
+        matches!(
+            what,
+            What::ConnectionConfirm { .. }
+                | What::NegotiationRefused { .. }
+                | What::Closed { .. }
+                | What::Reset { .. }
+        )
+    });
+    let width =
+        answered.map_or(SECOND_NS, |answered| answered.since(connected).clamp(MILLISECOND_NS, SECOND_NS));
+    Some((taken.since(connected), width))
+}
+
+fn median(mut values: Vec<i64>) -> Option<i64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn measured(witness_index: u32, offset_ns: i64, pairs: &[&Pair]) -> ClockOffset {
+    let spread = median(pairs.iter().map(|p| (p.offset_ns - offset_ns).abs()).collect()).unwrap_or(0);
+    let width = pairs.iter().map(|p| p.error_ns).min().unwrap_or(SECOND_NS);
+    let pairs = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
+    ClockOffset { witness_index, offset_ns: Some(offset_ns), error_ns: spread.max(width), pairs }
+}
+
+/// The captured connection that begins when a log without port says, by the host's measured clock; of one client
+/// address as far as it is known, and the only one near.
+fn beginning_at(gathered: &[Gathered], cluster: &Cluster, offset_ns: i64) -> Option<usize> {
+    if cluster.port.is_some() {
+        return None;
+    }
+    let begins = cluster.start().plus(-offset_ns);
+    let near = |one: &Gathered| {
+        let Some(part) = one.group.first() else { return false };
+        let address = cluster.client.is_none_or(|client| client == part.connection.client.ip());
+        address && part.connection.opened.since(begins).abs() <= ALIGNED_NS
+    };
+    let mut found = gathered.iter().enumerate().filter(|(_, one)| near(one)).map(|(index, _)| index);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// When something was tried, on the reference clock.
+pub(super) struct Tried {
+    pub(super) start: UnixNanos,
+    pub(super) end: UnixNanos,
+}
+
+/// What one host says it did, laid over what was tried.
+#[derive(Default)]
+pub(super) struct Alignment {
+    /// Nanoseconds that the host's clock is ahead.
+    pub(super) offset_ns: i64,
+    /// Half of what the pair that gave it leaves open.
+    pub(super) error_ns: i64,
+    /// Cluster and what it belongs to, by index.
+    pub(super) pairs: Vec<(usize, usize)>,
+}
+
+impl Alignment {
+    /// Of several, the one with more pairs, then the one whose lengths agree best, then the smallest offset.
+    fn key(&self) -> (usize, i64, i64) {
+        (self.pairs.len(), -self.error_ns, -self.offset_ns.abs())
+    }
+}
+
+/// Aligns what one host says it did, in order, with what was tried: the offset under which most beginnings agree.
+pub(super) fn aligned(
+    clusters: &[&Cluster],
+    tried: &[Tried],
+    may_be: &dyn Fn(usize, usize) -> bool,
+) -> Option<Alignment> {
+    let mut best: Option<Alignment> = None;
+    for (c, cluster) in clusters.iter().enumerate().take(TRIED_MAX) {
+        for (_, one) in tried.iter().enumerate().take(TRIED_MAX).filter(|(t, _)| may_be(c, *t)) {
+            let Some((offset_ns, error_ns)) = interval(cluster, one) else { continue };
+            if offset_ns.abs() > APART_NS_MAX {
+                continue;
+            }
+            let pairs = under(clusters, tried, offset_ns, may_be);
+            let found = Alignment { offset_ns, error_ns, pairs };
+            if best.as_ref().is_none_or(|known| found.key() > known.key()) {
+                best = Some(found);
+            }
+        }
+    }
+    best
+}
+
+/// A client writes that it connects before its SYN leaves, and that it is disconnected after the connection ended: the
+/// offset lies between. Where only the beginning is logged, it may be off by a second. `None` when the lengths do not
+/// fit each other.
+fn interval(cluster: &Cluster, tried: &Tried) -> Option<(i64, i64)> {
+    let least = cluster.start().since(tried.start);
+    let Some(ended) = cluster.find(|what| matches!(what, What::ClientDisconnected { .. })) else {
+        return Some((least, SECOND_NS));
+    };
+    let most = ended.at.since(tried.end);
+    let fits = most >= least - ALIGNED_NS;
+    fits.then_some((least.midpoint(most.max(least)), ((most - least).abs() / 2).max(MILLISECOND_NS)))
+}
+
+fn under(
+    clusters: &[&Cluster],
+    tried: &[Tried],
+    offset_ns: i64,
+    may_be: &dyn Fn(usize, usize) -> bool,
+) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut taken = vec![false; tried.len()];
+    for (c, cluster) in clusters.iter().enumerate() {
+        let begins = cluster.start().plus(-offset_ns);
+        let near = tried.iter().enumerate().filter(|(t, one)| {
+            let free = taken.get(*t).is_some_and(|taken| !taken);
+            free && one.start.since(begins).abs() <= ALIGNED_NS && may_be(c, *t)
+        });
+        if let Some((t, _)) = near.min_by_key(|(_, one)| one.start.since(begins).abs()) {
+            pairs.push((c, t));
+            if let Some(slot) = taken.get_mut(t) {
+                *slot = true;
+            }
+        }
+    }
+    pairs
+}
+
+/// The session that a broker, gateway or domain controller speaks of: of the same user or address, near by the host's own
+/// clock.
+pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
+    let user = cluster.user.as_deref();
+    let near = |session: &Session| {
+        let at = cluster.start();
+        let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
+        let same_user = user.zip(session.user_name()).is_some_and(|(a, b)| is_same_user(a, b));
+        let same_address = cluster.client.is_some() && cluster.client == session.client_ip();
+        (apart <= BY_NAME_NS && (same_user || same_address))
+            .then_some((session.outcome == Outcome::Probe, apart))
+    };
+    let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
+    found.min().map(|(_, index)| index).or_else(|| only_failure_of(sessions, user?))
+}
+
+/// The only session of this user that failed, when the clocks of both hosts were never compared.
+fn only_failure_of(sessions: &[Session], user: &str) -> Option<usize> {
+    let failed = |session: &Session| {
+        session.outcome.is_failure() && session.user_name().is_some_and(|name| is_same_user(name, user))
+    };
+    let mut found =
+        sessions.iter().enumerate().filter(|(_, session)| failed(session)).map(|(index, _)| index);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// A cookie is cut to 9 characters by some clients: a longer name may begin with it.
+pub(super) fn is_same_user(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let cut = |short: &str, long: &str| short.chars().count() == 9 && long.starts_with(short);
+    a == b || cut(&a, &b) || cut(&b, &a)
+}

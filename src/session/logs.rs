@@ -1,0 +1,300 @@
+//! Records of event logs into connections: by ActivityID, session id and logon id, and where these are missing by user,
+//! address and time on the same host, with its doubt.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::Witness;
+use crate::fact::{Fact, Keys, What};
+use crate::time::UnixNanos;
+
+mod role;
+
+pub use role::Role;
+
+const SECOND_NS: i64 = 1_000_000_000;
+/// Records without a key of their own belong to a connection of the same host that began at most this long before them
+/// and is not over for longer than [`AFTER_NS`].
+const BEFORE_NS: i64 = 2 * SECOND_NS;
+/// A teardown takes about 1.2 s behind a refusal (measured: 1.02 to 1.46 s).
+const AFTER_NS: i64 = 3 * SECOND_NS;
+/// A logon follows its connection within this time; people type a password in between without NLA.
+const LOGON_NS: i64 = 120 * SECOND_NS;
+/// A failure that a client logs without an ActivityID belongs to its connection within this time.
+const CLIENT_NS: i64 = 30 * SECOND_NS;
+
+/// What one host's logs say of one connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cluster {
+    /// Index of the host among the witnesses.
+    pub(super) witness_index: u32,
+    pub(super) host: String,
+    pub(super) role: Role,
+    pub(super) facts: Vec<Fact>,
+    pub(super) activity: Option<String>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    pub(super) session_id: Option<u32>,
+    pub(super) user: Option<String>,
+    pub(super) domain: Option<String>,
+    pub(super) workstation: Option<String>,
+    logon_ids: Vec<u64>,
+    names: Vec<String>,
+    ended: bool,
+}
+
+impl Cluster {
+    pub(super) fn start(&self) -> UnixNanos {
+        self.facts.iter().map(|fact| fact.at).min().unwrap_or_default()
+    }
+
+    pub(super) fn end(&self) -> UnixNanos {
+        self.facts.iter().map(|fact| fact.at).max().unwrap_or_default()
+    }
+
+    /// Address and port of the client, when the log has both: the exact key to the TCP connection.
+    pub(super) fn client_end(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.client?, self.port?))
+    }
+
+    pub(super) fn find(&self, wanted: impl Fn(&What) -> bool) -> Option<&Fact> {
+        self.facts.iter().find(|fact| wanted(&fact.what))
+    }
+
+    fn take(&mut self, fact: Fact, keys: &Keys) {
+        let is_end = matches!(fact.what, What::Disconnected { .. } | What::ClientDisconnected { .. });
+        self.ended |= is_end;
+        self.activity = self.activity.take().or_else(|| keys.activity.clone());
+        self.client = self.client.or(keys.address);
+        self.port = self.port.or(keys.port);
+        self.session_id = self.session_id.or(keys.session_id);
+        let named = keys.user.as_ref().filter(|user| !is_plumbing(user));
+        if self.user.is_none() && named.is_some() {
+            self.user = named.cloned();
+            self.domain.clone_from(&keys.domain);
+        }
+        self.workstation = self.workstation.take().or_else(|| keys.workstation.clone());
+        self.logon_ids.extend(keys.logon_id.filter(|_| is_own_logon(&fact.what)));
+        if let Some(name) = connection_name(&fact.what) {
+            self.names.push(name.to_owned());
+        }
+        self.facts.push(fact);
+    }
+
+    /// The same user, or one of both is not known.
+    fn may_be_user(&self, keys: &Keys) -> bool {
+        match (&self.user, &keys.user) {
+            (Some(known), Some(user)) => known.eq_ignore_ascii_case(user),
+            _ => true,
+        }
+    }
+
+    fn may_be_address(&self, keys: &Keys) -> bool {
+        !matches!((self.client, keys.address), (Some(known), Some(address)) if known != address)
+    }
+
+    fn covers(&self, at: UnixNanos, after_ns: i64) -> bool {
+        at.since(self.start()) >= -BEFORE_NS && at.since(self.end()) <= after_ns
+    }
+}
+
+/// Accounts of the system itself: sessions of the window manager, of font drivers, of computers.
+fn is_plumbing(user: &str) -> bool {
+    let user = user.to_ascii_uppercase();
+    user.ends_with('$') || user.starts_with("DWM-") || user.starts_with("UMFD-") || user == "ANONYMOUS LOGON"
+}
+
+/// The logon id of these names a logon of the connection's user.
+fn is_own_logon(what: &What) -> bool {
+    matches!(
+        what,
+        What::LogonSucceeded { .. } | What::SessionReconnected { .. } | What::SessionDisconnected { .. }
+    )
+}
+
+/// The name of the connection (`RDP-Tcp#5`), where a record has it.
+fn connection_name(what: &What) -> Option<&str> {
+    match what {
+        What::ConnectionNamed { name } => Some(name),
+        What::SessionBound { name } => name.as_deref(),
+        What::SessionReconnected { name, .. } | What::SessionDisconnected { name, .. } => name.as_deref(),
+        _ => None,
+    }
+}
+
+/// The connections that the logs tell of, and how many records belong to none.
+pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> (Vec<Cluster>, usize) {
+    let mut by_host: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
+    for fact in facts {
+        let host = fact.subject.keys().map(|keys| keys.host.clone()).unwrap_or_default();
+        let index = witnesses.iter().position(|witness| witness.host.as_deref() == Some(host.as_str()));
+        by_host.entry(index.and_then(|i| u32::try_from(i).ok()).unwrap_or(0)).or_default().push(fact);
+    }
+    let mut found = Vec::new();
+    let mut alone = 0;
+    for (witness_index, mut facts) in by_host {
+        facts.sort_by_key(|fact| (fact.at, fact.place));
+        let mut host = Host { witness_index, clusters: Vec::new(), by_activity: BTreeMap::new(), alone: 0 };
+        let (keyed, rest): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(has_own_key);
+        for fact in keyed.into_iter().chain(rest) {
+            host.take(fact);
+        }
+        alone += host.alone;
+        found.extend(host.clusters.into_iter().filter(is_remote_desktop));
+    }
+    for cluster in &mut found {
+        cluster.facts.sort_by_key(|fact| (fact.at, fact.place));
+    }
+    found.sort_by_key(|cluster| (cluster.start(), cluster.witness_index));
+    (found, alone)
+}
+
+/// Facts with a key that needs no other record come first, so that the rest finds the connections made of them.
+fn has_own_key(fact: &Fact) -> bool {
+    fact.subject.keys().is_some_and(|keys| keys.activity.is_some())
+}
+
+/// A connection shows itself as Remote Desktop by more than what it shares with other services.
+fn is_remote_desktop(cluster: &Cluster) -> bool {
+    cluster.facts.iter().any(|fact| {
+        let proof = role::proves_remote_desktop(&fact.what);
+        let typed = matches!(
+            fact.what,
+            What::LogonSucceeded { logon_type: 10, .. } | What::LogonFailed { logon_type: 10, .. }
+        );
+        proof
+            || (typed
+                && cluster.client.is_some_and(|address| !address.is_loopback() && !address.is_unspecified()))
+    })
+}
+
+struct Host {
+    witness_index: u32,
+    clusters: Vec<Cluster>,
+    by_activity: BTreeMap<String, usize>,
+    /// Records that belong to no connection.
+    alone: usize,
+}
+
+impl Host {
+    fn take(&mut self, fact: Fact) {
+        let Some(keys) = fact.subject.keys().map(Arc::clone) else { return };
+        if is_at_the_computer(&fact.what) {
+            return;
+        }
+        if role::concerns_every_connection(&fact.what) {
+            return self.every(&fact, &keys);
+        }
+        let found = self
+            .by_activity(&fact, &keys)
+            .or_else(|| self.by_keys(&fact, &keys))
+            .or_else(|| self.by_time(&fact, &keys));
+        let index = match found {
+            Some(index) => Some(index),
+            None if role::opens_a_connection(&fact.what) => Some(self.open(&fact, &keys)),
+            None => None,
+        };
+        match index.and_then(|index| self.clusters.get_mut(index)) {
+            Some(cluster) => cluster.take(fact, &keys),
+            None => self.alone += 1,
+        }
+    }
+
+    fn open(&mut self, fact: &Fact, keys: &Keys) -> usize {
+        let index = self.clusters.len();
+        self.clusters.push(Cluster {
+            witness_index: self.witness_index,
+            host: keys.host.clone(),
+            role: Role::of(&fact.what),
+            ..Cluster::default()
+        });
+        if let Some(activity) = &keys.activity {
+            self.by_activity.insert(activity.clone(), index);
+        }
+        index
+    }
+
+    /// The connection of the same ActivityID; a new one where the id begins again.
+    fn by_activity(&mut self, fact: &Fact, keys: &Keys) -> Option<usize> {
+        let activity = keys.activity.as_ref()?;
+        if matches!(fact.what, What::ConnectionAccepted { udp: true }) {
+            return self
+                .clusters
+                .iter()
+                .rposition(|cluster| cluster.client == keys.address && cluster.client.is_some());
+        }
+        let known = self.by_activity.get(activity).copied();
+        let begins = matches!(fact.what, What::ConnectionAccepted { .. } | What::ClientConnecting { .. });
+        let again = known.and_then(|index| self.clusters.get(index)).is_some_and(|cluster| {
+            let other_port = cluster.port.is_some() && keys.port.is_some() && cluster.port != keys.port;
+            begins && (other_port || cluster.ended)
+        });
+        match known {
+            Some(index) if !again => Some(index),
+            _ => Some(self.open(fact, keys)),
+        }
+    }
+
+    /// By the session id, the logon id or the name of the connection.
+    fn by_keys(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
+        let name = connection_name(&fact.what);
+        self.clusters.iter().rposition(|cluster| {
+            let begun = fact.at.since(cluster.start()) >= -BEFORE_NS;
+            let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
+            let session = keys.session_id.is_some() && cluster.session_id == keys.session_id;
+            let named = name.is_some_and(|name| cluster.names.iter().any(|known| known == name));
+            begun
+                && cluster.role == Role::Server
+                && (logon || ((session || named) && cluster.may_be_user(keys)))
+        })
+    }
+
+    /// By time on the same host: the connection that began last before it, of the same user and address as far as they
+    /// are known.
+    fn by_time(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
+        if keys.user.as_deref().is_some_and(is_plumbing) {
+            return None;
+        }
+        let (role, after_ns) = match role::joined_by_time(&fact.what)? {
+            role::Window::Logon => (Role::Server, LOGON_NS),
+            role::Window::Near => (Role::Server, AFTER_NS),
+            role::Window::Client => (Role::Client, CLIENT_NS),
+        };
+        let fits = |cluster: &&Cluster| {
+            cluster.role == role
+                && cluster.covers(fact.at, after_ns)
+                && cluster.may_be_user(keys)
+                && cluster.may_be_address(keys)
+        };
+        let nearest = self.clusters.iter().enumerate().filter(|(_, cluster)| fits(cluster));
+        nearest.min_by_key(|(_, cluster)| distance(cluster, fact.at)).map(|(index, _)| index)
+    }
+
+    /// What happens to the whole host is said of every connection that ends at that time.
+    fn every(&mut self, fact: &Fact, keys: &Keys) {
+        let mut told = false;
+        for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, 10 * SECOND_NS)) {
+            cluster.facts.push(Fact { subject: fact.subject.clone(), what: fact.what.clone(), ..*fact });
+            told = true;
+        }
+        let _ = keys;
+        self.alone += usize::from(!told);
+    }
+}
+
+/// How far a moment lies from a connection: inside of it counts from its start.
+fn distance(cluster: &Cluster, at: UnixNanos) -> i64 {
+    at.since(cluster.start()).abs()
+}
+
+/// A session at the computer itself is no Remote Desktop.
+fn is_at_the_computer(what: &What) -> bool {
+    match what {
+        What::SessionLogon { local }
+        | What::ShellStarted { local }
+        | What::SessionDisconnected { local, .. }
+        | What::SessionReconnected { local, .. } => *local,
+        _ => false,
+    }
+}

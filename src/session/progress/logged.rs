@@ -1,0 +1,124 @@
+//! What the logs say of the end: who refused, at which step, and how an active session ended.
+
+use super::super::{Outcome, Seen, Session};
+use crate::codes::{DisconnectReason, ErrorInfo};
+use crate::fact::{Side, What};
+use crate::step::Step;
+
+/// Codes of Set Error Info that say that somebody meant to end the session: log off or disconnect by the user, and the
+/// loss of the connection that every ending has (MS-RDPBCGR 2.2.5.1.1; 13 and 14 measured in RdpCoreTS 103).
+const MEANT: [u32; 5] = [0x0, 0xb, 0xc, 13, 14];
+/// Licensing events that refuse, not only warn.
+const LICENSE_REFUSED: [u32; 8] = [1003, 1004, 1011, 1128, 1130, 1131, 1133, 1154];
+
+/// One side's log holds a reason: the fact, and the step it refused.
+pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen, Step)> {
+    session.facts.iter().filter_map(|seen| Some((seen, refusal(seen.what(), passed)?))).min_by_key(
+        |(seen, step)| {
+            // What names an account or a code says more than that something failed.
+            (rank(seen.what()), *step)
+        },
+    )
+}
+
+fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
+    let before = |step: Step| passed < Some(step);
+    let step = match what {
+        What::NameNotResolved { .. } => Step::Dns,
+        What::CredentialsRefused { .. } | What::LogonFailed { logon_type: 3, .. } => Step::Credssp,
+        What::CredentialsValidated { status } if status.is_failure() => Step::Credssp,
+        What::LogonFailed { logon_type: 7 | 10, .. } => Step::Logon,
+        What::AccessDenied {} => Step::Authorization,
+        What::TlsAlertLogged { .. }
+        | What::NoSharedSuite { .. }
+        | What::KeyInaccessible { server: true, .. }
+            if before(Step::Tls) =>
+        {
+            Step::Tls
+        }
+        What::CredsspVersionRefused { .. } | What::NtlmBlocked { .. } | What::PolicyRefused { .. }
+            if before(Step::Credssp) =>
+        {
+            Step::Credssp
+        }
+        What::KerberosFailed { code, .. } if before(Step::Credssp) && !code.is_normal_step() => Step::Credssp,
+        What::AuthenticationFailed { .. } | What::SecurityError { .. } if before(Step::Credssp) => {
+            Step::Credssp
+        }
+        What::LicenseProblem { event, .. }
+            if LICENSE_REFUSED.contains(event) && before(Step::Capabilities) =>
+        {
+            Step::Licensing
+        }
+        What::GatewayEvent { event: 201 | 203 | 204 | 305, .. } => Step::GatewayTunnel,
+        What::GatewayEvent { event: 301 | 304, .. } => Step::GatewayChannel,
+        What::BrokerEvent { failed: true, .. } if before(Step::Logon) => Step::Redirection,
+        What::ErrorInfoSet { code } if is_reason(*code) => Step::ClientInfo,
+        What::ClientDisconnected { reason } if before(Step::Capabilities) => return of_client(*reason),
+        _ => return None,
+    };
+    Some(step)
+}
+
+/// It belongs to one step; else it says only that, not where, the connection was refused.
+pub(super) fn names_a_step(what: &What) -> bool {
+    !matches!(what, What::ErrorInfoSet { .. } | What::ClientDisconnected { .. } | What::BrokerEvent { .. })
+}
+
+/// Smaller says more.
+fn rank(what: &What) -> u8 {
+    match what {
+        What::ErrorInfoSet { .. } => 0,
+        What::LogonFailed { .. } | What::AccessDenied {} | What::CredentialsRefused { .. } => 1,
+        What::ClientDisconnected { .. } => 9,
+        What::BrokerEvent { .. } | What::CredentialsValidated { .. } => 3,
+        _ => 2,
+    }
+}
+
+/// The code is a reason of the server's own.
+pub(super) fn is_reason(code: ErrorInfo) -> bool {
+    !MEANT.contains(&code.0)
+}
+
+/// The step that a client's reason names (IMsTscAxEvents OnDisconnected): the low byte says the layer.
+fn of_client(reason: DisconnectReason) -> Option<Step> {
+    Some(match reason.0 {
+        0x104 | 0x508 | 0x604 => Step::Dns,
+        0x108 | 0x204 | 0x404 | 0x704 => Step::Tcp,
+        0xb09 => Step::Negotiation,
+        0x1b07 | 0x1907 | 0x1d07 => Step::Tls,
+        0x808 => Step::Licensing,
+        code if code & 0xff == 0x07 && code > 0x100 => Step::Credssp,
+        _ => return None,
+    })
+}
+
+/// Why an active session was ended, when it was not by its user: a time limit, another connection, an administrator, a
+/// shutdown.
+pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
+    session.facts.iter().find(|seen| match seen.what() {
+        What::LimitReached { .. } | What::HostStopped { .. } => true,
+        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => is_reason(*code),
+        What::SessionEnded { reason: Some(code), .. } => is_reason(*code),
+        _ => false,
+    })
+}
+
+/// The network was lost: the server's socket ran into its time-out (Win32 121, ERROR_SEM_TIMEOUT).
+pub(super) fn lost(session: &Session) -> Option<&Seen> {
+    session.find(|what| matches!(what, What::SocketError { code, .. } if code.plain() == 121))
+}
+
+/// How a connection without a refusal ended, by its logs alone: a client that said good-bye was in a session, one whose
+/// socket failed right behind its beginning gave up. An ending without its beginning tells nothing.
+pub(super) fn ending(session: &Session) -> Option<Outcome> {
+    let ended = session.find(|what| matches!(what, What::Disconnected { .. } | What::SocketError { .. }));
+    let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Client, .. }));
+    let began = session.find(|what| matches!(what, What::ConnectionAccepted { udp: false }));
+    match (ended, said_bye, began) {
+        (Some(_), Some(_), _) => Some(Outcome::Active),
+        (Some(_), None, Some(_)) => Some(Outcome::Closed),
+        _ => None,
+    }
+}

@@ -1,0 +1,283 @@
+//! Real event logs, whole and damaged, against counts of an independent reader and of their own headers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use rdpwhy::events;
+use rdpwhy::fact::{Fact, What};
+use rdpwhy::note::Note;
+use rdpwhy::read::evtx::{LogCounts, read_log, read_stream};
+use rdpwhy::read::{Record, Unwatched, inputs};
+
+use crate::support;
+
+struct Log {
+    counts: LogCounts,
+    records: Vec<Record>,
+    notes: Vec<Note>,
+}
+
+impl Log {
+    fn of_id(&self, id: u32) -> usize {
+        self.records.iter().filter(|record| record.id == id).count()
+    }
+
+    fn notes(&self) -> String {
+        self.notes.iter().map(|note| format!("{} {}\n", note.place.spot, note.text)).collect()
+    }
+
+    /// Counts by event id, as `21:2 22:2`.
+    fn ids(&self) -> String {
+        let mut ids = BTreeMap::<u32, u32>::new();
+        self.records.iter().for_each(|record| *ids.entry(record.id).or_default() += 1);
+        ids.iter().map(|(id, count)| format!("{id}:{count}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn read(path: PathBuf) -> Log {
+    let inventory = inputs::inventory(&[path], &[]);
+    let mut records = Vec::new();
+    let input = inventory.inputs.first().unwrap();
+    let (counts, notes) = read_log(0, input, &Unwatched, |_, _, _| true, &mut |record| records.push(record));
+    Log { counts, records, notes }
+}
+
+/// The one log of the corpus whose name holds `part`.
+fn log(part: &str) -> Option<Log> {
+    let folder = support::corpus("public/evtx")?;
+    let named = |path: &PathBuf| path.to_string_lossy().contains(part);
+    let mut found: Vec<PathBuf> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(named).collect();
+    assert_eq!(found.len(), 1, "{part}: {found:?}");
+    Some(read(found.remove(0)))
+}
+
+#[test]
+fn every_log_of_the_corpus_is_read_and_gives_every_record_or_says_why_not() {
+    let Some(folder) = support::corpus("public/evtx") else { return };
+    let mut files = 0;
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let log = read(path.clone());
+        assert_eq!(usize::try_from(log.counts.records), Ok(log.records.len()), "{path:?}");
+        let lost = log.counts.records_unreadable + log.counts.records_missing + log.counts.chunks_unreadable;
+        assert!(lost == 0 || !log.notes.is_empty(), "{path:?}: lost {lost} without a note");
+        let nameless = log.records.iter().filter(|r| r.provider.is_empty() || r.channel.is_empty());
+        assert_eq!(nameless.map(|r| r.record_id).collect::<Vec<u64>>(), Vec::<u64>::new(), "{path:?}");
+        files += 1;
+    }
+    assert!(files > 10);
+}
+
+#[test]
+fn counts_by_event_are_those_of_an_independent_reader() {
+    for (part, ids) in [
+        ("evtx-parser_samples", "21:2 22:2 23:1 32:4 34:32 41:2 42:2 54:2"),
+        ("RDPAuth_LocalSessionManager", "21:1 22:1 23:2 24:2 25:1 32:1 40:4 41:2 42:2 54:1"),
+        ("RDPAuth_RemoteConnectionManager", "258:1 261:1 1136:1 1149:1"),
+        ("ID302_RDS_Gateway", "200:2 300:2 302:2 303:2 312:8"),
+        ("ID1149-RDP", "1149:11"),
+        ("ID4771", "4771:54"),
+        ("ID_4776_4625", "4625:16"),
+        ("ID4825", "4825:2"),
+    ] {
+        let Some(log) = log(part) else { return };
+        assert_eq!(log.ids(), ids, "{part}");
+        assert_eq!((log.counts.records_unreadable, log.counts.records_missing), (0, 0), "{part}");
+    }
+}
+
+#[test]
+fn large_logs_are_read_whole() {
+    for (part, records) in [("plaso", 5_009), ("RDPAuth_Security", 789), ("RDPAuth_System", 186)] {
+        let Some(log) = log(part) else { return };
+        let counts = log.counts;
+        assert_eq!(
+            (counts.records, counts.records_unreadable, counts.records_missing),
+            (records, 0, 0),
+            "{part}"
+        );
+        assert_eq!(log.notes(), "", "{part}");
+    }
+}
+
+#[test]
+fn the_holes_of_a_log_from_a_shadow_copy_are_reported() {
+    let Some(log) = log("2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS") else { return };
+    assert_eq!(log.of_id(140), 126);
+    assert_eq!(log.of_id(131), 126);
+    assert!(log.counts.records >= 1_910);
+    assert!(log.counts.records_unreadable >= 1 && log.counts.records_missing > 0);
+    assert!(log.notes().contains("10 holes in the record numbers"), "{}", log.notes());
+}
+
+#[test]
+fn a_file_cut_inside_a_chunk_gives_the_records_before_the_cut_and_counts_the_rest() {
+    let Some(log) = log("trunc_half_chunk") else { return };
+    // 355 in whole chunks, 52 before the cut; the header promises 733.
+    assert_eq!((log.counts.records, log.counts.records_missing), (407, 326));
+    assert!(log.notes().contains("30000 of 65536 bytes, 52 whole records"), "{}", log.notes());
+    assert!(
+        log.notes().contains("the header counts 7 chunks, the file holds 3 whole ones"),
+        "{}",
+        log.notes()
+    );
+}
+
+#[test]
+fn a_header_without_chunks_says_what_it_promised() {
+    let Some(log) = log("header_only") else { return };
+    assert_eq!((log.counts.records, log.counts.records_missing, log.counts.chunks), (0, 733, 0));
+    assert!(
+        log.notes().contains("the header counts 7 chunks, the file holds 0 whole ones"),
+        "{}",
+        log.notes()
+    );
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let Some(log) = log("zero_bytes") else { return };
+    assert_eq!(log.counts, LogCounts::default());
+    assert!(log.notes().contains("empty file"), "{}", log.notes());
+}
+
+#[test]
+fn chunks_with_a_bad_signature_are_counted() {
+    let Some(log) = log("bad_chunk_magic") else { return };
+    assert_eq!((log.counts.chunks, log.counts.chunks_unreadable), (6, 2));
+    assert!(log.counts.records >= 269);
+    let notes = log.notes();
+    assert_eq!(notes.matches("cannot read this chunk of the log: signature is 00").count(), 2, "{notes}");
+}
+
+/// Facts of the events that are wanted, in the order of the file.
+fn facts_of(log: &Log) -> Vec<Fact> {
+    let facts: Vec<Fact> = log.records.iter().filter_map(|record| events::facts(record, 0)).collect();
+    let unwanted = log.records.iter().filter(|r| !events::wanted(&r.provider, &r.channel, r.id));
+    assert_eq!(unwanted.filter_map(|record| events::facts(record, 0)).count(), 0);
+    facts
+}
+
+/// Counts by the name of the fact, as `accepted:2 licensed:1`.
+fn names(facts: &[Fact]) -> String {
+    let mut names = BTreeMap::<&str, u32>::new();
+    facts.iter().for_each(|fact| *names.entry(fact.what.name()).or_default() += 1);
+    names.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_fact_of_the_corpus_is_read_back_from_its_text_and_has_a_sentence() {
+    let Some(folder) = support::corpus("public/evtx") else { return };
+    let mut facts = 0;
+    for entry in folder.read_dir().unwrap() {
+        for fact in facts_of(&read(entry.unwrap().path())) {
+            let text = fact.what.text();
+            assert_eq!(What::parse(&text).as_ref(), Ok(&fact.what), "{text}");
+            let said = rdpwhy::report::words::says(&fact.what);
+            assert!(!said.is_empty() && said != text, "{text}");
+            facts += 1;
+        }
+    }
+    assert!(facts > 3_000);
+}
+
+#[test]
+fn a_log_of_refused_passwords_gives_126_of_them_with_their_connections() {
+    let Some(log) = log("2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS") else { return };
+    let facts = facts_of(&log);
+    let refused: Vec<&Fact> =
+        facts.iter().filter(|fact| matches!(fact.what, What::CredentialsRefused { .. })).collect();
+    assert_eq!(refused.len(), 126);
+    let keys = |fact: &&Fact| fact.subject.keys().cloned().unwrap();
+    assert!(refused.iter().map(keys).all(|keys| keys.activity.is_some() && keys.address.is_some()));
+    let addresses: BTreeSet<_> = refused.iter().filter_map(|fact| keys(fact).address).collect();
+    assert_eq!(addresses.len(), 62);
+    let activities: BTreeSet<_> = refused.iter().filter_map(|fact| keys(fact).activity.clone()).collect();
+    assert_eq!(activities.len(), 126);
+    let accepted: Vec<&Fact> =
+        facts.iter().filter(|fact| matches!(fact.what, What::ConnectionAccepted { udp: false })).collect();
+    assert!(accepted.iter().map(keys).all(|keys| keys.port.is_some()));
+    let started: BTreeSet<_> = accepted.iter().filter_map(|fact| keys(fact).activity.clone()).collect();
+    assert_eq!(activities.difference(&started).count(), 7);
+}
+
+#[test]
+fn four_logs_of_one_host_tell_one_remote_session_beside_the_console() {
+    let parts = ["RDPAuth_Local", "RDPAuth_Remote", "RDPAuth_Security", "RDPAuth_System"];
+    let mut facts = Vec::new();
+    for part in parts {
+        let Some(log) = log(part) else { return };
+        facts.extend(facts_of(&log));
+    }
+    let client: IpAddr = "192.168.38.1".parse().unwrap();
+    let from_client: Vec<Fact> = facts
+        .iter()
+        .filter(|fact| fact.subject.keys().is_some_and(|keys| keys.address == Some(client)))
+        .cloned()
+        .collect();
+    assert_eq!(
+        names(&from_client),
+        "explicit-credentials:1 logon:3 session-disconnected:1 session-reconnected:2 user-authenticated:1"
+    );
+    let activities: BTreeSet<_> =
+        facts.iter().filter_map(|fact| fact.subject.keys()?.activity.clone()).collect();
+    assert_eq!(activities.len(), 1, "{activities:?}");
+    let local =
+        |what: &What| matches!(what, What::SessionLogon { local: true } | What::ShellStarted { local: true });
+    assert_eq!(facts.iter().filter(|fact| local(&fact.what)).count(), 2);
+    assert_eq!(facts.iter().filter(|fact| matches!(fact.what, What::LogonFailed { .. })).count(), 0);
+}
+
+#[test]
+fn gateway_events_of_one_connection_share_an_activity() {
+    let Some(log) = log("ID302_RDS_Gateway") else { return };
+    let facts = facts_of(&log);
+    assert_eq!(names(&facts), "gateway:16");
+    let with_port = facts.iter().filter(|fact| fact.subject.keys().is_some_and(|keys| keys.port.is_some()));
+    assert_eq!(with_port.count(), 8);
+}
+
+/// A client that is redirected, refused, let in, and thrown out: what the lab writes for it, read as facts.
+const SCENARIO: &str = "at 2025-03-04T08:00:00Z
+host client CLIENT01 198.51.100.7
+host server RDSH01 203.0.113.20
++1 client connects name=rdsh01.lab.test
++2 server accepts port=50412
++2 server refuses-credentials
++3 client disconnected reason=2055
++10 server accepts port=50413
++10 server logs-on session=2
++20 server idle-limit
++30 server accepts port=50414
++30 server drain-mode
++40 server accepts port=50415
++40 server tls-failed no-common-cipher=yes
+";
+
+#[test]
+fn a_scenario_of_the_lab_is_read_as_the_facts_it_was_written_for() {
+    let mut all = Vec::new();
+    for log in rdpwhy_lab::scenario::Scenario::parse(SCENARIO).unwrap().logs().unwrap() {
+        let mut records = Vec::new();
+        let (counts, notes) =
+            read_stream(0, log.bytes.as_slice(), &Unwatched, events::wanted, &mut |record| {
+                records.push(record)
+            });
+        assert_eq!((counts.records_unreadable, counts.records_missing, notes.len()), (0, 0, 0), "{notes:?}");
+        all.extend(records.iter().filter_map(|record| events::facts(record, 0)));
+    }
+    let count = |is: fn(&What) -> bool| all.iter().filter(|fact| is(&fact.what)).count();
+    assert_eq!(count(|what| matches!(what, What::ConnectionAccepted { udp: false })), 4);
+    assert_eq!(count(|what| matches!(what, What::CredentialsRefused { .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::LogonFailed { logon_type: 3, .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::Licensed {})), 1);
+    assert_eq!(count(|what| matches!(what, What::SessionLogon { local: false })), 1);
+    assert_eq!(count(|what| matches!(what, What::LimitReached { .. })), 1);
+    assert_eq!(count(|what| matches!(what, What::ErrorInfoSet { code } if code.0 == 3)), 1);
+    assert_eq!(count(|what| matches!(what, What::ErrorInfoSet { code } if code.0 == 7)), 1);
+    assert_eq!(count(|what| matches!(what, What::NoSharedSuite { .. } | What::TlsAlertLogged { .. })), 2);
+    assert_eq!(count(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == 0x807)), 1);
+    assert_eq!(count(|what| matches!(what, What::ProblemLogged { event: 1070, .. })), 1);
+}
