@@ -98,7 +98,7 @@ fn write(file: BufWriter<File>, traffic: Traffic, seed: u64, packets: u64) {
 /// The captures as the program finds them.
 pub(crate) fn inventory(captures: &[Capture]) -> Inventory {
     let paths: Vec<PathBuf> = captures.iter().map(|capture| capture.path.clone()).collect();
-    inputs::inventory(&paths)
+    inputs::inventory(&paths, &[])
 }
 
 /// The captures as the program is given them.

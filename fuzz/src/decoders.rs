@@ -1,7 +1,9 @@
 //! Targets of the decoders in `wire`: no panic, and no structure longer than the bytes it was read from.
 
 use rdpwhy::wire::tls::Handshake;
-use rdpwhy::wire::{certificate as x509, mcs as t125, negotiation, tls as records, tpkt};
+use rdpwhy::wire::{
+    certificate as x509, credssp as cssp, keylog as nss, mcs as t125, negotiation, tls as records, tpkt,
+};
 
 /// A clear RDP stream cut into units, each read as negotiation and as MCS.
 pub fn x224(bytes: &[u8]) {
@@ -54,6 +56,27 @@ fn messages(bytes: &[u8]) {
 pub fn certificate(bytes: &[u8]) {
     if let Ok(read) = x509::certificate(bytes) {
         assert!(!read.key.is_empty() && !read.signature.is_empty());
+    }
+}
+
+/// CredSSP messages one after the other.
+pub fn credssp(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Ok((_, length)) = cssp::ts_request(rest) {
+        assert!((2..=rest.len()).contains(&length), "a message of {length} bytes out of {}", rest.len());
+        rest = &rest[length..];
+    }
+}
+
+/// A TLS key log: what is read of it as a whole is what its lines give.
+pub fn keylog(bytes: &[u8]) {
+    let mut log = nss::KeyLog::default();
+    let added = log.add(bytes);
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    assert!(added.secrets + added.bad_lines <= u64::try_from(lines).unwrap_or(u64::MAX));
+    assert_eq!(log.is_empty(), added.secrets == 0);
+    if nss::starts_key_log(bytes) {
+        assert!(!bytes.contains(&0), "binary bytes were taken for a key log");
     }
 }
 

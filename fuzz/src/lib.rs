@@ -11,7 +11,7 @@ mod reassembly;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
-pub use decoders::{certificate, mcs, tls, x224};
+pub use decoders::{certificate, credssp, keylog, mcs, tls, x224};
 pub use reassembly::reassembly;
 pub use texts::{fact_text, printable};
 
@@ -27,6 +27,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),
+    ("credssp", credssp),
+    ("keylog", keylog),
     ("fact_text", fact_text),
     ("printable", printable),
     ("pipeline", pipeline),
