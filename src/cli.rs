@@ -112,8 +112,10 @@ fn nothing(arguments: &Analyze, analysis: &Analysis) -> ExitCode {
         .map(|path| printable(&rdpwhy::read::inputs::shown(path)).into_owned())
         .collect();
     let others = analysis.inventory.other_files;
-    let text =
-        format!("no capture under {} (looked for pcap and pcapng; {others} other files)", paths.join(", "));
+    let text = format!(
+        "no capture or event log under {} (looked for pcap, pcapng and evtx; {others} other files)",
+        paths.join(", ")
+    );
     complain(&text, status::NOTHING)
 }
 

@@ -64,12 +64,12 @@ table!(
     KERBEROS, "kerberos.tsv"
 );
 table!(
-    /// Errors of licensing messages.
-    LICENSE_ERRORS, "license_errors.tsv"
-);
-table!(
     /// Logon types of Security events.
     LOGON_TYPES, "logon_types.tsv"
+);
+table!(
+    /// Errors of licensing messages.
+    LICENSE_ERRORS, "license_errors.tsv"
 );
 table!(
     /// NTSTATUS values about logons and connections.

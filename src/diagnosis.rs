@@ -30,7 +30,6 @@ pub const RULES: &[&[Rule]] = &[
     negotiation::RULES,
     tls::RULES,
     credssp::RULES,
-    account::RULES,
     authorization::RULES,
     mcs::RULES,
     client_info::RULES,
@@ -164,6 +163,30 @@ impl<'a> Case<'a> {
             .filter(|rule| !STAND_INS.contains(&rule.id))
             .filter_map(|rule| (rule.weigh)(self))
             .any(|weighing| weighing.proofs.contains(seen))
+    }
+
+    /// One of these events of a log, by the log's short name.
+    #[must_use]
+    pub fn logged(&self, wanted_log: &str, wanted: &[u32]) -> Option<&'a Seen> {
+        self.find(|what| {
+            matches!(what, What::ProblemLogged { log, event, .. } | What::ServiceProblem { log, event, .. } | What::LogSays { log, event, .. }
+                if log == wanted_log && wanted.contains(event))
+        })
+    }
+
+    /// A program whose name or module holds `name` crashed beside it.
+    #[must_use]
+    pub fn crashed(&self, name: &str) -> Option<&'a Seen> {
+        self.find(|what| {
+            matches!(what, What::ServiceProblem { detail: Some(detail), .. } | What::ProblemLogged { detail: Some(detail), .. }
+                if detail.to_ascii_lowercase().contains(name))
+        })
+    }
+
+    /// It failed behind the sign-in, where the server sets up a session.
+    #[must_use]
+    pub fn failed_behind_sign_in(&self) -> bool {
+        self.session.outcome.is_failure() && self.session.broke_at >= Some(Step::ClientInfo)
     }
 
     /// Who ended the connection first: the FIN, reset or alert.

@@ -249,18 +249,23 @@ impl Session {
         self.hosts.iter().find(|part| part.role == role).map(|part| part.host.as_str())
     }
 
-    /// The user's name: of the logs, else of the cookie, which some clients cut to 9 characters.
+    /// The user's name: of the logs, else as the client sent it, else of the cookie, which some clients cut to 9 characters.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
         let logged = self.hosts.iter().find_map(|part| part.user.as_deref());
-        logged.or_else(|| self.user_named().map(|(user, _)| user)).or_else(|| self.cookie())
+        logged.or_else(|| Some(self.user_named()?.0)).or_else(|| self.cookie())
+    }
+
+    /// The user's name is known from better than the cookie.
+    #[must_use]
+    pub fn is_user_whole(&self) -> bool {
+        self.user_named().is_some() || self.hosts.iter().any(|part| part.user.is_some())
     }
 
     /// The user's domain.
     #[must_use]
     pub fn user_domain(&self) -> Option<&str> {
-        let logged = self.hosts.iter().find_map(|part| part.domain.as_deref());
-        logged.or_else(|| self.user_named().and_then(|(_, domain)| domain))
+        self.hosts.iter().find_map(|part| part.domain.as_deref()).or_else(|| self.user_named()?.1)
     }
 
     /// Indices of all witnesses, each once.
@@ -294,14 +299,14 @@ impl Session {
 
     /// User and domain that the client named where it could be read whole, in NTLM or Client Info.
     #[must_use]
-    pub fn user_named(&self) -> Option<(&str, Option<&str>)> {
+    fn user_named(&self) -> Option<(&str, Option<&str>)> {
         self.facts.iter().find_map(|seen| match seen.what() {
             What::UserNamed { user: Some(user), domain, .. } => Some((user.as_str(), domain.as_deref())),
             _ => None,
         })
     }
 
-    /// The last code of Set Error Info that says something.
+    /// The last code of Set Error Info that says something, as it was sent or as the server logged that it sends it.
     #[must_use]
     pub fn error_info(&self) -> Option<ErrorInfo> {
         self.facts.iter().rev().find_map(|seen| match seen.what() {

@@ -1,6 +1,8 @@
 //! Why a running session was lost.
 
+use super::client_info::denied;
 use super::{Case, Rule, Weighing};
+use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
@@ -76,10 +78,8 @@ pub(super) const RULES: &[Rule] = &[
               or the second number of the client's message (`Extended error code`)",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
-            if error_info_read(case) {
-                return None;
-            }
-            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {}))?;
+            let read = error_info_read(case);
+            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
             case.session
@@ -88,23 +88,38 @@ pub(super) const RULES: &[Rule] = &[
                 .then(|| Weighing::of(55, said).surer(ended, 20).missing(missing))
         },
     },
-    ended(
-        "graphics-failure",
-        "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
-        "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
-        |case| {
+    Rule {
+        id: "graphics-failure",
+        step: Some(Step::Active),
+        cause: "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
+        fix: "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        weigh: |case| {
+            let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
             let missing =
                 "Application log of the server: Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
-            let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
-            by_code(case, &codes, None, 88).map(|w| w.missing(missing))
+            let logged = case
+                .logged("dwminit", &[0])
+                .or_else(|| case.logged("dwm", &[9002, 9020, 9028]))
+                .or_else(|| case.crashed("dwm.exe"))
+                .or_else(|| case.logged("display", &[4101]))
+                .or_else(|| case.logged("rdpcorets", &[35, 36, 161]))
+                .filter(|_| case.failed_behind_sign_in());
+            match (error_info(case, &codes), logged) {
+                (Some(said), None) => Some(Weighing::of(85, said).missing(missing)),
+                (Some(said), logged) => Some(Weighing::of(85, said).surer(logged, 9)),
+                (None, logged) => Some(Weighing::of(70, logged?).and(denied(case))),
+            }
         },
-    ),
-    ended(
-        "ended-by-code",
-        "the server ended the connection with a code of Set Error Info that names no single cause",
-        "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
-        |case| {
-            let said = case.find(|what| matches!(what, What::ErrorInfo { code } if code.0 != 0))?;
+    },
+    Rule {
+        id: "ended-by-code",
+        step: Some(Step::Active),
+        cause: "the server ended the connection with a code of Set Error Info that names no single cause",
+        fix: "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        weigh: |case| {
+            let said = case.find(|what| given(what).is_some_and(is_reason))?;
             (!case.explains(said)).then(|| Weighing::of(35, said).missing(SERVER_LOGS))
         },
     ),
@@ -127,25 +142,35 @@ const fn ended(
 }
 
 /// The session was ended with one of these codes, or an event says the same.
-pub(super) fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
-    let coded = case.find(|what| match what {
-        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
-            codes.contains(&code.0)
-        }
-        What::SessionEnded { reason: Some(code), .. } => codes.contains(&code.0),
-        _ => false,
-    });
+fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
+    let coded = error_info(case, codes);
     let first = event.or(coded)?;
     let second = coded.filter(|coded| coded.place() != first.place());
     case.session.outcome.is_failure().then(|| Weighing::of(percent, first).and(second))
 }
 
+/// The code of Set Error Info that a fact gives: as it was sent, or as a log of the server tells it.
+fn given(what: &What) -> Option<ErrorInfo> {
+    match what {
+        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
+            Some(*code)
+        }
+        What::SessionEnded { reason, .. } => *reason,
+        _ => None,
+    }
+}
+
+/// The server gave one of these codes of Set Error Info as its reason.
+pub(super) fn error_info<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen> {
+    case.find(|what| given(what).is_some_and(|code| codes.contains(&code.0)))
+}
+
+/// A code that tells more than that the connection ended: 13 and 14 stand for that in RdpCoreTS 103.
+const fn is_reason(code: ErrorInfo) -> bool {
+    !matches!(code.0, 0 | 13 | 14) && code.0 < 0x8000_0000
+}
+
 /// The code of Set Error Info is known: a packet that was opened or a log has it.
 pub(super) fn error_info_read(case: &Case<'_>) -> bool {
-    let read = |what: &What| match what {
-        What::ErrorInfo { code } => code.0 != 0,
-        What::ErrorInfoSet { .. } => true,
-        _ => false,
-    };
-    case.find(read).is_some()
+    case.find(|what| given(what).is_some_and(is_reason)).is_some()
 }

@@ -1,18 +1,19 @@
 //! Why a user with good credentials was not let in.
 
+use super::active::error_info;
 use super::{Case, Rule, Weighing};
 use crate::codes::ErrorInfo;
 use crate::fact::What;
 use crate::session::Seen;
 use crate::step::Step;
 
-/// `AUTHZ_ACCESS_DENIED` (MS-RDPBCGR 2.2.10.2).
-const ACCESS_DENIED: u32 = 5;
-/// `ERRINFO_SERVER_INSUFFICIENT_PRIVILEGES` (MS-RDPBCGR 2.2.5.1.1).
-const INSUFFICIENT_PRIVILEGES: ErrorInfo = ErrorInfo(0x9);
-
 const FIX: &str = "on the server: `Add-LocalGroupMember -Group \"Remote Desktop Users\" -Member DOMAIN\\user`; `secpol.msc`, User Rights Assignment: \
      SeRemoteInteractiveLogonRight must hold the user or group, SeDenyRemoteInteractiveLogonRight must not";
+
+const WHO: &str = "Security 4825 of the server: it names the user that was denied";
+
+/// `AUTHZ_ACCESS_DENIED` (MS-RDPBCGR 2.2.10.2).
+const ACCESS_DENIED: u32 = 5;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -20,18 +21,29 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Authorization),
         cause: "the credentials are good, but the user is not allowed to use Remote Desktop on this host",
         fix: FIX,
-        refs: &["MS-RDPBCGR 2.2.10.2", "Windows Security 4825"],
+        refs: &[
+            "MS-RDPBCGR 2.2.10.2",
+            "MS-RDPBCGR 2.2.5.1.1",
+            "Windows Security 4825",
+            "lab: denied-privileges-0x9",
+        ],
         weigh: |case| {
             let denied = case.find(|what| matches!(what, What::AccessDenied {}));
             let no_right = right_missing(case);
             let good = case.find(|what| {
                 matches!(what, What::LogonSucceeded { logon_type: 3, .. } | What::UserAuthenticated {})
             });
-            let told = told_denied(case);
-            match (denied.or(told), no_right, good) {
-                (Some(denied), no_right, good) => Some(Weighing::of(94, denied).and(no_right).and(good)),
-                (None, Some(no_right), Some(good)) => Some(Weighing::of(90, no_right).and(Some(good))),
-                _ => None,
+            let early =
+                case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(ACCESS_DENIED) }));
+            let told = early.or_else(|| error_info(case, &[0x9]));
+            match (denied, no_right, good) {
+                (Some(denied), no_right, good) => {
+                    Some(Weighing::of(94, denied).and(told).and(no_right).and(good))
+                }
+                (None, Some(no_right), Some(good)) => {
+                    Some(Weighing::of(90, no_right).and(told).and(Some(good)))
+                }
+                _ => Some(Weighing::of(90, told?).and(no_right).missing(WHO)),
             }
         },
     },
@@ -58,15 +70,6 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
-
-/// The server said so to the client: early authorization, or Set Error Info.
-fn told_denied<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    case.find(|what| match what {
-        What::EarlyAuthorization { result } => *result == Some(ACCESS_DENIED),
-        What::ErrorInfo { code } | What::ErrorInfoSet { code } => *code == INSUFFICIENT_PRIVILEGES,
-        _ => false,
-    })
-}
 
 /// 4625 of logon type 10 with STATUS_LOGON_TYPE_NOT_GRANTED.
 fn right_missing<'a>(case: &Case<'a>) -> Option<&'a Seen> {

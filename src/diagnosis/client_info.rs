@@ -1,17 +1,23 @@
 //! Why the server denied a connection that had passed the handshake: what stands behind Set Error Info 7, which mstsc
 //! shows as `Error code: 0x3, Extended error code: 0x7`.
 
+use super::account::client_told;
+use super::active::error_info;
 use super::{Case, Rule, Weighing};
-use crate::codes::ErrorInfo;
-use crate::fact::What;
-use crate::session::Seen;
+use crate::fact::{Side, What};
+use crate::session::{Role, Seen};
 use crate::step::Step;
 
 /// ERRINFO_SERVER_DENIED_CONNECTION (MS-RDPBCGR 2.2.5.1.1).
-const DENIED: ErrorInfo = ErrorInfo(0x7);
+const DENIED: u32 = 0x7;
+
+/// `disconnectReasonByServer` (IMsTscAxEvents OnDisconnected).
+const BY_SERVER: u32 = 0x3;
 
 const ASK: &str = "logs of the host that the client really reached: RdpCoreTS, RemoteConnectionManager (Operational and Admin), LocalSessionManager, System, Security; \
      in a farm also SessionBroker-Client and the broker's SessionBroker";
+
+const PAIR: &str = "both numbers of the client's message: event 1026 gives the first only, and the second (`Extended error code`) says whether it was 0x7";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -22,8 +28,12 @@ pub(super) const RULES: &[Rule] = &[
               and check `change logon /query` and the version of termsrv.dll",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
         weigh: |case| {
-            let denied = denied(case)?;
-            Some(Weighing::of(60, denied).unless(reason_found(case), 20).missing(ASK))
+            let Some(denied) = denied(case) else {
+                let told = client_alone(case)?;
+                return Some(Weighing::of(30, told).missing(PAIR).missing(ASK));
+            };
+            let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
+            Some(Weighing::of(62, denied).and(ended).unless(reason_found(case), 20).missing(ASK))
         },
     },
     Rule {
@@ -49,37 +59,25 @@ pub(super) const RULES: &[Rule] = &[
         fix: "restore the original file (`sfc /scannow`), or remove the wrapper; then `Restart-Service TermService -Force`",
         refs: &["Application Error 1000 with termsrv.dll or rdpwrap.dll"],
         weigh: |case| {
-            let crashed = case.find(|what| {
-                matches!(what, What::ServiceProblem { detail: Some(detail), .. } | What::ProblemLogged { detail: Some(detail), .. }
-                    if is_termsrv(detail))
-            })?;
+            let crashed = case.crashed("termsrv.dll").or_else(|| case.crashed("rdpwrap.dll"))?;
             Some(Weighing::of(85, crashed).and(denied(case)))
         },
     },
 ];
 
-fn is_termsrv(detail: &str) -> bool {
-    let detail = detail.to_ascii_lowercase();
-    detail.contains("termsrv.dll") || detail.contains("rdpwrap.dll")
-}
-
 /// The server really sent code 7: it handed it to its protocol stack, or ended connection or session with it.
 pub(super) fn denied<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    case.find(|what| match what {
-        What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
-            *code == DENIED
-        }
-        What::SessionEnded { reason: Some(code), .. } => *code == DENIED,
-        _ => false,
-    })
+    error_info(case, &[DENIED])
 }
 
-fn told_with_denial(case: &Case<'_>, wanted_log: &str, wanted: u32, percent: u8) -> Option<Weighing> {
-    let told = case.find(|what| {
-        matches!(what, What::ProblemLogged { log, event, .. } | What::ServiceProblem { log, event, .. } | What::LogSays { log, event, .. }
-            if log == wanted_log && *event == wanted)
-    })?;
-    Some(Weighing::of(percent, told).and(denied(case)))
+fn told_with_denial(case: &Case<'_>, log: &str, event: u32, percent: u8) -> Option<Weighing> {
+    Some(Weighing::of(percent, case.logged(log, &[event])?).and(denied(case)))
+}
+
+/// Nobody but the client saw it, and the client was told only that the server ended it.
+fn client_alone<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let alone = case.session.connections.is_empty() && case.session.host(Role::Server).is_none();
+    client_told(case, BY_SERVER).filter(|_| alone && case.session.outcome.is_failure())
 }
 
 /// Another fact that says why the server denied.

@@ -1,5 +1,8 @@
-//! Why CredSSP failed, as far as its shape tells: who refused, at which round trip. Statuses are those of `account`.
+//! Why CredSSP failed: by the status that the server gave, on the wire or in a log; else by who refused, at which round trip.
 
+use super::account::{
+    any_status, by_status, client_told, kerberos, refused_by_service, status_of, with_status,
+};
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::session::Seen;
@@ -9,6 +12,11 @@ const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
 const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026";
 const KERBEROS: &str = "a capture on the client with ports 53 and 88: look-ups of the domain controller and its errors stand there in clear";
+
+/// The logon failed, for one of many reasons: STATUS_LOGON_FAILURE, SEC_E_LOGON_DENIED.
+const GENERIC: [u32; 2] = [0xc000_006d, 0x8009_030c];
+/// STATUS_LOGON_TYPE_NOT_GRANTED.
+const NOT_GRANTED: u32 = 0xc000_015b;
 
 /// A client that says nothing for this long behind the TLS handshake looks for something on the network.
 const LOOKUP_MS: u64 = 8_000;
@@ -21,7 +29,27 @@ pub(super) const RULES: &[Rule] = &[
         fix: "type it again with the domain in front (DOMAIN\\user, or .\\user for a local account); check the keyboard layout; delete stored credentials with `cmdkey /delete:TERMSRV/SERVER`",
         refs: &["MS-CSSP 3.1.5", "lab: fail-nla-bad-password-shadow3, fail-nla-bad-password-tls12"],
         weigh: |case| {
-            let refused = refused_by_server(case)?;
+            let by_service = refused_by_service(case);
+            if let Some(weighing) = by_status(case, &[0xc000_006a], 94) {
+                return Some(weighing);
+            }
+            if let Some(seen) = kerberos(case, 0x18) {
+                return Some(Weighing::of(90, seen).and(by_service));
+            }
+            if let Some(said) = with_status(case, &GENERIC) {
+                let weighing = Weighing::of(80, said).and(by_service).and(last_from_client(case));
+                return Some(weighing.missing(SUB_STATUS));
+            }
+            if any_status(case).is_some() {
+                return None;
+            }
+            if let Some(by_service) = by_service {
+                return Some(Weighing::of(72, by_service).and(refused_silently(case)).missing(STATUS));
+            }
+            if let Some(told) = client_told(case, 0x807) {
+                return Some(Weighing::of(66, told).and(refused_silently(case)).missing(SUB_STATUS));
+            }
+            let refused = refused_silently(case)?;
             let What::CredsspRefused { round, bytes, .. } = refused.what() else { return None };
             // A message of the size of an error code says one of a dozen statuses; a server that closes without one
             // (FreeRDP up to 2) does so for a wrong password.
@@ -39,15 +67,25 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the user does not exist on the server or in that domain",
         fix: "check the spelling and the domain: DOMAIN\\user, user@domain, or .\\user for a local account",
         refs: &["MS-CSSP 3.1.5", "lab: fail-nla-unknown-user"],
-        weigh: |case| Some(Weighing::of(30, refused_late(case)?).missing(STATUS)),
+        weigh: |case| {
+            let kerberos = || Some(Weighing::of(88, kerberos(case, 0x06)?));
+            let generic = || with_status(case, &GENERIC);
+            by_status(case, &[0xc000_0064], 94)
+                .or_else(kerberos)
+                .or_else(|| Some(Weighing::of(40, generic()?).missing(SUB_STATUS)))
+                .or_else(|| Some(Weighing::of(30, refused_late(case)?).missing(STATUS)))
+        },
     },
     Rule {
         id: "account-restriction",
         step: Some(Step::Credssp),
-        cause: "the account may not log on: locked, disabled, expired, its password must be changed, or another restriction",
-        fix: "`net user NAME /domain` shows the state of the account; the NTSTATUS names the restriction",
-        refs: &["MS-CSSP 3.1.5"],
-        weigh: |case| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)),
+        cause: "the account may not log on this way: logon hours, workstations, a blank password, Protected Users, or another restriction of the account",
+        fix: "`net user NAME /domain` shows logon hours and workstations; a member of Protected Users needs Kerberos (use the full name of the server); an account without a password may not log on over the network",
+        refs: &["MS-CSSP 3.1.5", "MS-ERREF 2.3.1"],
+        weigh: |case| {
+            by_status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413], 92)
+                .or_else(|| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)))
+        },
     },
     Rule {
         id: "ntlm-blocked",
@@ -56,7 +94,14 @@ pub(super) const RULES: &[Rule] = &[
         fix: "use the full name of the server so that Kerberos is used; or add an exception to the policies `Network security: Restrict NTLM`; look for 4001 to 4003 in NTLM/Operational",
         refs: &["MS-NLMP 3.2.5", "MS-CSSP 3.1.5"],
         weigh: |case| {
-            let refused = refused_by_server(case)?;
+            let blocked = case.find(|what| matches!(what, What::NtlmBlocked { .. }));
+            if let Some(weighing) = by_status(case, &[0x8009_0302, 0xc000_0418, 0xc000_0388], 90) {
+                return Some(weighing.and(blocked));
+            }
+            if let Some(blocked) = blocked {
+                return Some(Weighing::of(92, blocked).and(refused_silently(case)));
+            }
+            let refused = refused_silently(case)?;
             let What::CredsspRefused { round, .. } = refused.what() else { return None };
             Some(Weighing::of(if *round <= 1 { 40 } else { 15 }, refused).missing(STATUS))
         },
@@ -67,7 +112,12 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client ended CredSSP after the server's first answer: one side lacks the CredSSP update of 2018 (encryption oracle remediation)",
         fix: "install current updates on both sides; only until then: `reg add HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\CredSSP\\Parameters /v AllowEncryptionOracle /t REG_DWORD /d 2 /f` on the client",
         refs: &["MS-CSSP 3.1.5", "CVE-2018-0886"],
-        weigh: |case| Some(Weighing::of(40, left_by_client(case)?).missing(CLIENT_LOGS)),
+        weigh: |case| {
+            if let Some(refused) = case.find(|what| matches!(what, What::CredsspVersionRefused { .. })) {
+                return Some(Weighing::of(95, refused).and(left_by_client(case)));
+            }
+            Some(Weighing::of(40, left_by_client(case)?).missing(CLIENT_LOGS))
+        },
     },
     Rule {
         id: "delegation-policy",
@@ -75,7 +125,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a policy of the client forbids to hand these credentials to this server",
         fix: "policy `Credentials Delegation`: allow TERMSRV/* for fresh or saved credentials; use the name that Kerberos knows",
         refs: &["MS-CSSP 3.1.5"],
-        weigh: |case| Some(Weighing::of(25, left_by_client(case)?).missing(CLIENT_LOGS)),
+        weigh: |case| {
+            let named =
+                with_status(case, &[0x8009_030e]).map(|said| Weighing::of(70, said).missing(CLIENT_LOGS));
+            named.or_else(|| Some(Weighing::of(25, left_by_client(case)?).missing(CLIENT_LOGS)))
+        },
     },
     Rule {
         id: "dc-unreachable",
@@ -83,7 +137,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client finds no domain controller: it waits for one behind the TLS handshake and gives up",
         fix: "on the client: `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
         refs: &["RFC 4120 7.2.3", "lab: fail-nla-kdc-lookup-stall"],
-        weigh: |case| Some(Weighing::of(58, client_waited(case)?).missing(KERBEROS).missing(CLIENT_LOGS)),
+        weigh: |case| {
+            if let Some(weighing) = by_status(case, &[0xc000_005e, 0x8009_0311, 0xc000_0192, 0xc000_00dc], 92)
+            {
+                return Some(weighing);
+            }
+            Some(Weighing::of(58, client_waited(case)?).missing(KERBEROS).missing(CLIENT_LOGS))
+        },
     },
     Rule {
         id: "spn-mismatch",
@@ -92,20 +152,129 @@ pub(super) const RULES: &[Rule] = &[
         fix: "use the full name of the server; `setspn -L SERVER` must list TERMSRV/NAME, `setspn -X` finds names given twice",
         refs: &["RFC 4120 7.5.9"],
         weigh: |case| {
+            if let Some(weighing) = by_status(case, &[0x8009_0322, 0x8009_0303], 88) {
+                return Some(weighing);
+            }
+            if let Some(seen) = kerberos(case, 0x07).or_else(|| kerberos(case, 0x29)) {
+                return Some(Weighing::of(85, seen));
+            }
             let left = left_by_client(case)
                 .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;
             Some(Weighing::of(30, left).missing(KERBEROS))
         },
     },
+    Rule {
+        id: "account-locked",
+        step: Some(Step::Credssp),
+        cause: "the account is locked after too many wrong passwords",
+        fix: "`Unlock-ADAccount NAME`, or wait for the time of the lockout policy; find what goes on trying an old password (Security 4740 on the domain controller names the computer)",
+        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-locked"],
+        weigh: |case| {
+            let locked = case.find(|what| matches!(what, What::AccountLockedOut {}));
+            by_status(case, &[0xc000_0234], 95)
+                .map(|weighing| weighing.and(locked))
+                .or_else(|| Some(Weighing::of(88, locked?).and(refused_silently(case))))
+        },
+    },
+    Rule {
+        id: "account-disabled",
+        step: Some(Step::Credssp),
+        cause: "the account is disabled",
+        fix: "`Enable-ADAccount NAME`, or `net user NAME /active:yes` for a local account",
+        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-disabled"],
+        weigh: |case| by_status(case, &[0xc000_0072], 95),
+    },
+    Rule {
+        id: "account-expired",
+        step: Some(Step::Credssp),
+        cause: "the account has expired",
+        fix: "`Set-ADAccountExpiration NAME -DateTime DATE`, or `net user NAME /expires:never`",
+        refs: &["MS-ERREF 2.3.1"],
+        weigh: |case| by_status(case, &[0xc000_0193], 95),
+    },
+    Rule {
+        id: "password-expired",
+        step: Some(Step::Credssp),
+        cause: "the password has expired, and NLA cannot change it",
+        fix: "change the password where that is possible (at a domain computer, on the web page of RD Web Access, by `Set-ADAccountPassword`) and try again",
+        refs: &["MS-ERREF 2.3.1", "lab: nla-status-password-expired"],
+        weigh: |case| {
+            by_status(case, &[0xc000_0071], 95)
+                .or_else(|| Some(Weighing::of(85, kerberos(case, 0x17)?).and(refused_by_service(case))))
+        },
+    },
+    Rule {
+        id: "password-must-change",
+        step: Some(Step::Credssp),
+        cause: "the password must be changed at the next logon, and NLA cannot change it",
+        fix: "change the password elsewhere, or take the mark off: `Set-ADUser NAME -ChangePasswordAtLogon $false`",
+        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-must_change"],
+        weigh: |case| by_status(case, &[0xc000_0224], 95),
+    },
+    Rule {
+        id: "network-logon-right",
+        step: Some(Step::Credssp),
+        cause: "the password is right, but the account lacks the right to log on to this server: with NLA that is `Access this computer from the network` besides `Allow log on through Remote Desktop Services`",
+        fix: "look at both rights and at the two `Deny ...` ones in `secpol.msc`, User Rights Assignment, and at the group Remote Desktop Users: `Add-LocalGroupMember 'Remote Desktop Users' NAME`",
+        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-logon_type_not_granted"],
+        weigh: |case| {
+            let logged = case.find(|what| {
+                matches!(what, What::LogonFailed { logon_type: 3, .. })
+                    && status_of(what).is_some_and(|status| status.plain() == NOT_GRANTED)
+            });
+            let sent = case.find(|what| {
+                matches!(what, What::CredsspRefused { status: Some(status), .. } if status.plain() == NOT_GRANTED)
+            });
+            logged
+                .map(|seen| Weighing::of(93, seen).and(sent))
+                .or_else(|| Some(Weighing::of(88, sent?).missing(RIGHTS)))
+        },
+    },
+    Rule {
+        id: "trust-broken",
+        step: Some(Step::Credssp),
+        cause: "the trust between the server and its domain, or between domains, is broken",
+        fix: "on the server: `Test-ComputerSecureChannel -Repair -Credential DOMAIN\\ADMIN`; between domains `netdom trust /verify`; a cloned computer must join again",
+        refs: &["MS-ERREF 2.3.1"],
+        weigh: |case| by_status(case, &[0xc000_018a, 0xc000_018b, 0xc000_018c, 0xc000_018d, 0xc000_019b], 93),
+    },
+    Rule {
+        id: "clock-skew",
+        step: Some(Step::Credssp),
+        cause: "the clocks differ by more than Kerberos allows (5 minutes)",
+        fix: "`w32tm /query /status` on both sides and the domain controller; `w32tm /resync /rediscover`; in a virtual machine let only one service set the clock",
+        refs: &["RFC 4120 7.5.9", "MS-ERREF 2.3.1"],
+        weigh: |case| {
+            by_status(case, &[0xc000_0133, 0x8009_0324], 93)
+                .or_else(|| Some(Weighing::of(94, kerberos(case, 0x25)?)))
+        },
+    },
+    Rule {
+        id: "smartcard-failed",
+        step: Some(Step::Credssp),
+        cause: "the logon by smart card or certificate failed, or the account must use one and a password was given",
+        fix: "with a card: check its PIN counter, the certificate of the domain controller and its revocation list (`certutil -scinfo`, CAPI2/Operational); without one: take `Smart card is required` off the account",
+        refs: &["MS-ERREF 2.3.1", "RFC 4556 3.1.3"],
+        weigh: |case| by_status(case, &[0xc000_02fa, 0xc000_0380, 0xc000_0381, 0xc000_0320], 90),
+    },
+    Rule {
+        id: "logon-refused",
+        step: Some(Step::Credssp),
+        cause: "the server refused the logon with a status that names no single cause",
+        fix: "look the status up with `certutil -error CODE`; read Security 4625 of that second on the server",
+        refs: &["MS-CSSP 2.2.1"],
+        weigh: |case| {
+            let refused = any_status(case).filter(|seen| !case.explains(seen))?;
+            case.failed_at(Step::Credssp).then(|| Weighing::of(35, refused).missing(SUB_STATUS))
+        },
+    },
 ];
 
-/// Refused by the server, when only the shape of it is known: a status that a log gives says more.
-fn refused_by_server<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    if super::account::status(case).is_some() {
-        return None;
-    }
+/// The server refused, and nobody could read a status.
+fn refused_silently<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let refused = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Server, .. }))?;
-    (case.failed_at(Step::Credssp) && case.foreign_reset().is_none()).then_some(refused)
+    let unexplained = any_status(case).is_none() && case.foreign_reset().is_none();
+    (case.failed_at(Step::Credssp) && unexplained).then_some(refused)
 }
 
 /// Refused behind the client's proof of the password.
@@ -114,11 +283,9 @@ fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    if super::account::status(case).is_some() {
-        return None;
-    }
     let left = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Client, .. }))?;
-    (case.failed_at(Step::Credssp) && client_waited(case).is_none()).then_some(left)
+    let unexplained = any_status(case).is_none() && client_waited(case).is_none();
+    (case.failed_at(Step::Credssp) && unexplained).then_some(left)
 }
 
 fn last_from_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {

@@ -1,45 +1,73 @@
-//! Why licensing refused the connection.
+//! Why licensing refused the connection: by an event of the server, a licensing message or Set Error Info.
 
+use super::active::error_info;
 use super::{Case, Rule, Weighing};
 use crate::fact::What;
+use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::licensing::LicenseErrorCode;
 
-const DIAGNOSER: &str = "RD Licensing Diagnoser (`lsdiag.msc`) of the server, and RemoteConnectionManager and TermService in its System log";
+const DIAGNOSER: &str = "RD Licensing Diagnoser (`lsdiag.msc`) of the server, and RemoteConnectionManager 1128 to 1131 in its System log";
 
 pub(super) const RULES: &[Rule] = &[
-    license(
-        "license-grace-expired",
-        "the grace period of Remote Desktop licensing is over and no license server is in use",
-        "set the license server and mode: policy `Set the Remote Desktop license mode`, or `Set-RDLicenseConfiguration -LicenseServer SERVER -Mode PerUser`; check with `lsdiag.msc`",
-        |case| {
-            weigh(case, &[1069, 1128, 1154], 93)
-                .or_else(|| told(case, &[LicenseErrorCode::NO_LICENSE_SERVER], &[0x101], 45))
+    Rule {
+        id: "license-no-server",
+        step: Some(Step::Licensing),
+        cause: "the server reaches no licence server",
+        fix: "set `Use the specified Remote Desktop license servers` and the licensing mode by policy; from the server `Test-NetConnection LICENSESERVER -Port 135`; start the service Remote Desktop Licensing",
+        refs: &[
+            "MS-RDPBCGR 2.2.1.12.1.3",
+            "MS-RDPBCGR 2.2.5.1.1",
+            "RemoteConnectionManager and TermService",
+            "lab: license-error-no-license-server",
+        ],
+        weigh: |case| {
+            let said = license_error(case, &[LicenseErrorCode::NO_LICENSE_SERVER]);
+            if let Some(logged) = logged(case, &[1130, 1131, 1043]) {
+                return Some(Weighing::of(92, logged).and(said));
+            }
+            Some(Weighing::of(90, said.or_else(|| error_info(case, &[0x101]))?).missing(DIAGNOSER))
         },
-    ),
-    license(
-        "license-no-server",
-        "the license server is not named or cannot be reached",
-        "start the service TermServLicensing on it, open RPC to it, and name it in the policy `Use the specified Remote Desktop license servers`",
-        |case| {
-            weigh(case, &[1130, 1131, 1043], 92)
-                .or_else(|| told(case, &[LicenseErrorCode::NO_LICENSE_SERVER], &[0x101], 88))
+    },
+    Rule {
+        id: "license-grace-expired",
+        step: Some(Step::Licensing),
+        cause: "the grace period of the session host is over and no licence server was ever set",
+        fix: "install and activate a licence server and name it on the host; an administrator gets in meanwhile with `mstsc /admin`",
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        weigh: |case| {
+            let said = license_error(case, &[LicenseErrorCode::NO_LICENSE_SERVER]);
+            if let Some(logged) = logged(case, &[1069, 1128, 1154]) {
+                return Some(Weighing::of(93, logged).and(said));
+            }
+            let missing = "RemoteConnectionManager 1069 in the System log of the server: it says that the grace period is over";
+            Some(Weighing::of(45, said.or_else(|| error_info(case, &[0x101]))?).missing(missing))
         },
-    ),
-    license(
-        "license-no-cal",
-        "the license server has no license to give",
-        "install client access licenses of the right kind and mode on the license server",
-        |case| {
-            weigh(case, &[1004], 90)
-                .or_else(|| told(case, &[LicenseErrorCode::NO_LICENSE], &[0x102, 0x10a], 86))
+    },
+    Rule {
+        id: "license-no-cal",
+        step: Some(Step::Licensing),
+        cause: "there is no licence for this client: none is free, or of the wrong kind, or the host may not serve remote sessions",
+        fix: "add licences, or free some in RD Licensing Manager; the licensing mode (per device, per user) must be that of the licences",
+        refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        weigh: |case| {
+            let said = license_error(case, &[LicenseErrorCode::NO_LICENSE]);
+            if let Some(logged) = logged(case, &[1004]) {
+                return Some(Weighing::of(90, logged).and(said));
+            }
+            let named = said.or_else(|| error_info(case, &[0x102]));
+            named
+                .map(|said| Weighing::of(88, said).missing(DIAGNOSER))
+                .or_else(|| Some(Weighing::of(70, error_info(case, &[0x10a])?).missing(DIAGNOSER)))
         },
-    ),
-    license(
-        "license-client-store",
-        "the client's license store cannot be used",
-        "on the client: run mstsc once as administrator, or delete `HKLM\\SOFTWARE\\Microsoft\\MSLicensing` and let it be made anew",
-        |case| {
+    },
+    Rule {
+        id: "license-client-store",
+        step: Some(Step::Licensing),
+        cause: "what the client sends for licensing is refused: its store of licences is damaged or copied from another machine",
+        fix: "on the client delete `HKLM\\SOFTWARE\\Microsoft\\MSLicensing` (its keys HardwareID and Store) and run mstsc once as administrator",
+        refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        weigh: |case| {
             let codes = [
                 LicenseErrorCode::INVALID_MAC,
                 LicenseErrorCode::INVALID_CLIENT,
@@ -48,54 +76,44 @@ pub(super) const RULES: &[Rule] = &[
                 LicenseErrorCode(0xc),
             ];
             let info = [0x103, 0x104, 0x105, 0x107, 0x108, 0x109];
-            weigh(case, &[1003, 1011], 90).or_else(|| told(case, &codes, &info, 80))
+            let said = license_error(case, &codes).or_else(|| error_info(case, &info));
+            if let Some(logged) = logged(case, &[1003, 1011]) {
+                return Some(Weighing::of(90, logged).and(said));
+            }
+            let said = said?;
+            Some(Weighing::of(80, said).missing(DIAGNOSER))
         },
-    ),
-    license(
-        "license-blob",
-        "the licensing of the server failed internally: its stored licensing certificates are damaged",
-        "on the server save and then delete the values `Certificate`, `X509 Certificate`, `X509 Certificate ID` and `X509 Certificate2` under `HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\RCM`, and restart it",
-        |case| told(case, &[LicenseErrorCode::INVALID_SERVER_CERTIFICATE], &[0x100, 0x106], 80),
-    ),
-    license(
-        "license-refused",
-        "licensing ended with an error that is not documented",
-        "read RemoteConnectionManager in the System log of the server, and the RD Licensing Diagnoser",
-        |case| {
+    },
+    Rule {
+        id: "license-blob",
+        step: Some(Step::Licensing),
+        cause: "the licensing of the server failed internally: its stored licensing certificates are damaged",
+        fix: "on the server save and then delete the values `Certificate`, `X509 Certificate`, `X509 Certificate ID` and `X509 Certificate2` under `HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\RCM`, and restart it",
+        refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        weigh: |case| {
+            let said = license_error(case, &[LicenseErrorCode::INVALID_SERVER_CERTIFICATE]);
+            Some(Weighing::of(80, said.or_else(|| error_info(case, &[0x100, 0x106]))?).missing(DIAGNOSER))
+        },
+    },
+    Rule {
+        id: "license-refused",
+        step: Some(Step::Licensing),
+        cause: "licensing ended with an error that is not documented",
+        fix: "read RemoteConnectionManager in the System log of the server, and the RD Licensing Diagnoser",
+        refs: &["MS-RDPBCGR 2.2.1.12.1.3"],
+        weigh: |case| {
             let said = case.find(|what| matches!(what, What::LicenseError { .. }))?;
             (!case.explains(said)).then(|| Weighing::of(40, said).missing(DIAGNOSER))
         },
-    ),
+    },
 ];
 
-const fn license(
-    id: &'static str,
-    cause: &'static str,
-    fix: &'static str,
-    weigh: fn(&Case<'_>) -> Option<Weighing>,
-) -> Rule {
-    Rule {
-        id,
-        step: Some(Step::Licensing),
-        cause,
-        fix,
-        refs: &["MS-RDPELE 2.2.2", "RemoteConnectionManager and TermService"],
-        weigh,
-    }
+fn license_error<'a>(case: &Case<'a>, codes: &[LicenseErrorCode]) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::LicenseError { code, .. } if codes.contains(code)))
 }
 
-fn weigh(case: &Case<'_>, events: &[u32], percent: u8) -> Option<Weighing> {
-    let told =
-        case.find(|what| matches!(what, What::LicenseProblem { event, .. } if events.contains(event)))?;
-    case.session.outcome.is_failure().then(|| Weighing::of(percent, told))
-}
-
-/// The server told the client: by the error of a licensing message, or by Set Error Info.
-fn told(case: &Case<'_>, errors: &[LicenseErrorCode], info: &[u32], percent: u8) -> Option<Weighing> {
-    let said = case.find(|what| match what {
-        What::LicenseError { code, .. } => errors.contains(code),
-        What::ErrorInfo { code } | What::ErrorInfoSet { code } => info.contains(&code.0),
-        _ => false,
-    })?;
-    Some(Weighing::of(percent, said).missing(DIAGNOSER))
+/// RemoteConnectionManager or TermService said so of a connection that failed.
+fn logged<'a>(case: &Case<'a>, events: &[u32]) -> Option<&'a Seen> {
+    let told = case.find(|what| matches!(what, What::LicenseProblem { event, .. } if events.contains(event)));
+    told.filter(|_| case.session.outcome.is_failure())
 }

@@ -1,9 +1,13 @@
 //! Why the logon behind the connection sequence failed.
 
-use super::active::{by_code, error_info_read};
+use super::active::{error_info, error_info_read};
+use super::client_info::denied;
 use super::{Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::step::Step;
+
+/// `RESTRICTED_ADMIN_MODE_REQUIRED` and `REDIRECTED_AUTHENTICATION_MODE_REQUIRED` (MS-RDPBCGR 2.2.1.1.1).
+const RESTRICTED: u8 = 0x03;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -28,7 +32,45 @@ pub(super) const RULES: &[Rule] = &[
         cause: "Winlogon, or the Windows subsystem, of the session crashed on the server",
         fix: "Application log of the server: Application Error 1000 names the faulting module; take third-party credential providers and notification packages off; `sfc /scannow`",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| by_code(case, &[0x17, 0x18], None, 88),
+        weigh: |case| {
+            let died = case
+                .logged("winlogon", &[4005, 4006])
+                .or_else(|| case.crashed("winlogon.exe"))
+                .filter(|_| case.failed_behind_sign_in());
+            match (error_info(case, &[0x17, 0x18]), died) {
+                (Some(said), died) => Some(Weighing::of(88, said).surer(died, 6)),
+                (None, died) => Some(Weighing::of(75, died?).and(denied(case))),
+            }
+        },
+    },
+    Rule {
+        id: "session-create-failed",
+        step: Some(Step::Logon),
+        cause: "the server could not make a session, or find the one to connect to",
+        fix: "System and Application of the server in that minute: services that hang, memory, the registry hive of the session; `query session` shows sessions in state `Down`: restart the server if they stay",
+        refs: &["RemoteConnectionManager 1036, 1066", "LocalSessionManager 43, 48 to 53"],
+        weigh: |case| {
+            let failed = case
+                .logged("rcm", &[1036, 1066])
+                .map(|seen| (75, seen))
+                .or_else(|| Some((65, case.logged("lsm", &[43, 48, 49, 50, 51, 52, 53])?)));
+            let (percent, seen) = failed.filter(|_| case.failed_behind_sign_in())?;
+            Some(Weighing::of(percent, seen).surer(denied(case), 10))
+        },
+    },
+    Rule {
+        id: "profile-failed",
+        step: Some(Step::Logon),
+        cause: "the user's profile could not be loaded",
+        fix: "on the server: the profile's path and rights, free space, and `HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList` (a key that ends in `.bak`); with roaming profiles or containers the file server's path",
+        refs: &["User Profile Service 1500 to 1508, 1515, 1521, 1542"],
+        weigh: |case| {
+            let failed =
+                case.logged("profiles", &[1500, 1501, 1502, 1503, 1505, 1506, 1508, 1515, 1521, 1542])?;
+            let temporary = case.logged("profiles", &[1511]);
+            let weighing = Weighing::of(72, failed).and(temporary).surer(denied(case), 8);
+            case.failed_behind_sign_in().then_some(weighing)
+        },
     },
     Rule {
         id: "restricted-admin-denied",
@@ -38,7 +80,19 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
         weigh: |case| {
             let missing = "Security log of the server: 4625 and 4624 of that second; whether the client ran with /restrictedAdmin";
-            by_code(case, &[0xb], None, 50).map(|w| w.missing(missing))
+            let asked = case.find(
+                |what| matches!(what, What::ConnectionRequest { flags, .. } if flags & RESTRICTED != 0),
+            );
+            let said = error_info(case, &[0xb]).filter(|_| case.failed_at(Step::Logon));
+            match (said, asked) {
+                (Some(said), Some(asked)) => Some(Weighing::of(82, said).and(Some(asked))),
+                (Some(said), None) => Some(Weighing::of(50, said).missing(missing)),
+                (None, asked) => case
+                    .failed_at(Step::Logon)
+                    .then_some(asked)
+                    .flatten()
+                    .map(|asked| Weighing::of(60, asked).missing(missing)),
+            }
         },
     },
     Rule {

@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     refs: &["MS-RDPBCGR 2.2.5.1.1"],
     weigh: |case| {
         let said = case.find(|what| {
-            matches!(what, What::ErrorInfo { code } | What::ErrorInfoSet { code }
+            matches!(what, What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code }
                 if PROTOCOL_CODES.contains(&code.0) && !GRAPHICS_CODES.contains(&code.0))
         })?;
         Some(

@@ -232,16 +232,16 @@ mod tests {
             "other-protocol from=server protocol=\"HTTP/1.1 400\"",
             "unreachable from=198.51.100.1 kind=3 code=1 times=2",
             "refused code=0x5",
-            "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
-            "license-error by=server code=0x6",
-            "error-info code=0x7",
-            "ultimatum by=server reason=0x3",
-            "user-named user=\"a b\" domain=LAB",
             "accepted udp=yes",
             "method method=PreDisconnect value=-805306367 code=0xd0000001",
             "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
             "client-disconnected reason=0x904",
             "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
+            "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
+            "license-error by=server code=0x6",
+            "error-info code=0x7",
+            "ultimatum by=server reason=0x3",
+            "user-named user=\"a b\" domain=LAB",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

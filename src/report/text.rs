@@ -154,12 +154,12 @@ fn ends(session: &Session) -> String {
     format!("{client} -> {server}")
 }
 
-/// The user as a log or an opened message names it, or the cookie.
+/// Who wanted to log on, as far as it can be read.
 fn user(session: &Session) -> Option<String> {
     let name = session.user_name()?;
-    let named = session.hosts.iter().any(|part| part.user.is_some()) || session.user_named().is_some();
     let domain = session.user_domain().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
-    let doubt = if named { "" } else { " (from the cookie, which may be cut to 9 characters)" };
+    let doubt =
+        if session.is_user_whole() { "" } else { " (from the cookie, which may be cut to 9 characters)" };
     Some(format!("{domain}{}{doubt}", printable(name)))
 }
 

@@ -80,7 +80,7 @@ fn a_folder_without_evidence_says_what_was_looked_for() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         lines(&output.stderr),
-        ["error: no capture under . (looked for pcap and pcapng; 2 other files)"]
+        ["error: no capture or event log under . (looked for pcap, pcapng and evtx; 2 other files)"]
     );
 }
 
@@ -103,7 +103,7 @@ fn wildcards_that_no_shell_expanded_are_expanded() {
     let output = run(&root().join("samples"), &["-q", "nla-*/serv?r.pcap"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("of 2 files"), "{text}");
+    assert!(text.contains("of 2 captures"), "{text}");
 }
 
 #[test]

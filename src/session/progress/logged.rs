@@ -89,6 +89,8 @@ fn of_client(reason: DisconnectReason) -> Option<Step> {
         0xb09 => Step::Negotiation,
         0x1b07 | 0x1907 | 0x1d07 => Step::Tls,
         0x808 => Step::Licensing,
+        // The server ended it; where the client says no more, it is not known to have come further than this.
+        0x3 => Step::ClientInfo,
         code if code & 0xff == 0x07 && code > 0x100 => Step::Credssp,
         _ => return None,
     })
