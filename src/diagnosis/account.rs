@@ -54,9 +54,9 @@ pub(super) fn status_of(what: &What) -> Option<Status> {
         }
         What::CredsspRefused { status, .. } => status.and_then(failure),
         What::CredentialsValidated { status } => failure(*status),
-        What::CredsspRefused { status, .. }
-        | What::PolicyRefused { status, .. }
-        | What::AuthenticationFailed { status, .. } => status.and_then(failure),
+        What::PolicyRefused { status, .. } | What::AuthenticationFailed { status, .. } => {
+            status.and_then(failure)
+        }
         _ => None,
     }
 }

@@ -122,7 +122,7 @@ pub(super) const RULES: &[Rule] = &[
             let said = case.find(|what| given(what).is_some_and(is_reason))?;
             (!case.explains(said)).then(|| Weighing::of(35, said).missing(SERVER_LOGS))
         },
-    ),
+    },
 ];
 
 const fn ended(
@@ -170,7 +170,7 @@ const fn is_reason(code: ErrorInfo) -> bool {
     !matches!(code.0, 0 | 13 | 14) && code.0 < 0x8000_0000
 }
 
-/// The code of Set Error Info is known: a packet that was opened or a log has it.
+/// A witness could read the code.
 pub(super) fn error_info_read(case: &Case<'_>) -> bool {
     case.find(|what| given(what).is_some_and(is_reason)).is_some()
 }

@@ -2,7 +2,6 @@
 
 use super::active::error_info;
 use super::{Case, Rule, Weighing};
-use crate::codes::ErrorInfo;
 use crate::fact::What;
 use crate::session::Seen;
 use crate::step::Step;

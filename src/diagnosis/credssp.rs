@@ -10,6 +10,8 @@ use crate::step::Step;
 
 const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625, with auditing of `Logon` failures), \
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
+const SUB_STATUS: &str = "Security log of the server or domain controller (4625, 4776, 4771): the sub status tells a wrong password from an unknown user";
+const RIGHTS: &str = "Security 4625 of the server: its logon type tells which right is missing (3 from the network, 10 through Remote Desktop)";
 const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026";
 const KERBEROS: &str = "a capture on the client with ports 53 and 88: look-ups of the domain controller and its errors stand there in clear";
 
@@ -134,8 +136,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "dc-unreachable",
         step: Some(Step::Credssp),
-        cause: "the client finds no domain controller: it waits for one behind the TLS handshake and gives up",
-        fix: "on the client: `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
+        cause: "no domain controller is reached: the client looks for one in vain, or the server has none to ask",
+        fix: "on the side that looks (the server where it says so with a status, else the client): `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
         refs: &["RFC 4120 7.2.3", "lab: fail-nla-kdc-lookup-stall"],
         weigh: |case| {
             if let Some(weighing) = by_status(case, &[0xc000_005e, 0x8009_0311, 0xc000_0192, 0xc000_00dc], 92)
@@ -279,7 +281,7 @@ fn refused_silently<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 
 /// Refused behind the client's proof of the password.
 fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    refused_by_server(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }))
+    refused_silently(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }))
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {

@@ -101,7 +101,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server does not accept stored credentials and wants the password typed",
         fix: "type the password; or policy `Always prompt for password upon connection` (fPromptForPassword) to Disabled on the server",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| by_code(case, &[0xa], None, 88),
+        weigh: |case| Some(Weighing::of(88, error_info(case, &[0xa])?)),
     },
     Rule {
         id: "resource-exhaustion",
@@ -109,6 +109,6 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server has not enough memory for the session",
         fix: "System log of the server: Resource-Exhaustion-Detector 2004 names the programs; end them, add memory or page file, or restart",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| by_code(case, &[0x6], None, 88),
+        weigh: |case| Some(Weighing::of(88, error_info(case, &[0x6])?)),
     },
 ];

@@ -77,7 +77,7 @@ fn rank(what: &What) -> u8 {
 }
 
 /// The code is a reason of the server's own.
-pub(super) fn is_reason(code: ErrorInfo) -> bool {
+fn is_reason(code: ErrorInfo) -> bool {
     !MEANT.contains(&code.0)
 }
 
