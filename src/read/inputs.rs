@@ -292,7 +292,7 @@ fn kind_of(first: &[u8]) -> (Kind, bool) {
         let kind = plain_kind(&inner);
         return (
             if kind == Kind::Unknown { Kind::Known("gzip") } else { kind },
-            kind.is_capture() || kind == Kind::KeyLog,
+            kind.is_capture() || matches!(kind, Kind::KeyLog | Kind::Evtx),
         );
     }
     (plain_kind(first), false)

@@ -54,6 +54,21 @@ fn log(part: &str) -> Option<Log> {
 }
 
 #[test]
+fn a_log_inside_of_gzip_is_read_as_the_log_itself() {
+    let path =
+        support::root().join("samples/nla-wrong-password/RDSH01-Security.evtx");
+    let folder = support::scratch("evtx-gzip");
+    let packed = folder.join("security.evtx.gz");
+    let mut writer =
+        flate2::write::GzEncoder::new(std::fs::File::create(&packed).unwrap(), flate2::Compression::fast());
+    std::io::copy(&mut std::fs::File::open(&path).unwrap(), &mut writer).unwrap();
+    writer.finish().unwrap();
+    let (plain, unpacked) = (read(path), read(packed));
+    assert!(!plain.records.is_empty());
+    assert_eq!((plain.ids(), plain.notes()), (unpacked.ids(), unpacked.notes()));
+}
+
+#[test]
 fn every_log_of_the_corpus_is_read_and_gives_every_record_or_says_why_not() {
     let Some(folder) = support::corpus("public/evtx") else { return };
     let mut files = 0;
