@@ -55,8 +55,7 @@ fn log(part: &str) -> Option<Log> {
 
 #[test]
 fn a_log_inside_of_gzip_is_read_as_the_log_itself() {
-    let path =
-        support::root().join("samples/nla-wrong-password/RDSH01-Security.evtx");
+    let path = support::root().join("samples/nla-wrong-password/RDSH01-Security.evtx");
     let folder = support::scratch("evtx-gzip");
     let packed = folder.join("security.evtx.gz");
     let mut writer =
