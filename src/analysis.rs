@@ -98,6 +98,9 @@ pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
     notes.extend(unused_keys(&inventory, &keys, &counts, &facts));
     let witnesses = witnesses(&inventory, &counts, &facts);
     let story = session::join(facts, &witnesses);
+    if story.records_cut > 0 {
+        notes.push(Note::records_of_connections_cut(story.records_cut, session::FACTS_MAX));
+    }
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
     Analysis { inventory, counts, witnesses, story, verdicts, notes }

@@ -274,6 +274,23 @@ impl Note {
         Self::at(0, Spot::Whole, format!("{facts} facts beyond the first {limit} were left out"))
     }
 
+    /// A captured connection of which more is told than is kept.
+    #[must_use]
+    pub fn connection_facts_cut(place: Place, facts: usize, limit: usize) -> Self {
+        Self {
+            place,
+            text: format!("{facts} facts of this connection beyond the first {limit} were left out"),
+        }
+    }
+
+    /// Connections of which logs tell more than is kept.
+    #[must_use]
+    pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {
+        let text =
+            format!("{records} records were left out: of one connection and host the first {limit} are kept");
+        Self::at(0, Spot::Whole, text)
+    }
+
     /// The first bytes are not those of an event log.
     #[must_use]
     pub fn not_a_log(input_index: u32, found: &str) -> Self {

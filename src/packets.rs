@@ -17,7 +17,7 @@ mod mcs;
 mod capabilities;
 mod clear;
 
-/// Facts of one connection kept at most; a cut is told by the caller.
+/// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;
 
 /// Reads a flow into facts, in the order of time, and opens its TLS records with `keys` where they fit.
@@ -40,6 +40,8 @@ struct Reader<'f> {
     connection: Arc<Connection>,
     facts: Vec<Fact>,
     notes: Vec<Note>,
+    /// Facts beyond the limit.
+    cut: usize,
     /// Whose turn it is to speak, once the protocol is known.
     turn: Option<Side>,
 }
@@ -57,7 +59,7 @@ impl<'f> Reader<'f> {
             last_seen: flow.last.at,
             recognised: flow.recognised,
         });
-        Self { flow, keys, connection, facts: Vec::new(), notes: Vec::new(), turn: None }
+        Self { flow, keys, connection, facts: Vec::new(), notes: Vec::new(), cut: 0, turn: None }
     }
 
     /// Nothing that comes past later counts: a reset has ended the connection for at least one side.
@@ -87,10 +89,16 @@ impl<'f> Reader<'f> {
         if self.facts.len() < FACTS_MAX {
             let subject = Subject::Connection(Arc::clone(&self.connection));
             self.facts.push(Fact { at: seen.at, place: seen.place, subject, reading, what });
+        } else {
+            self.cut += 1;
         }
     }
 
     fn finish(mut self) -> (Vec<Fact>, Vec<Note>) {
+        if self.cut > 0 {
+            let first = self.flow.first.place;
+            self.notes.push(Note::connection_facts_cut(first, self.cut, FACTS_MAX));
+        }
         self.facts.sort_by_key(|fact| (fact.at, fact.place));
         (self.facts, self.notes)
     }

@@ -20,10 +20,10 @@ mod attempt;
 
 pub use attempt::Attempt;
 pub use clock::ClockOffset;
-pub use logs::Role;
+pub use logs::{FACTS_MAX, Role};
 
 use gather::Gathered;
-use logs::Cluster;
+use logs::{Cluster, Told};
 
 /// Who saw: a capture point or a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,6 +333,8 @@ pub struct Story {
     pub clocks: Vec<ClockOffset>,
     /// Log records that belong to no connection.
     pub records_alone: usize,
+    /// Log records of connections that have too many.
+    pub records_cut: usize,
 }
 
 /// Joins facts into sessions and attempts. The order of `facts` does not matter.
@@ -341,7 +343,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let (packets, records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
     let groups = join::connections(packets);
-    let (clusters, mut records_alone) = logs::clusters(records, witnesses);
+    let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
     let mut sessions: Vec<Session> = gathered.into_iter().map(|one| join::session(one, &clocks)).collect();
@@ -360,12 +362,39 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     }
     sort_and_judge(&mut sessions);
     let attempts = attempt::group(&sessions);
-    Story { sessions, attempts, clocks, records_alone }
+    Story { sessions, attempts, clocks, records_alone, records_cut }
 }
 
 fn sort_and_judge(sessions: &mut [Session]) {
     sessions.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
     for session in sessions {
         progress::judge(session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{Keys, Subject};
+
+    #[test]
+    fn of_a_connection_with_too_many_records_the_first_are_kept_and_the_rest_is_counted() {
+        let keys = Keys { host: "rdsh01".to_owned(), activity: Some("A-1".to_owned()), ..Keys::default() };
+        let fact = |index: i64| Fact {
+            at: UnixNanos(index),
+            place: Place::frame(0, 1),
+            subject: Subject::Record(Arc::new(keys.clone())),
+            reading: Reading::Clear,
+            what: What::MethodCalled { method: index.to_string(), value: None, code: None },
+        };
+        let host = Witness {
+            name: "rdsh01".to_owned(),
+            inputs: vec![0],
+            host: Some("rdsh01".to_owned()),
+            coverage: Coverage::default(),
+        };
+        let story = join((0..2_100).map(fact).collect(), &[host]);
+        let kept: Vec<usize> = story.sessions.iter().map(|session| session.facts.len()).collect();
+        assert_eq!((kept, story.records_cut), (vec![FACTS_MAX], 100));
     }
 }

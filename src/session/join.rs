@@ -20,9 +20,6 @@ pub(super) struct AtWitness {
 /// One connection at all its witnesses.
 pub(super) type Group = Vec<AtWitness>;
 
-/// Facts of one host's logs kept in a session.
-const FACTS_MAX: usize = 2_000;
-
 /// Two clocks can be off by this much and still mean the same connection when the sequence numbers agree.
 const APART_NS_MAX: i64 = 2 * 86_400 * 1_000_000_000;
 
@@ -125,7 +122,7 @@ fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_ti
         domain: cluster.domain,
         workstation: cluster.workstation,
     });
-    for fact in cluster.facts.into_iter().take(FACTS_MAX) {
+    for fact in cluster.facts {
         let at = fact.at.plus(offset.saturating_neg());
         if sets_times {
             session.start = session.start.min(at);

@@ -25,6 +25,9 @@ const LOGON_NS: i64 = 120 * SECOND_NS;
 /// A failure that a client logs without an ActivityID belongs to its connection within this time.
 const CLIENT_NS: i64 = 30 * SECOND_NS;
 
+/// Facts of one host's logs kept of one connection.
+pub const FACTS_MAX: usize = 2_000;
+
 /// What one host's logs say of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cluster {
@@ -144,8 +147,17 @@ fn connection_name(what: &What) -> Option<&str> {
     }
 }
 
-/// The connections that the logs tell of, and how many records belong to none.
-pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> (Vec<Cluster>, usize) {
+/// The connections that the logs tell of.
+pub(super) struct Told {
+    pub(super) clusters: Vec<Cluster>,
+    /// Records that belong to none.
+    pub(super) alone: usize,
+    /// Records that were left out of those that have too many.
+    pub(super) cut: usize,
+}
+
+/// Puts the records of each host together that are of one connection.
+pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
     let mut by_host: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
     for fact in facts {
         let host = fact.subject.keys().map(|keys| keys.host.clone()).unwrap_or_default();
@@ -182,11 +194,14 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> (Vec<Cluster>
         }
         found.extend(host.clusters.into_iter().filter(is_remote_desktop));
     }
+    let mut cut = 0;
     for cluster in &mut found {
         cluster.facts.sort_by_key(|fact| (fact.at, fact.place));
+        cut += cluster.facts.len().saturating_sub(FACTS_MAX);
+        cluster.facts.truncate(FACTS_MAX);
     }
     found.sort_by_key(|cluster| (cluster.start(), cluster.witness_index));
-    (found, alone)
+    Told { clusters: found, alone, cut }
 }
 
 /// Facts with a key that needs no other record come first, so that the rest finds the connections made of them.
