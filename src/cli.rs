@@ -53,6 +53,13 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.inventory.is_readable() {
         return nothing(arguments, &analysis);
     }
+    if let Some(input) = arguments.output.as_deref().and_then(|path| overwritten(path, &analysis)) {
+        let text = format!(
+            "the answer would overwrite the input {}: choose another FILE for --output",
+            printable(input)
+        );
+        return complain(&text, status::NOT_WRITTEN);
+    }
     let answer = match format(arguments) {
         Format::Text => Ok(text::answer(&analysis, layout(arguments))),
         Format::Json => json::document(&analysis, &answer_arguments(arguments)),
@@ -132,6 +139,10 @@ fn write(output: Option<&Path>, answer: &str) -> io::Result<()> {
         out.write_all(answer.as_bytes())?;
         return out.flush();
     };
+    // Only what is a file, or is not there yet, may be replaced: not a link, a device or a pipe.
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, answer);
+    }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".part");
     let partial = Path::new(&partial);
@@ -139,6 +150,15 @@ fn write(output: Option<&Path>, answer: &str) -> io::Result<()> {
     written.inspect_err(|_| {
         let _ = fs::remove_file(partial);
     })
+}
+
+/// The input that stands where the answer is to go.
+fn overwritten<'a>(output: &Path, analysis: &'a Analysis) -> Option<&'a str> {
+    let target = fs::canonicalize(output).ok()?;
+    let same = |input: &&rdpwhy::read::Input| {
+        input.path.as_ref().is_some_and(|path| fs::canonicalize(path).is_ok_and(|path| path == target))
+    };
+    analysis.inventory.inputs.iter().find(same).map(|input| input.shown.as_str())
 }
 
 fn condition(arguments: &Analyze, analysis: &Analysis) -> ExitCode {

@@ -297,6 +297,12 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     verdicts
 }
 
+/// Which witnesses of a connection nobody handed over, with how to collect them.
+#[must_use]
+pub fn witnesses_absent(session: &Session) -> Vec<&'static str> {
+    absent::witnesses(session)
+}
+
 /// The rule of that id.
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {

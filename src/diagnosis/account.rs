@@ -5,6 +5,7 @@ use super::{Case, Weighing};
 use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
+use crate::step::Step;
 
 /// By a status of the server; else, a little less sure, by the reason that the client was told.
 pub(super) fn by_status(case: &Case<'_>, codes: &[u32], percent: u8) -> Option<Weighing> {
@@ -33,17 +34,21 @@ pub(super) fn client_told<'a>(case: &Case<'a>, wanted: u32) -> Option<&'a Seen> 
     case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == wanted))
 }
 
+/// What may tell why an account was not let in: nothing, where packets show that the connection broke before the logon.
+fn facts<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> + use<'a> {
+    let session = case.session;
+    let asked = session.connections.is_empty() || session.broke_at >= Some(Step::Credssp);
+    session.facts.iter().filter(move |_| asked)
+}
+
 /// The fact that gives one of these statuses. A sub-status says more than the status it stands with.
 pub(super) fn with_status<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen> {
-    case.session
-        .facts
-        .iter()
-        .find(|seen| status_of(seen.what()).is_some_and(|status| codes.contains(&status.plain())))
+    facts(case).find(|seen| status_of(seen.what()).is_some_and(|status| codes.contains(&status.plain())))
 }
 
 /// The first status that a fact gives.
 pub(super) fn any_status<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    case.session.facts.iter().find(|seen| status_of(seen.what()).is_some())
+    facts(case).find(|seen| status_of(seen.what()).is_some())
 }
 
 pub(super) fn status_of(what: &What) -> Option<Status> {
@@ -62,7 +67,7 @@ pub(super) fn status_of(what: &What) -> Option<Status> {
 }
 
 pub(super) fn kerberos<'a>(case: &Case<'a>, wanted: u32) -> Option<&'a Seen> {
-    case.find(|what| matches!(what, What::KerberosFailed { code, .. } if code.0 == wanted))
+    facts(case).find(|seen| matches!(seen.what(), What::KerberosFailed { code, .. } if code.0 == wanted))
 }
 
 /// RdpCoreTS 140: the service itself says that user name or password were not accepted.

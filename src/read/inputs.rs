@@ -136,7 +136,10 @@ pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     let mut walk = Walk::default();
     for path in paths {
         if path.as_os_str() == "-" {
-            walk.found.push(stdin());
+            // It can be read once.
+            if !std::mem::replace(&mut walk.has_stdin, true) {
+                walk.found.push(stdin());
+            }
         } else {
             walk.path(path, 0, true);
         }
@@ -181,6 +184,7 @@ fn same_file(a: &Input, b: &Input) -> bool {
 
 #[derive(Default)]
 struct Walk {
+    has_stdin: bool,
     found: Vec<Input>,
     other_files: u64,
     unreadable: Vec<(String, String)>,

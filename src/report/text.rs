@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::safe::printable;
 use super::{Told, input_name, told, words};
 use crate::analysis::{Analysis, Counts};
-use crate::diagnosis::Verdict;
+use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
 use crate::note::{Place, Spot};
 use crate::session::{Outcome, Role, Seen, Session};
@@ -123,6 +123,10 @@ fn block(
             item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
         }
         item(out, layout, "to do", best.rule.fix);
+    } else {
+        for (index, missing) in diagnosis::witnesses_absent(session).iter().take(MISSING_MAX).enumerate() {
+            item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
+        }
     }
     named_by(out, session, layout);
     let shown = filter(session);
@@ -347,7 +351,11 @@ fn unknown_because(session: &Session) -> String {
     } else if session.find(|what| matches!(what, What::OneWay { .. })).is_some() {
         "the other direction: capture where both pass".to_owned()
     } else {
-        "the end of the connection: the capture stopped before it".to_owned()
+        match session.connections.is_empty() {
+            false => "the end of the connection: the capture stopped before it",
+            true => "how it went on: the logs at hand say no more; a capture, or the other logs of server and client",
+        }
+        .to_owned()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Outcome, Session};
+use super::gather::is_same_user;
+use super::{Outcome, Role, Session};
 use crate::fact::What;
 
 /// A next connection that starts within this time after a failed one belongs to the same attempt: programs retry and
@@ -28,9 +29,12 @@ pub struct Attempt {
 /// Groups sessions, which are sorted by start.
 pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut open: BTreeMap<Option<IpAddr>, Vec<usize>> = BTreeMap::new();
+    let mut open: BTreeMap<(Option<IpAddr>, Option<&str>), Vec<usize>> = BTreeMap::new();
     for (index, session) in (0..).zip(sessions) {
-        let candidates = open.entry(session.server().map(|end| end.ip())).or_default();
+        let address = session.server().map(|end| end.ip());
+        // Without an address the name that the server's own logs have.
+        let name = if address.is_none() { session.host(Role::Server) } else { None };
+        let candidates = open.entry((address, name)).or_default();
         candidates.retain(|group| {
             members(sessions, &groups, *group).any(|known| session.start.since(known.end) <= RECONNECT_NS)
         });
@@ -61,15 +65,15 @@ fn members<'a>(
 
 /// Does `session` continue what `known` began, or is it the other half of it?
 fn follows(known: &[&Session], session: &Session) -> bool {
-    let users = known.iter().find_map(|known| known.cookie());
-    let other_user = matches!((users, session.cookie()), (Some(a), Some(b)) if a != b);
+    let user = known.iter().find_map(|known| known.user_name());
+    let other_user = user.zip(session.user_name()).is_some_and(|(a, b)| !is_same_user(a, b));
     if other_user {
         return false;
     }
     if known.iter().any(|known| is_other_half(known, session)) {
         return true;
     }
-    let client = |s: &Session| s.client().map(|end| end.ip());
+    let client = Session::client_ip;
     let same_client =
         known.iter().all(|known| client(known) == client(session) || is_elsewhere(known, session));
     let near = known.iter().any(|known| {

@@ -9,6 +9,7 @@ use super::join::Group;
 use super::logs::{Cluster, Role};
 use super::{Outcome, Session};
 use crate::fact::What;
+use crate::step::Step;
 use crate::time::UnixNanos;
 
 const MILLISECOND_NS: i64 = 1_000_000;
@@ -309,19 +310,33 @@ pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
     let near = |session: &Session| {
         let at = cluster.start();
         let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
-        let same_user = user.zip(session.user_name()).is_some_and(|(a, b)| is_same_user(a, b));
-        let same_address = cluster.client.is_some() && cluster.client == session.client_ip();
-        (apart <= BY_NAME_NS && (same_user || same_address))
+        let both = user.zip(session.user_name());
+        let same_user = both.is_some_and(|(a, b)| is_same_user(a, b));
+        let same_address =
+            both.is_none() && cluster.client.is_some() && cluster.client == session.client_ip();
+        // A gateway tells of each connection once.
+        let there = cluster.role == Role::Gateway
+            && session.hosts.iter().any(|part| part.witness_index == cluster.witness_index);
+        (apart <= BY_NAME_NS && (same_user || same_address) && !there && may_be_checked(session, cluster))
             .then_some((session.outcome == Outcome::Probe, apart))
     };
     let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
-    found.min().map(|(_, index)| index).or_else(|| only_failure_of(sessions, user?))
+    found.min().map(|(_, index)| index).or_else(|| only_failure_of(sessions, cluster, user?))
+}
+
+/// What a domain controller refused is of no connection whose packets show that it broke before the logon.
+fn may_be_checked(session: &Session, cluster: &Cluster) -> bool {
+    cluster.role != Role::DomainController
+        || session.connections.is_empty()
+        || session.broke_at >= Some(Step::Credssp)
 }
 
 /// The only session of this user that failed, when the clocks of both hosts were never compared.
-fn only_failure_of(sessions: &[Session], user: &str) -> Option<usize> {
+fn only_failure_of(sessions: &[Session], cluster: &Cluster, user: &str) -> Option<usize> {
     let failed = |session: &Session| {
-        session.outcome.is_failure() && session.user_name().is_some_and(|name| is_same_user(name, user))
+        session.outcome.is_failure()
+            && may_be_checked(session, cluster)
+            && session.user_name().is_some_and(|name| is_same_user(name, user))
     };
     let mut found =
         sessions.iter().enumerate().filter(|(_, session)| failed(session)).map(|(index, _)| index);
@@ -331,7 +346,8 @@ fn only_failure_of(sessions: &[Session], user: &str) -> Option<usize> {
 
 /// A cookie is cut to 9 characters by some clients: a longer name may begin with it.
 pub(super) fn is_same_user(a: &str, b: &str) -> bool {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let account = |name: &str| name.split('@').next().unwrap_or(name).to_lowercase();
+    let (a, b) = (account(a), account(b));
     let cut = |short: &str, long: &str| short.chars().count() == 9 && long.starts_with(short);
     a == b || cut(&a, &b) || cut(&b, &a)
 }

@@ -46,15 +46,17 @@ pub(super) struct Cluster {
     logon_ids: Vec<u64>,
     names: Vec<String>,
     ended: bool,
+    /// Times of the first and the last fact.
+    span: Option<(UnixNanos, UnixNanos)>,
 }
 
 impl Cluster {
     pub(super) fn start(&self) -> UnixNanos {
-        self.facts.iter().map(|fact| fact.at).min().unwrap_or_default()
+        self.span.map_or_else(UnixNanos::default, |span| span.0)
     }
 
     pub(super) fn end(&self) -> UnixNanos {
-        self.facts.iter().map(|fact| fact.at).max().unwrap_or_default()
+        self.span.map_or_else(UnixNanos::default, |span| span.1)
     }
 
     /// Address and port of the client, when the log has both: the exact key to the TCP connection.
@@ -83,6 +85,12 @@ impl Cluster {
         if let Some(name) = connection_name(&fact.what) {
             self.names.push(name.to_owned());
         }
+        self.push(fact);
+    }
+
+    fn push(&mut self, fact: Fact) {
+        let (from, until) = self.span.unwrap_or((fact.at, fact.at));
+        self.span = Some((from.min(fact.at), until.max(fact.at)));
         self.facts.push(fact);
     }
 
@@ -351,7 +359,7 @@ impl Host {
     fn every(&mut self, fact: &Fact, keys: &Keys) {
         let mut told = false;
         for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, 10 * SECOND_NS)) {
-            cluster.facts.push(Fact { subject: fact.subject.clone(), what: fact.what.clone(), ..*fact });
+            cluster.push(Fact { subject: fact.subject.clone(), what: fact.what.clone(), ..*fact });
             told = true;
         }
         let _ = keys;
@@ -359,9 +367,10 @@ impl Host {
     }
 }
 
-/// How far a moment lies from a connection: inside of it counts from its start.
-fn distance(cluster: &Cluster, at: UnixNanos) -> i64 {
-    at.since(cluster.start()).abs()
+/// How far a moment lies from a connection: one that had begun comes before one that was still to begin.
+fn distance(cluster: &Cluster, at: UnixNanos) -> (bool, i64) {
+    let since = at.since(cluster.start());
+    (since < 0, since.abs())
 }
 
 /// A session at the computer itself is no Remote Desktop.

@@ -93,6 +93,7 @@ fn mark(what: &What) -> Mark {
         What::ArbitrationBegan {} => Mark::Begins(Step::Logon),
         What::ArbitrationDeclined {} | What::LogonFailed { logon_type: 10, .. } => Mark::Fails(Step::Logon),
         What::SessionLogon { local: false }
+        | What::LogonSucceeded { logon_type: 7 | 10, .. }
         | What::ShellStarted { local: false }
         | What::SessionReconnected { local: false, .. }
         | What::ClientLoggedOn { .. } => Mark::Passes(Step::Logon),
@@ -179,6 +180,7 @@ pub(super) fn judge(session: &mut Session) {
     session.security = security(session);
     let (mut passed, mut begun, mut failed) = (None, None, None);
     let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
+    let is_captured = captured(session);
     for seen in &session.facts {
         match mark(seen.what()) {
             Mark::Begins(step) => {
@@ -190,6 +192,9 @@ pub(super) fn judge(session: &mut Session) {
                 // A password that was mistyped first and then right.
                 failed = failed.filter(|failed| *failed < Step::Credssp || step < *failed);
             }
+            Mark::Fails(_) if logged::was_mended(session, seen.what()) => {}
+            // Packets show better than a logon that failed beside them how far the connection came.
+            Mark::Fails(_) if is_captured && logged::is_check(seen.what()) => {}
             Mark::Fails(step) if left.is_none_or(|left| seen.at <= left) => {
                 failed = failed.max(Some(step));
                 passed = passed.max(before(session.security, step));

@@ -99,6 +99,23 @@ fn standard_input_is_read() {
 }
 
 #[test]
+fn the_answer_never_overwrites_an_input_and_replaces_nothing_but_files() {
+    let folder = scratch("output");
+    let capture = folder.join("in.json");
+    let sample = root().join("samples/nla-wrong-password/server.pcap");
+    std::fs::copy(&sample, &capture).unwrap();
+    let output = run(&folder, &["-o", "./in.json", "in.json"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("would overwrite the input in.json"));
+    assert_eq!(std::fs::read(&capture).unwrap(), std::fs::read(&sample).unwrap());
+    let output = run(&folder, &["-o", "why.json", "in.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(std::fs::read_to_string(folder.join("why.json")).unwrap().starts_with('{'));
+    let output = run(&folder, &["-o", ".", "in.json"]);
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
 fn wildcards_that_no_shell_expanded_are_expanded() {
     let output = run(&root().join("samples"), &["-q", "nla-*/serv?r.pcap"]);
     assert_eq!(output.status.code(), Some(0));

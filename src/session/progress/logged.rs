@@ -11,16 +11,23 @@ const MEANT: [u32; 5] = [0x0, 0xb, 0xc, 13, 14];
 /// Licensing events that refuse, not only warn.
 const LICENSE_REFUSED: [u32; 8] = [1003, 1004, 1011, 1128, 1130, 1131, 1133, 1154];
 
+/// A connection of which more is told so long after an error has outlived it.
+const OUTLIVED_NS: i64 = 60_000_000_000;
+
 /// Kernel-Power 42: the host goes to sleep, and wakes with its sessions.
 const SLEEP: u32 = 42;
 
 /// One side's log holds a reason: the fact, and the step it refused.
 pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen, Step)> {
-    let in_vain = |seen: &&Seen| !(is_logon_failure(seen.what()) && was_logged_on(session));
+    let captured = super::captured(session);
+    let counts = |seen: &&Seen| {
+        let beside = captured && passed < Some(Step::Tls) && is_check(seen.what());
+        !beside && !was_mended(session, seen.what())
+    };
     session
         .facts
         .iter()
-        .filter(in_vain)
+        .filter(counts)
         .filter_map(|seen| Some((seen, refusal(seen.what(), passed)?)))
         .min_by_key(|(seen, step)| {
             // What names an account or a code says more than that something failed.
@@ -61,7 +68,7 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
         What::GatewayEvent { event: 201 | 203 | 204 | 305, .. } => Step::GatewayTunnel,
         What::GatewayEvent { event: 301 | 304, .. } => Step::GatewayChannel,
         What::BrokerEvent { failed: true, .. } if before(Step::Logon) => Step::Redirection,
-        What::ErrorInfoSet { code } if is_reason(*code) => of_code(*code),
+        What::ErrorInfoSet { code } if is_code(*code) => of_code(*code),
         What::Disconnected { reason: code } | What::SessionEnded { reason: Some(code), .. }
             if is_code(*code) && before(Step::Logon) =>
         {
@@ -148,8 +155,8 @@ pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
     session.facts.iter().find(|seen| match seen.what() {
         What::LimitReached { limit, .. } => matches!(limit.as_str(), "idle" | "active"),
         What::HostStopped { event, .. } => *event != SLEEP && !was_over(session, seen),
-        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => is_reason(*code),
-        What::SessionEnded { reason: Some(code), .. } => is_reason(*code),
+        What::ErrorInfoSet { code } | What::Disconnected { reason: code } => is_code(*code),
+        What::SessionEnded { reason: Some(code), .. } => is_code(*code),
         _ => false,
     })
 }
@@ -157,6 +164,16 @@ pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
 /// At the logon screen, where it may be tried again.
 const fn is_logon_failure(what: &What) -> bool {
     matches!(what, What::LogonFailed { logon_type: 7 | 10, .. })
+}
+
+/// A logon that failed, and was tried again with success.
+pub(super) fn was_mended(session: &Session, what: &What) -> bool {
+    is_logon_failure(what) && was_logged_on(session)
+}
+
+/// A check of credentials that other services have done, too.
+pub(super) const fn is_check(what: &What) -> bool {
+    matches!(what, What::LogonFailed { logon_type: 3, .. } | What::CredentialsValidated { .. })
 }
 
 fn was_logged_on(session: &Session) -> bool {
@@ -186,7 +203,9 @@ fn was_over(session: &Session, stop: &Seen) -> bool {
 
 /// The network was lost: the server's socket ran into its time-out (Win32 121, ERROR_SEM_TIMEOUT).
 pub(super) fn lost(session: &Session) -> Option<&Seen> {
-    session.find(|what| matches!(what, What::SocketError { code, .. } if code.plain() == 121))
+    let lost = session.find(|what| matches!(what, What::SocketError { code, .. } if code.plain() == 121))?;
+    let last = session.facts.iter().map(|seen| seen.at).max().unwrap_or(lost.at);
+    (last.since(lost.at) <= OUTLIVED_NS).then_some(lost)
 }
 
 /// How a connection without a refusal ended, by its logs alone: a client that said good-bye was in a session, one whose
