@@ -387,7 +387,7 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
         return (Outcome::Broke, Some(Step::Active));
     }
     let end = session.find(|what| what.end().is_some());
-    if session.connections.len() == 1 && went_silent(session, end) {
+    if went_silent(session, end) {
         return (Outcome::Broke, Some(Step::Active));
     }
     let said_why = session.find(|what| {
