@@ -276,6 +276,10 @@ fn interval(cluster: &Cluster, tried: &Tried) -> Option<(i64, i64)> {
     };
     let most = ended.at.since(tried.end);
     let fits = most >= least - ALIGNED_NS;
+    // A client that noticed the end late tells the beginning only.
+    if most - least > ALIGNED_NS {
+        return Some((least, most - least));
+    }
     fits.then_some((least.midpoint(most.max(least)), ((most - least).abs() / 2).max(MILLISECOND_NS)))
 }
 
