@@ -21,7 +21,7 @@ mod logon;
 mod active;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "2";
+pub const CATALOGUE_VERSION: &str = "3";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
@@ -325,6 +325,3 @@ pub fn diagnose_all(story: &Story) -> Vec<Vec<Verdict>> {
     }
     verdicts
 }
-
-#[cfg(test)]
-mod tests;

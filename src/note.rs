@@ -248,13 +248,6 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
-    /// The decompressed size reached the limit.
-    #[must_use]
-    pub fn expansion_limit(input_index: u32, limit: u64) -> Self {
-        let text = format!("compressed file: reading stopped after {limit} decompressed bytes");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
     /// There are more files, or folders in folders, than one run takes.
     #[must_use]
     pub fn too_many_files(files: usize, depth: usize) -> Self {

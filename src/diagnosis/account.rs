@@ -76,6 +76,6 @@ pub(super) fn refused_by_service<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 }
 
 /// The packets show that the server refused.
-fn refused_on_the_wire<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+pub(super) fn refused_on_the_wire<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::CredsspRefused { by: Side::Server, .. }))
 }

@@ -1,7 +1,8 @@
 //! Why CredSSP failed: by the status that the server gave, on the wire or in a log; else by who refused, at which round trip.
 
 use super::account::{
-    any_status, by_status, client_told, kerberos, refused_by_service, status_of, with_status,
+    any_status, by_status, client_told, kerberos, refused_by_service, refused_on_the_wire, status_of,
+    with_status,
 };
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
@@ -163,7 +164,9 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(weighing);
             }
             if let Some(seen) = kerberos(case, 0x07).or_else(|| kerberos(case, 0x29)) {
-                return Some(Weighing::of(85, seen));
+                // The client may have gone on with NTLM: what the server refused then is another story.
+                let went_on = refused_by_service(case).or_else(|| refused_on_the_wire(case));
+                return Some(Weighing::of(85, seen).unless(went_on, 55));
             }
             let left = left_by_client(case)
                 .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;

@@ -55,7 +55,9 @@ pub(super) const RULES: &[Rule] = &[
 /// Errors of remote procedure calls (MS-ERREF 2.2): the server is not available, too busy, the call failed, access is
 /// denied by it.
 fn is_rpc(status: Status) -> bool {
-    matches!(status.plain() & 0xffff, 0x6ba | 0x6bb | 0x6be | 0x6bf | 0x6d9 | 0x721)
+    let code = status.plain();
+    let of_win32 = code < 0x1_0000 || code & 0xffff_0000 == 0x8007_0000;
+    of_win32 && matches!(code & 0xffff, 0x6ba | 0x6bb | 0x6be | 0x6bf | 0x6d9 | 0x721)
 }
 
 fn weigh(case: &Case<'_>, events: &[u32], percent: u8) -> Option<Weighing> {

@@ -362,7 +362,31 @@ pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
         None if input.whole => Box::new(io::Cursor::new(input.taken.clone())),
         None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
     };
-    Ok(if input.gzip { Box::new(MultiGzDecoder::new(raw).take(EXPANSION_MAX)) } else { raw })
+    Ok(if input.gzip {
+        Box::new(Bounded { reader: MultiGzDecoder::new(raw), left: EXPANSION_MAX })
+    } else {
+        raw
+    })
+}
+
+/// Fails where more comes than is read, so that the cut is told and not taken for the end.
+struct Bounded<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !buffer.is_empty() {
+            let more = self.reader.read(&mut [0])? > 0;
+            let cut = || Err(io::Error::other("it expands to more than is read of one file"));
+            return if more { cut() } else { Ok(0) };
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.reader.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
 }
 
 fn logs(inputs: &[Input]) -> Vec<u32> {
@@ -438,6 +462,17 @@ fn ring_number(shown: &str) -> (u64, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_expands_beyond_the_limit_fails_and_does_not_end() {
+        let read = |bytes: &[u8], left: u64| {
+            let mut taken = Vec::new();
+            let end = Bounded { reader: bytes, left }.read_to_end(&mut taken);
+            (taken, end.is_ok())
+        };
+        assert_eq!(read(b"12345", 5), (b"12345".to_vec(), true));
+        assert_eq!(read(b"12345", 4), (b"1234".to_vec(), false));
+    }
 
     #[test]
     fn kinds_are_told_by_content() {

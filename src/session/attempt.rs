@@ -55,12 +55,19 @@ pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
     groups.into_iter().map(|members| attempt(sessions, members)).collect()
 }
 
+/// The sessions of a group, the last first: it decides most often.
 fn members<'a>(
     sessions: &'a [Session],
     groups: &'a [Vec<usize>],
     group: usize,
 ) -> impl Iterator<Item = &'a Session> {
-    groups.get(group).into_iter().flatten().filter_map(|index| sessions.get(*index))
+    groups
+        .get(group)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .filter_map(|index| sessions.get(*index))
 }
 
 /// Does `session` continue what `known` began, or is it the other half of it?

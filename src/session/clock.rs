@@ -46,21 +46,21 @@ fn offset(groups: &[Group], witness_index: u32) -> ClockOffset {
     if witness_index == 0 {
         return ClockOffset { witness_index, offset_ns: Some(0), error_ns: 0, pairs: 0 };
     }
-    let mut estimates: Vec<(i64, i64)> =
+    let estimates: Vec<(i64, i64)> =
         groups.iter().filter_map(|group| estimate(group, witness_index)).collect();
-    estimates.sort_unstable();
     let pairs = u32::try_from(estimates.len()).unwrap_or(u32::MAX);
-    let Some((offset, error)) = estimates.get(estimates.len() / 2).copied() else {
+    let Some((offset, error)) = median(estimates.clone()) else {
         return none(witness_index);
     };
-    let spread = estimates.iter().map(|(o, _)| o.abs_diff(offset)).collect::<Vec<_>>();
-    let error_ns = i64::try_from(median(spread)).unwrap_or(i64::MAX).max(error);
+    let spread = median(estimates.iter().map(|(o, _)| o.abs_diff(offset)).collect()).unwrap_or(0);
+    let error_ns = i64::try_from(spread).unwrap_or(i64::MAX).max(error);
     ClockOffset { witness_index, offset_ns: Some(offset), error_ns, pairs }
 }
 
-fn median(mut values: Vec<u64>) -> u64 {
+/// The middle one, which a few odd ones do not move.
+pub(super) fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or(0)
+    values.get(values.len() / 2).copied()
 }
 
 /// Offset and error from one connection: witness against reference.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::clock::ClockOffset;
+use super::clock::{ClockOffset, median};
 use super::join::Group;
 use super::logs::{Cluster, Role};
 use super::{Outcome, Session};
@@ -190,11 +190,6 @@ fn accepted_offset(one: &Gathered, cluster: &Cluster) -> Option<(i64, i64)> {
     Some((taken.since(connected), width))
 }
 
-fn median(mut values: Vec<i64>) -> Option<i64> {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied()
-}
-
 fn measured(witness_index: u32, offset_ns: i64, pairs: &[&Pair]) -> ClockOffset {
     let spread = median(pairs.iter().map(|p| (p.offset_ns - offset_ns).abs()).collect()).unwrap_or(0);
     let width = pairs.iter().map(|p| p.error_ns).min().unwrap_or(SECOND_NS);
@@ -267,20 +262,20 @@ pub(super) fn aligned(
 }
 
 /// A client writes that it connects before its SYN leaves, and that it is disconnected after the connection ended: the
-/// offset lies between. Where only the beginning is logged, it may be off by a second. `None` when the lengths do not
-/// fit each other.
+/// offset lies between. Where only the beginning is logged, or the end far behind that of the connection, the beginning
+/// alone tells. `None` when the client's try was shorter than the connection.
 fn interval(cluster: &Cluster, tried: &Tried) -> Option<(i64, i64)> {
     let least = cluster.start().since(tried.start);
     let Some(ended) = cluster.find(|what| matches!(what, What::ClientDisconnected { .. })) else {
         return Some((least, SECOND_NS));
     };
     let most = ended.at.since(tried.end);
-    let fits = most >= least - ALIGNED_NS;
-    // A client that noticed the end late tells the beginning only.
-    if most - least > ALIGNED_NS {
-        return Some((least, most - least));
+    match most - least {
+        width if width < -ALIGNED_NS => None,
+        // It noticed the end late.
+        width if width > ALIGNED_NS => Some((least, width)),
+        width => Some((least.midpoint(most.max(least)), (width.abs() / 2).max(MILLISECOND_NS))),
     }
-    fits.then_some((least.midpoint(most.max(least)), ((most - least).abs() / 2).max(MILLISECOND_NS)))
 }
 
 fn under(
@@ -314,6 +309,9 @@ pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
     let near = |session: &Session| {
         let at = cluster.start();
         let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
+        if apart > BY_NAME_NS {
+            return None;
+        }
         let both = user.zip(session.user_name());
         let same_user = both.is_some_and(|(a, b)| is_same_user(a, b));
         let same_address =
@@ -321,7 +319,7 @@ pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
         // A gateway tells of each connection once.
         let there = cluster.role == Role::Gateway
             && session.hosts.iter().any(|part| part.witness_index == cluster.witness_index);
-        (apart <= BY_NAME_NS && (same_user || same_address) && !there && may_be_checked(session, cluster))
+        ((same_user || same_address) && !there && may_be_checked(session, cluster))
             .then_some((session.outcome == Outcome::Probe, apart))
     };
     let found = sessions.iter().enumerate().filter_map(|(index, session)| Some((near(session)?, index)));
@@ -348,10 +346,16 @@ fn only_failure_of(sessions: &[Session], cluster: &Cluster, user: &str) -> Optio
     found.next().is_none().then_some(first)
 }
 
-/// A cookie is cut to 9 characters by some clients: a longer name may begin with it.
+/// A cookie is cut to 9 characters by some clients: a longer name may begin with it. `user@domain` is the user.
 pub(super) fn is_same_user(a: &str, b: &str) -> bool {
-    let account = |name: &str| name.split('@').next().unwrap_or(name).to_lowercase();
-    let (a, b) = (account(a), account(b));
-    let cut = |short: &str, long: &str| short.chars().count() == 9 && long.starts_with(short);
+    let letters = |name: &str| {
+        let account = name.split('@').next().unwrap_or(name);
+        account.chars().flat_map(char::to_lowercase).collect::<Vec<char>>()
+    };
+    if a.eq_ignore_ascii_case(b) {
+        return true;
+    }
+    let (a, b) = (letters(a), letters(b));
+    let cut = |short: &[char], long: &[char]| short.len() == 9 && long.starts_with(short);
     a == b || cut(&a, &b) || cut(&b, &a)
 }

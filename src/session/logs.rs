@@ -122,7 +122,8 @@ impl Cluster {
     /// It had the session of the keys by then.
     fn had(&self, keys: &Keys, at: UnixNanos) -> bool {
         self.facts.iter().any(|fact| {
-            fact.at < at && fact.subject.keys().is_some_and(|own| own.session_id == keys.session_id)
+            let own = fact.subject.keys().and_then(|own| own.session_id);
+            fact.at < at && (keys.session_id.is_none() || own == keys.session_id)
         })
     }
 
@@ -248,7 +249,7 @@ impl Host {
             return;
         }
         if role::concerns_every_connection(&fact.what) {
-            return self.every(&fact, &keys);
+            return self.every(&fact);
         }
         let found = self
             .by_activity(&fact, &keys)
@@ -306,13 +307,12 @@ impl Host {
         }
     }
 
-    /// By the session id, the logon id or the name of the connection.
+    /// By the session id, the logon id or the name of the connection: the one that began last.
     fn by_keys(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
         let name = connection_name(&fact.what);
-        // The end of a session is of the connection that had it, not of the one that takes it over.
-        let had = |cluster: &Cluster| {
-            keys.session_id.is_none() || !role::ends_a_session(&fact.what) || cluster.had(keys, fact.at)
-        };
+        if (name, keys.session_id, keys.logon_id) == (None, None, None) {
+            return None;
+        }
         let fits = |cluster: &Cluster| {
             let begun = fact.at.since(cluster.start()) >= -BEFORE_NS;
             let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
@@ -322,14 +322,19 @@ impl Host {
                 && cluster.role == Role::Server
                 && (logon || ((session || named) && cluster.may_be_user(keys)))
         };
-        let clusters = || self.clusters.iter();
+        let mut fitting = self.clusters.iter().enumerate().rev().filter(|(_, cluster)| fits(cluster));
+        if !role::ends_a_session(&fact.what) {
+            return fitting.next().map(|(index, _)| index);
+        }
+        // The end of a session is of the connection that had it, not of the one that takes it over.
+        let fitting: Vec<(usize, &Cluster)> = fitting.collect();
         let told = |cluster: &Cluster| match &fact.what {
             What::SessionEnded { reason: Some(code), .. } => cluster.was_told(*code, fact.at),
             _ => false,
         };
-        let own_end = clusters().rposition(|cluster| fits(cluster) && told(cluster));
-        let owner = || clusters().rposition(|cluster| fits(cluster) && had(cluster));
-        own_end.or_else(owner).or_else(|| clusters().rposition(fits))
+        let owner = fitting.iter().find(|(_, cluster)| told(cluster));
+        let owner = owner.or_else(|| fitting.iter().find(|(_, cluster)| cluster.had(keys, fact.at)));
+        owner.or(fitting.first()).map(|(index, _)| *index)
     }
 
     /// By time on the same host: the connection that began last before it, of the same user and address as far as they
@@ -356,13 +361,12 @@ impl Host {
     }
 
     /// What happens to the whole host is said of every connection that ends at that time.
-    fn every(&mut self, fact: &Fact, keys: &Keys) {
+    fn every(&mut self, fact: &Fact) {
         let mut told = false;
         for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, 10 * SECOND_NS)) {
-            cluster.push(Fact { subject: fact.subject.clone(), what: fact.what.clone(), ..*fact });
+            cluster.push(fact.clone());
             told = true;
         }
-        let _ = keys;
         self.alone += usize::from(!told);
     }
 }
