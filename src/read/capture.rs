@@ -9,6 +9,7 @@ use pcap_parser::{Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapHeader
 use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::inputs::{self, Input, Kind, Source};
 use super::link::{self, Link, Packet};
+use super::neighbours::Arp;
 use super::table::FlowTable;
 use super::{CaptureCounts, InputRead, SourceRead, Watch};
 use crate::note::{Note, Place};
@@ -303,6 +304,10 @@ impl<'t, 's> CaptureFile<'t, 's> {
         let seen = Sighting { at, place: Place::frame(self.input_index, self.counts.packets) };
         match link::packet(link, bytes) {
             Packet::Tcp(segment) => self.table.segment(&segment, seen),
+            Packet::Udp(datagram) => self.table.datagram(&datagram, seen),
+            Packet::Arp { answers, sender, target, mac } => {
+                self.table.arp(Arp { seen, answers, sender, target, mac });
+            }
             Packet::Unreachable { by, kind, code, from, to } => {
                 let error = UnreachableSeen { seen, from: by, kind, code, times: 1 };
                 self.table.unreachable(from, to, error);

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::neighbours::Neighbour;
 use super::stream::Stream;
 use crate::fact::{Recognised, Side};
 use crate::note::Place;
@@ -123,6 +124,8 @@ pub struct Flow {
     pub from_server: Half,
     /// ICMP errors that quote it.
     pub unreachable: Vec<UnreachableSeen>,
+    /// What else its client or server said at that time that may explain it.
+    pub neighbours: Vec<Neighbour>,
 }
 
 impl Flow {

@@ -1,10 +1,10 @@
-//! One captured packet unwrapped down to TCP, or to an ICMP error and the packet it quotes.
+//! One captured packet unwrapped down to TCP or UDP, to ARP, or to an ICMP error and the packet it quotes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etherparse::{
-    EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, NetSlice, SlicedPacket, TcpSlice, TransportSlice,
-    ether_type,
+    ArpOperation, ArpPacketSlice, EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, NetSlice, SlicedPacket,
+    TcpSlice, TransportSlice, UdpSlice, ether_type,
 };
 
 /// Link types that are unwrapped (the numbers are LINKTYPE_ values of the tcpdump registry).
@@ -54,11 +54,37 @@ pub struct Segment<'a> {
     pub length: u32,
 }
 
+/// A UDP datagram with its addresses.
+#[derive(Debug, Clone)]
+pub struct Datagram<'a> {
+    /// Sender.
+    pub from: SocketAddr,
+    /// Receiver.
+    pub to: SocketAddr,
+    /// Payload bytes that were captured.
+    pub payload: &'a [u8],
+    /// Payload bytes on the wire.
+    pub length: u32,
+}
+
 /// What a packet is, as far as it matters here.
 #[derive(Debug, Clone)]
 pub enum Packet<'a> {
     /// TCP.
     Tcp(Segment<'a>),
+    /// UDP.
+    Udp(Datagram<'a>),
+    /// ARP for IPv4 (RFC 826): a request asks who has `target`, an answer says that `sender` does.
+    Arp {
+        /// It is an answer.
+        answers: bool,
+        /// Address of the sender.
+        sender: Ipv4Addr,
+        /// Address that is asked for, or that of the asker.
+        target: Ipv4Addr,
+        /// Link address of the sender.
+        mac: [u8; 6],
+    },
     /// An ICMP or ICMPv6 error that quotes a TCP packet.
     Unreachable {
         /// Who sent it.
@@ -128,12 +154,16 @@ fn whole<'a>(sliced: &SlicedPacket<'a>) -> Packet<'a> {
             let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
             (ends.0, ends.1, header.hop_limit(), ip.payload().fragmented)
         }
-        _ => return Packet::Other,
+        Some(NetSlice::Arp(packet)) => return arp(packet),
+        None => return Packet::Other,
     };
     match &sliced.transport {
         Some(TransportSlice::Tcp(tcp)) => {
             let payload = tcp.payload();
             segment((from, to), ttl, tcp.clone(), u32::try_from(payload.len()).unwrap_or(u32::MAX))
+        }
+        Some(TransportSlice::Udp(udp)) => {
+            datagram((from, to), udp, u32::try_from(udp.payload().len()).unwrap_or(u32::MAX))
         }
         Some(transport) => icmp(from, transport),
         None if fragmented => Packet::Fragment,
@@ -146,6 +176,24 @@ fn segment<'a>(ends: (IpAddr, IpAddr), ttl: u8, tcp: TcpSlice<'a>, length: u32) 
     let to = SocketAddr::new(ends.1, tcp.destination_port());
     let payload = tcp.payload();
     Packet::Tcp(Segment { from, to, ttl, tcp, payload, length })
+}
+
+fn datagram<'a>(ends: (IpAddr, IpAddr), udp: &UdpSlice<'a>, length: u32) -> Packet<'a> {
+    let from = SocketAddr::new(ends.0, udp.source_port());
+    let to = SocketAddr::new(ends.1, udp.destination_port());
+    Packet::Udp(Datagram { from, to, payload: udp.payload(), length })
+}
+
+fn arp<'a>(packet: &ArpPacketSlice<'a>) -> Packet<'a> {
+    let address = |bytes: &[u8]| bytes.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes));
+    let ends = (address(packet.sender_protocol_addr()), address(packet.target_protocol_addr()));
+    let mac = packet.sender_hw_addr().first_chunk::<6>().copied();
+    match (ends, mac, packet.operation()) {
+        ((Some(sender), Some(target)), Some(mac), ArpOperation::REQUEST | ArpOperation::REPLY) => {
+            Packet::Arp { answers: packet.operation() == ArpOperation::REPLY, sender, target, mac }
+        }
+        _ => Packet::Other,
+    }
 }
 
 fn icmp<'a>(by: IpAddr, transport: &TransportSlice<'a>) -> Packet<'a> {
@@ -211,7 +259,7 @@ fn cut(link: Link, bytes: &[u8]) -> Packet<'_> {
             let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
             (ends.0, ends.1, header.hop_limit(), length)
         }
-        Some(LaxNetSlice::Arp(_)) => return Packet::Other,
+        Some(LaxNetSlice::Arp(packet)) => return arp(packet),
         None => return if lax.stop_err.is_some() { Packet::Unreadable } else { Packet::Other },
     };
     match lax.transport {
@@ -220,6 +268,11 @@ fn cut(link: Link, bytes: &[u8]) -> Packet<'_> {
             let header = u32::try_from(tcp.header_slice().len()).unwrap_or(0);
             let length = payload_length.map_or(0, u32::from).saturating_sub(header).max(captured);
             segment((from, to), ttl, tcp, length)
+        }
+        Some(TransportSlice::Udp(udp)) => {
+            let captured = u32::try_from(udp.payload().len()).unwrap_or(u32::MAX);
+            let claimed = u32::from(udp.length()).saturating_sub(8);
+            datagram((from, to), &udp, claimed.max(captured))
         }
         Some(transport) => icmp(from, &transport),
         None if lax.stop_err.is_some() => Packet::Unreadable,

@@ -7,7 +7,8 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::flow::{Flow, Sighting, UnreachableSeen};
-use super::link::Segment;
+use super::link::{Datagram, Segment};
+use super::neighbours::{Arp, Neighbours};
 use crate::fact::Recognised;
 use crate::note::Note;
 use crate::time::UnixNanos;
@@ -72,6 +73,7 @@ pub struct FlowTable<'s> {
     entries: Vec<Option<Box<Entry>>>,
     free: Vec<usize>,
     endpoints: HashSet<(u128, u16), FixedState>,
+    neighbours: Neighbours,
     silent: usize,
     live: usize,
     packets: u64,
@@ -90,6 +92,7 @@ impl<'s> FlowTable<'s> {
             entries: Vec::new(),
             free: Vec::new(),
             endpoints: HashSet::with_hasher(FixedState::default()),
+            neighbours: Neighbours::default(),
             silent: 0,
             live: 0,
             packets: 0,
@@ -104,6 +107,7 @@ impl<'s> FlowTable<'s> {
     /// Takes one TCP segment.
     pub fn segment(&mut self, segment: &Segment<'_>, seen: Sighting) {
         self.tick(seen.at);
+        self.neighbours.segment(segment, seen);
         let key = Key::of(segment.from, segment.to);
         let opens = segment.tcp.syn() && !segment.tcp.ack();
         let index = match self.slots.get(&key).copied() {
@@ -161,6 +165,18 @@ impl<'s> FlowTable<'s> {
         }
     }
 
+    /// Takes one UDP datagram.
+    pub fn datagram(&mut self, datagram: &Datagram<'_>, seen: Sighting) {
+        self.tick(seen.at);
+        self.neighbours.datagram(datagram, seen);
+    }
+
+    /// Takes one ARP packet.
+    pub fn arp(&mut self, arp: Arp) {
+        self.tick(arp.seen.at);
+        self.neighbours.arp(arp);
+    }
+
     /// Takes an ICMP error about a TCP packet from `from` to `to`.
     pub fn unreachable(&mut self, from: SocketAddr, to: SocketAddr, error: UnreachableSeen) {
         self.tick(error.seen.at);
@@ -195,7 +211,8 @@ impl<'s> FlowTable<'s> {
     fn close(&mut self, index: usize) {
         let Some(entry) = self.remove(index) else { return };
         let Some(recognised) = self.recognise(&entry) else { return };
-        let flow = entry.into_flow(recognised, self.now);
+        let mut flow = entry.into_flow(recognised, self.now);
+        flow.neighbours = self.neighbours.of(&flow);
         for half in [&flow.from_client, &flow.from_server] {
             if half.stream.left_out() > 0 {
                 self.left_out = (self.left_out.0 + 1, self.left_out.1 + half.stream.left_out());

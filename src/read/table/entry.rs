@@ -176,6 +176,7 @@ impl Entry {
             from_client: from_client.finish(),
             from_server: from_server.finish(),
             unreachable: self.unreachable,
+            neighbours: Vec::new(),
         }
     }
 }
