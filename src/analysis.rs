@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use rayon::prelude::*;
-
 use crate::diagnosis::{self, Verdict};
-use crate::events;
-use crate::fact::{Fact, What};
+use crate::exchange::Part;
+use crate::fact::Fact;
 use crate::note::{Note, Place};
-use crate::packets;
-use crate::read::capture::read_source;
-use crate::read::evtx::{LogCounts, read_log};
-use crate::read::{self, CaptureCounts, Inventory, Keys, Source, SourceRead, Watch};
+use crate::read::{self, Counts, Inventory, Source, Watch};
 use crate::session::{self, Coverage, Story, Witness};
+
+mod readings;
+mod merged;
+mod written;
+
+pub use written::write_facts;
+
+use merged::Merged;
 
 /// What to analyse and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,26 +25,6 @@ pub struct Options {
     pub paths: Vec<PathBuf>,
     /// TLS key logs, beside those that lie under `paths`.
     pub key_logs: Vec<PathBuf>,
-}
-
-/// What one input held, counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Counts {
-    /// A capture.
-    Capture(CaptureCounts),
-    /// An event log.
-    Log(LogCounts),
-}
-
-impl Counts {
-    /// Packets of a capture; 0 of a log.
-    #[must_use]
-    pub const fn packets(&self) -> u64 {
-        match self {
-            Self::Capture(held) => held.packets,
-            Self::Log(_) => 0,
-        }
-    }
 }
 
 /// The answer, with everything it was made of.
@@ -67,35 +50,42 @@ const FACTS_MAX: usize = 8_000_000;
 /// Reads everything that the options name and says why connections failed.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
-    let inventory = read::inputs::inventory(&read::expand(&options.paths), &options.key_logs);
-    analyze_inventory(inventory, watch)
+    analyze_inventory(inventory(options), watch)
+}
+
+/// What the paths of the options hold.
+#[must_use]
+pub fn inventory(options: &Options) -> Inventory {
+    read::inputs::inventory(&read::expand(&options.paths), &options.key_logs)
 }
 
 /// The same for inputs that were found before, or that lie in memory.
 #[must_use]
 pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
     let keys = read::keys::collect(&inventory.inputs);
-    let reading = readings(&inventory);
-    let read: Vec<Read> = reading.into_par_iter().map(|one| one.read(&inventory, &keys, watch)).collect();
+    let (facts, read) = readings::read_all(&inventory, &keys, watch);
     watch.judging();
-    let mut counts = vec![None; inventory.inputs.len()];
-    let mut notes = inventory.notes.clone();
-    notes.extend(keys.notes.iter().cloned());
-    let mut facts = Vec::new();
-    for one in read {
-        for (input_index, held) in one.counts {
-            if let Some(slot) = usize::try_from(input_index).ok().and_then(|index| counts.get_mut(index)) {
-                *slot = Some(held);
-            }
-        }
-        notes.extend(one.notes);
-        facts.extend(one.facts);
-    }
+    let (counts, notes) = readings::account(&inventory, &keys, read);
+    judge(inventory, counts, facts, notes)
+}
+
+/// Judges facts that were read elsewhere: the same answer as analysing all that they were read from.
+#[must_use]
+pub fn diagnose(parts: Vec<Part>) -> Analysis {
+    let Merged { inventory, counts, facts, notes } = merged::merge(parts);
+    judge(inventory, counts, facts, notes)
+}
+
+fn judge(
+    inventory: Inventory,
+    counts: Vec<Option<Counts>>,
+    mut facts: Vec<Fact>,
+    mut notes: Vec<Note>,
+) -> Analysis {
     if facts.len() > FACTS_MAX {
         notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
         facts.truncate(FACTS_MAX);
     }
-    notes.extend(unused_keys(&inventory, &keys, &counts, &facts));
     let witnesses = witnesses(&inventory, &counts, &facts);
     let story = session::join(facts, &witnesses);
     if story.records_cut > 0 {
@@ -104,83 +94,6 @@ pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
     Analysis { inventory, counts, witnesses, story, verdicts, notes }
-}
-
-/// One thing that is read on a thread of its own.
-enum Reading<'i> {
-    /// The captures of one capture point, which is the witness of this index.
-    Captures(u32, &'i Source),
-    /// An event log.
-    Log(u32),
-}
-
-fn readings(inventory: &Inventory) -> Vec<Reading<'_>> {
-    let captures = (0_u32..).zip(&inventory.sources).map(|(index, source)| Reading::Captures(index, source));
-    captures.chain(inventory.logs.iter().map(|index| Reading::Log(*index))).collect()
-}
-
-#[derive(Default)]
-struct Read {
-    counts: Vec<(u32, Counts)>,
-    notes: Vec<Note>,
-    facts: Vec<Fact>,
-}
-
-impl Reading<'_> {
-    fn read(&self, inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> Read {
-        match self {
-            Self::Captures(index, source) => captures(*index, source, inventory, keys, watch),
-            Self::Log(index) => log(*index, inventory, watch),
-        }
-    }
-}
-
-/// Reads captures into facts; each connection's bytes are let go as soon as its facts are taken.
-fn captures(
-    witness_index: u32,
-    source: &Source,
-    inventory: &Inventory,
-    keys: &Keys,
-    watch: &dyn Watch,
-) -> Read {
-    let (mut facts, mut lost) = (Vec::new(), Vec::new());
-    let mut sink = |flow: read::Flow| {
-        let (found, notes) = packets::facts(&flow, witness_index, &keys.log);
-        facts.extend(found);
-        lost.extend(notes);
-    };
-    let SourceRead { inputs, mut notes } = read_source(source, &inventory.inputs, watch, &mut sink);
-    notes.extend(lost);
-    let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
-    Read { counts, notes, facts }
-}
-
-/// Secrets that were given and opened nothing: blocks that were not read before the packets, and key logs of other
-/// connections.
-fn unused_keys(inventory: &Inventory, keys: &Keys, counts: &[Option<Counts>], facts: &[Fact]) -> Vec<Note> {
-    let mut notes = Vec::new();
-    for ((index, counts), read) in (0_u32..).zip(counts).zip(&keys.blocks) {
-        let Some(Counts::Capture(held)) = counts else { continue };
-        if held.secrets_blocks > *read {
-            notes.push(Note::secrets_unused(index, held.secrets_blocks - read));
-        }
-    }
-    let is_log = |input: &read::Input| input.kind == read::Kind::KeyLog;
-    let first = (0_u32..).zip(&inventory.inputs).find(|(_, input)| is_log(input)).map(|(index, _)| index);
-    let opened = facts.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
-    if let Some(first) = first.filter(|_| !keys.log.is_empty() && !opened) {
-        notes.push(Note::key_logs_of_other_connections(first));
-    }
-    notes
-}
-
-fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch) -> Read {
-    let index = usize::try_from(input_index).unwrap_or(usize::MAX);
-    let Some(input) = inventory.inputs.get(index) else { return Read::default() };
-    let mut facts = Vec::new();
-    let mut sink = |record: read::Record| facts.extend(events::facts(&record, input_index));
-    let (counts, notes) = read_log(input_index, input, watch, events::wanted, &mut sink);
-    Read { counts: vec![(input_index, Counts::Log(counts))], notes, facts }
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.

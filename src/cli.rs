@@ -1,19 +1,25 @@
 //! The command line: nobody else knows clap or indicatif.
 
 mod arguments;
+mod output;
 mod progress;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use rdpwhy::exchange;
+use rdpwhy::note::Note;
+use rdpwhy::read::Inventory;
+use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
-use rdpwhy::report::{input_name, json, text};
-use rdpwhy::{Analysis, Options, analyze};
+use rdpwhy::report::{json, text};
+use rdpwhy::{Analysis, Options};
 
-use arguments::{Analyze, Arguments, Command, FailOn, Format};
+use arguments::{Analyze, Arguments, Command, Diagnose, FactsOf, FailOn, Format, Given, Shown, Working};
+use output::{Output, overwritten};
 use progress::Bar;
 
 /// Exit status of the contract.
@@ -29,82 +35,149 @@ mod status {
 /// Parses, runs, prints.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let analyze = match arguments.command {
-        Some(Command::Analyze(analyze)) => analyze,
-        None => arguments.analyze,
-    };
-    match analyze.threads {
-        Some(threads) => match rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build() {
-            Ok(pool) => pool.install(|| run_analyze(&analyze)),
-            Err(error) => complain(&format!("cannot start {threads} threads: {error}"), status::NOTHING),
-        },
-        None => run_analyze(&analyze),
+    match arguments.command {
+        Some(Command::Analyze(analyze)) => on_threads(&analyze.working, || run_analyze(&analyze)),
+        Some(Command::Facts(facts)) => on_threads(&facts.working, || run_facts(&facts)),
+        Some(Command::Diagnose(diagnose)) => on_threads(&diagnose.working, || run_diagnose(&diagnose)),
+        None => on_threads(&arguments.analyze.working, || run_analyze(&arguments.analyze)),
     }
 }
 
+fn on_threads(working: &Working, act: impl FnOnce() -> ExitCode + Send) -> ExitCode {
+    match working.threads {
+        Some(threads) => match rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build() {
+            Ok(pool) => pool.install(act),
+            Err(error) => complain(&format!("cannot start {threads} threads: {error}"), status::NOTHING),
+        },
+        None => act(),
+    }
+}
+
+fn options(given: &Given) -> Options {
+    Options { paths: given.paths.clone(), key_logs: given.keylog.clone() }
+}
+
 fn run_analyze(arguments: &Analyze) -> ExitCode {
-    let options = Options { paths: arguments.paths.clone(), key_logs: arguments.keylog.clone() };
-    let bar = Bar::over(total_bytes(arguments), arguments.quiet);
-    let analysis = analyze(&options, &bar);
+    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    if let Err(refused) = check_output(arguments.shown.output.as_deref(), &inventory) {
+        return refused;
+    }
+    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
+    let analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
-    if !arguments.quiet {
-        notes(&analysis);
+    if !arguments.working.quiet {
+        tell(&analysis.notes, &analysis.inventory);
     }
     if !analysis.inventory.is_readable() {
-        return nothing(arguments, &analysis);
+        return nothing(&arguments.given, &analysis.inventory);
     }
-    if let Some(input) = arguments.output.as_deref().and_then(|path| overwritten(path, &analysis)) {
-        let text = format!(
-            "the answer would overwrite the input {}: choose another FILE for --output",
-            printable(input)
-        );
-        return complain(&text, status::NOT_WRITTEN);
+    answer(&arguments.shown, &analysis)
+}
+
+fn run_facts(arguments: &FactsOf) -> ExitCode {
+    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    if let Err(refused) = check_output(arguments.output.as_deref(), &inventory) {
+        return refused;
     }
-    let answer = match format(arguments) {
-        Format::Text => Ok(text::answer(&analysis, layout(arguments))),
-        Format::Json => json::document(&analysis, &answer_arguments(arguments)),
+    if !inventory.is_readable() {
+        tell(&inventory.notes, &inventory);
+        return nothing(&arguments.given, &inventory);
+    }
+    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
+    let written = Output::to(arguments.output.as_deref()).and_then(|mut out| {
+        let notes = rdpwhy::write_facts(&inventory, &bar, &mut out)?;
+        out.finish().map(|()| notes)
+    });
+    bar.done();
+    if let (Ok(notes), false) = (&written, arguments.working.quiet) {
+        tell(notes, &inventory);
+    }
+    written_or(written.map(|_| ()), || ExitCode::SUCCESS)
+}
+
+fn run_diagnose(arguments: &Diagnose) -> ExitCode {
+    let mut parts = Vec::new();
+    for path in &arguments.facts {
+        let read = open_facts(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read);
+        match read {
+            Ok(part) => parts.push(part),
+            Err(error) => {
+                let (path, error) = (shown(path), error.to_string());
+                let text = format!("{}: {}", printable(&path), printable(&error));
+                return complain(&text, status::NOTHING);
+            }
+        }
+    }
+    let analysis = rdpwhy::diagnose(parts);
+    if !arguments.working.quiet {
+        tell(&analysis.notes, &analysis.inventory);
+    }
+    answer(&arguments.shown, &analysis)
+}
+
+/// Writes the answer and tells by the exit status what it is.
+fn answer(shown: &Shown, analysis: &Analysis) -> ExitCode {
+    let answer = match format(shown) {
+        Format::Text => Ok(text::answer(analysis, layout(shown))),
+        Format::Json => json::document(analysis, &answer_arguments(shown)),
     };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return complain(&format!("cannot write the answer: {error}"), status::NOT_WRITTEN),
     };
-    match write(arguments.output.as_deref(), &answer) {
-        Ok(()) => condition(arguments, &analysis),
+    let written = Output::to(shown.output.as_deref()).and_then(|mut out| {
+        out.write_all(answer.as_bytes())?;
+        out.finish()
+    });
+    written_or(written, || condition(shown, analysis))
+}
+
+fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitCode {
+    match written {
+        Ok(()) => then(),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => complain(&format!("cannot write the answer: {error}"), status::NOT_WRITTEN),
     }
 }
 
+fn check_output(output: Option<&Path>, inventory: &Inventory) -> Result<(), ExitCode> {
+    let Some(input) = output.and_then(|path| overwritten(path, inventory)) else { return Ok(()) };
+    let input = printable(input);
+    let text = format!("the answer would overwrite the input {input}: choose another FILE for --output");
+    Err(complain(&text, status::NOT_WRITTEN))
+}
+
 /// Size of the files given, for the bar; folders count when they are walked.
-fn total_bytes(arguments: &Analyze) -> u64 {
+fn total_bytes(paths: &[PathBuf]) -> u64 {
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    arguments.paths.iter().map(|path| size(path)).sum()
+    paths.iter().map(|path| size(path)).sum()
 }
 
 /// The format asked for, or the one that the ending of the output file names.
-fn format(arguments: &Analyze) -> Format {
-    let by_ending = arguments.output.as_deref().and_then(Path::extension);
-    match (arguments.format, by_ending) {
+fn format(shown: &Shown) -> Format {
+    let by_ending = shown.output.as_deref().and_then(Path::extension);
+    match (shown.format, by_ending) {
         (Format::Text, Some(end)) if end.eq_ignore_ascii_case("json") => Format::Json,
         (format, _) => format,
     }
 }
 
-fn layout(arguments: &Analyze) -> text::Layout {
-    text::Layout { verbose: arguments.verbose, only_failed: arguments.only_failed, ..text::Layout::default() }
+fn layout(shown: &Shown) -> text::Layout {
+    text::Layout { verbose: shown.verbose, only_failed: shown.only_failed, ..text::Layout::default() }
 }
 
 /// The arguments that change the answer: not paths, whose order does not matter, nor threads.
-fn answer_arguments(arguments: &Analyze) -> Vec<String> {
+fn answer_arguments(shown: &Shown) -> Vec<String> {
     let mut named = vec!["analyze".to_owned()];
-    named.extend(arguments.only_failed.then(|| "--only-failed".to_owned()));
+    named.extend(shown.only_failed.then(|| "--only-failed".to_owned()));
     named
 }
 
-fn notes(analysis: &Analysis) {
+fn tell(notes: &[Note], inventory: &Inventory) {
     let mut err = io::stderr().lock();
-    for note in &analysis.notes {
-        let input = printable(input_name(analysis, note.place));
+    for note in notes {
+        let index = usize::try_from(note.place.input_index).unwrap_or(usize::MAX);
+        let input = printable(inventory.inputs.get(index).map_or("", |input| input.shown.as_str()));
         let place = note.place.spot.to_string();
         let at = if place.is_empty() { String::new() } else { format!(" {place}:") };
         // Standard error that is closed leaves nobody to tell.
@@ -112,13 +185,9 @@ fn notes(analysis: &Analysis) {
     }
 }
 
-fn nothing(arguments: &Analyze, analysis: &Analysis) -> ExitCode {
-    let paths: Vec<String> = arguments
-        .paths
-        .iter()
-        .map(|path| printable(&rdpwhy::read::inputs::shown(path)).into_owned())
-        .collect();
-    let others = analysis.inventory.other_files;
+fn nothing(given: &Given, inventory: &Inventory) -> ExitCode {
+    let paths: Vec<String> = given.paths.iter().map(|path| printable(&shown(path)).into_owned()).collect();
+    let others = inventory.other_files;
     let text = format!(
         "no capture or event log under {} (looked for pcap, pcapng and evtx; {others} other files)",
         paths.join(", ")
@@ -132,39 +201,10 @@ fn complain(text: &str, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Writes to standard output, or to a file that appears only when it is whole.
-fn write(output: Option<&Path>, answer: &str) -> io::Result<()> {
-    let Some(path) = output else {
-        let mut out = io::stdout().lock();
-        out.write_all(answer.as_bytes())?;
-        return out.flush();
-    };
-    // Only what is a file, or is not there yet, may be replaced: not a link, a device or a pipe.
-    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-        return fs::write(path, answer);
-    }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".part");
-    let partial = Path::new(&partial);
-    let written = fs::write(partial, answer).and_then(|()| fs::rename(partial, path));
-    written.inspect_err(|_| {
-        let _ = fs::remove_file(partial);
-    })
-}
-
-/// The input that stands where the answer is to go.
-fn overwritten<'a>(output: &Path, analysis: &'a Analysis) -> Option<&'a str> {
-    let target = fs::canonicalize(output).ok()?;
-    let same = |input: &&rdpwhy::read::Input| {
-        input.path.as_ref().is_some_and(|path| fs::canonicalize(path).is_ok_and(|path| path == target))
-    };
-    analysis.inventory.inputs.iter().find(same).map(|input| input.shown.as_str())
-}
-
-fn condition(arguments: &Analyze, analysis: &Analysis) -> ExitCode {
+fn condition(shown: &Shown, analysis: &Analysis) -> ExitCode {
     let met = |what: &FailOn| match what {
         FailOn::Broke => analysis.story.attempts.iter().any(|attempt| attempt.outcome.is_failure()),
         FailOn::Lost => !analysis.notes.is_empty(),
     };
-    if arguments.fail_on.iter().any(met) { ExitCode::from(status::CONDITION) } else { ExitCode::SUCCESS }
+    if shown.fail_on.iter().any(met) { ExitCode::from(status::CONDITION) } else { ExitCode::SUCCESS }
 }

@@ -187,11 +187,14 @@ macro_rules! facts {
                 match self { $( Self::$variant { .. } => $step ),* }
             }
 
-            fn write_fields(&self, out: &mut String) {
+            /// The fields that are there, in the order of declaration, as text.
+            #[must_use]
+            pub fn fields(&self) -> Vec<(&'static str, String)> {
                 match self {
                     $( Self::$variant { $( $field ),* } => {
-                        $( text::write_field(out, stringify!($field), $field); )*
-                        let _ = out;
+                        let fields: Vec<(&'static str, Option<String>)> =
+                            vec![$( (stringify!($field), Field::to_text($field)) ),*];
+                        fields.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
                     } ),*
                 }
             }
@@ -1040,8 +1043,24 @@ impl What {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = self.name().to_owned();
-        self.write_fields(&mut out);
+        for (name, value) in self.fields() {
+            text::write_field(&mut out, name, &value);
+        }
         out
+    }
+
+    /// The fact of that name with these fields: what `name` and `fields` gave.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn of_fields<'a>(
+        name: &'a str,
+        fields: impl Iterator<Item = (&'a str, String)>,
+    ) -> Result<Self, FactTextError> {
+        let mut fields = text::Fields::given(name, fields.collect());
+        let what = Self::read(name, &mut fields)?;
+        fields.finish()?;
+        Ok(what)
     }
 
     /// Reads the one-line text form back.

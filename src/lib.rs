@@ -17,9 +17,10 @@ pub mod fact;
 pub mod read;
 pub mod events;
 pub mod packets;
+pub mod exchange;
 pub mod session;
 pub mod diagnosis;
 pub mod analysis;
 pub mod report;
 
-pub use analysis::{Analysis, Options, analyze, analyze_inventory};
+pub use analysis::{Analysis, Options, analyze, analyze_inventory, diagnose, inventory, write_facts};

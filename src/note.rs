@@ -94,6 +94,13 @@ impl Note {
         Self::at(input_index, Spot::Whole, format!("{kind}: this version does not read it"))
     }
 
+    /// Facts that were written before stand where evidence is expected.
+    #[must_use]
+    pub fn facts_given(input_index: u32) -> Self {
+        let text = "facts that `rdpwhy facts` wrote: not read here, `rdpwhy diagnose` takes them".to_owned();
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// The capture ends inside a packet.
     #[must_use]
     pub fn capture_cut(input_index: u32, offset: u64, packets: u64) -> Self {

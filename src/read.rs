@@ -56,6 +56,26 @@ pub struct CaptureCounts {
     pub covers: Option<(UnixNanos, UnixNanos)>,
 }
 
+/// What one input held, counted, by what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counts {
+    /// A capture.
+    Capture(CaptureCounts),
+    /// An event log.
+    Log(LogCounts),
+}
+
+impl Counts {
+    /// Packets of a capture; 0 of a log.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        match self {
+            Self::Capture(held) => held.packets,
+            Self::Log(_) => 0,
+        }
+    }
+}
+
 /// What one input held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputRead {

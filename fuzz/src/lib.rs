@@ -17,7 +17,7 @@ pub use decoders::{certificate, mcs, tls, x224};
 pub use logs::evtx;
 pub use reassembly::reassembly;
 pub use secrets::{credssp, keylog, licensing};
-pub use texts::{fact_text, printable};
+pub use texts::{exchange, fact_text, printable};
 
 /// What a fuzzer runs.
 pub type Target = fn(&[u8]);
@@ -36,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("licensing", licensing),
     ("keylog", keylog),
     ("fact_text", fact_text),
+    ("exchange", exchange),
     ("printable", printable),
     ("pipeline", pipeline),
     ("dialogue", dialogue),

@@ -23,6 +23,16 @@ pub fn fact_text(bytes: &[u8]) {
     });
 }
 
+/// Lines of a file of facts: a file that is taken can be judged.
+pub fn exchange(bytes: &[u8]) {
+    if let Ok(part) = rdpwhy::exchange::read(bytes) {
+        let facts = part.facts.len();
+        let analysis = rdpwhy::diagnose(vec![part]);
+        let kept: usize = analysis.story.sessions.iter().map(|session| session.facts.len()).sum();
+        assert!(kept <= facts, "{kept} facts of {facts}");
+    }
+}
+
 fn returns(what: &What) {
     let text = what.text();
     assert_eq!(text.lines().count(), 1, "{text:?} is more than one line");

@@ -19,38 +19,85 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Analyse files and folders (the default)
     Analyze(Analyze),
+    /// Read files and folders and write what they say as JSON lines, for `diagnose`
+    Facts(FactsOf),
+    /// Give the answer of `analyze` from facts that were written before, on any number of machines
+    Diagnose(Diagnose),
 }
 
+/// What is read.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Analyze {
+pub(crate) struct Given {
     /// Event logs (evtx), captures (pcap, pcapng, also with gzip), TLS key logs, folders, or `-` for standard input; told
     /// apart by content
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
+    /// TLS key log in the NSS format; may be given several times, and lie among PATH too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
+}
+
+/// How it is worked.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Working {
+    /// Threads; all processors by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// No progress and no notes on standard error
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// How the answer is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Shown {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) format: Format,
     /// Write the answer to FILE instead of standard output; the format follows the ending unless --format is given
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// TLS key log in the NSS format; may be given several times, and lie among PATH too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) keylog: Vec<PathBuf>,
     /// Show only what failed
     #[arg(long)]
     pub(crate) only_failed: bool,
-    /// Threads; all processors by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
     /// Exit with 1 when an attempt broke or was refused, or when evidence was lost
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
-    /// No progress and no notes on standard error
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     /// The whole timeline of every session
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Analyze {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+    #[command(flatten)]
+    pub(crate) working: Working,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FactsOf {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Write the facts to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) working: Working,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Diagnose {
+    /// Files that `rdpwhy facts` wrote, or `-` for standard input
+    #[arg(value_name = "FACTS", required = true)]
+    pub(crate) facts: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+    #[command(flatten)]
+    pub(crate) working: Working,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

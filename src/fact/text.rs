@@ -133,14 +133,13 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
-pub(super) fn write_field(out: &mut String, name: &str, value: &impl Field) {
-    let Some(text) = value.to_text() else { return };
+pub(super) fn write_field(out: &mut String, name: &str, text: &str) {
     out.push(' ');
     out.push_str(name);
     out.push('=');
     let plain = !text.is_empty()
         && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '"' && c != '\\');
-    if plain { out.push_str(&text) } else { write_quoted(out, &text) }
+    if plain { out.push_str(text) } else { write_quoted(out, text) }
 }
 
 fn write_quoted(out: &mut String, text: &str) {
@@ -162,6 +161,10 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    pub(super) fn given(name: &'a str, fields: Vec<(&'a str, String)>) -> Self {
+        Self { name, fields }
+    }
+
     pub(super) fn of(line: &'a str) -> Result<Self, FactTextError> {
         let line = line.trim();
         let (name, mut rest) = line.split_once(' ').unwrap_or((line, ""));

@@ -55,12 +55,32 @@ impl Kind {
         }
     }
 
+    /// The kind of that name; of one that another version knew, `Unknown`.
+    fn of_name(name: &str) -> Self {
+        let plain = [
+            Self::Pcap,
+            Self::Pcapng,
+            Self::Evtx,
+            Self::KeyLog,
+            Self::Empty,
+            Self::Unknown,
+            Self::Unreadable,
+        ];
+        let known = KNOWN.iter().copied().map(Self::Known);
+        plain.into_iter().chain(known).find(|kind| kind.name() == name).unwrap_or(Self::Unknown)
+    }
+
     /// It is a capture.
     #[must_use]
     pub const fn is_capture(self) -> bool {
         matches!(self, Self::Pcap | Self::Pcapng)
     }
 }
+
+/// Names of what is known and not read.
+const KNOWN: &[&str] = &["big-endian modified pcap", "zip", "7z", "zstd", "gzip", FACTS];
+/// What `rdpwhy facts` writes.
+const FACTS: &str = "facts";
 
 /// One file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +102,13 @@ pub struct Input {
 }
 
 impl Input {
+    /// An input that was read elsewhere, and is known by what was written of it.
+    #[must_use]
+    pub fn elsewhere(shown: &str, kind: &str, gzip: bool, bytes: u64) -> Self {
+        let kind = Kind::of_name(kind);
+        Self { path: None, shown: shown.to_owned(), kind, gzip, bytes, taken: Vec::new(), whole: true }
+    }
+
     /// It can be opened more than once, which standard input cannot.
     #[must_use]
     pub const fn is_read_again(&self) -> bool {
@@ -117,6 +144,18 @@ impl Inventory {
     pub fn is_readable(&self) -> bool {
         !self.sources.is_empty() || !self.logs.is_empty()
     }
+}
+
+/// Opens a file of facts, or standard input where the path is `-`.
+///
+/// # Errors
+/// When the file cannot be opened.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
+pub fn open_facts(path: &Path) -> io::Result<Box<dyn io::BufRead>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::BufReader::new(io::stdin())));
+    }
+    Ok(Box::new(io::BufReader::new(File::open(path)?)))
 }
 
 /// Path with `/` on every system.
@@ -316,6 +355,9 @@ fn plain_kind(first: &[u8]) -> Kind {
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
+        [b'{', b'"', b'l', b'i', b'n', b'e', b'"', b':', b'"', b'f', b'a', b'c', b't', b's', b'"', ..] => {
+            Kind::Known(FACTS)
+        }
         _ if starts_key_log(first) => Kind::KeyLog,
         _ => Kind::Unknown,
     }
@@ -327,6 +369,7 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
         match input.kind {
             Kind::Empty => notes.push(Note::empty(index)),
             Kind::Unknown => notes.push(Note::unknown_kind(index, &first_bytes(input))),
+            Kind::Known(FACTS) => notes.push(Note::facts_given(index)),
             Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
             Kind::Unreadable => {
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::{Told, input_name, told, words};
-use crate::analysis::{Analysis, Counts};
+use crate::analysis::Analysis;
 use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
 use crate::fact::{Connection, What};
 use crate::note::{Place, Spot};
+use crate::read::Counts;
 use crate::session::{ClockOffset, Role, Seen, Session};
 use crate::step::Step;
 

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use super::safe::printable;
 use super::{Told, input_name, told, words};
-use crate::analysis::{Analysis, Counts};
+use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
 use crate::note::{Place, Spot};
+use crate::read::Counts;
 use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
 use crate::time::spoken;

@@ -19,3 +19,4 @@ mod memory;
 mod logs;
 mod robustness;
 mod evtx;
+mod exchange;

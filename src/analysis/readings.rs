@@ -1,0 +1,133 @@
+//! Inputs into facts: one thing on a thread at a time, its facts to a sink in the order of the file.
+
+use rayon::prelude::*;
+
+use crate::events;
+use crate::fact::{Fact, What};
+use crate::note::Note;
+use crate::packets;
+use crate::read::capture::read_source;
+use crate::read::evtx::read_log;
+use crate::read::{self, Counts, Inventory, Keys, Source, SourceRead, Watch};
+
+/// One thing that is read on a thread of its own.
+pub(super) enum Reading<'i> {
+    /// The captures of one capture point, which is the witness of this index.
+    Captures(u32, &'i Source),
+    /// An event log.
+    Log(u32),
+}
+
+/// What reading one thing gives beside its facts.
+#[derive(Default)]
+pub(super) struct Read {
+    counts: Vec<(u32, Counts)>,
+    notes: Vec<Note>,
+    /// Records of key logs opened something.
+    opened: bool,
+}
+
+/// Everything that is to be read, captures first.
+pub(super) fn of(inventory: &Inventory) -> Vec<Reading<'_>> {
+    let captures = (0_u32..).zip(&inventory.sources).map(|(index, source)| Reading::Captures(index, source));
+    captures.chain(inventory.logs.iter().map(|index| Reading::Log(*index))).collect()
+}
+
+impl Reading<'_> {
+    /// Reads it; the facts go to `sink`.
+    pub(super) fn read(
+        &self,
+        inventory: &Inventory,
+        keys: &Keys,
+        watch: &dyn Watch,
+        sink: &mut dyn FnMut(Fact),
+    ) -> Read {
+        match self {
+            Self::Captures(index, source) => captures((*index, source), inventory, keys, watch, sink),
+            Self::Log(index) => log(*index, inventory, watch, sink),
+        }
+    }
+}
+
+/// Reads captures into facts; each connection's bytes are let go as soon as its facts are taken.
+fn captures(
+    (witness_index, source): (u32, &Source),
+    inventory: &Inventory,
+    keys: &Keys,
+    watch: &dyn Watch,
+    sink: &mut dyn FnMut(Fact),
+) -> Read {
+    let (mut lost, mut opened) = (Vec::new(), false);
+    let mut flows = |flow: read::Flow| {
+        let (found, notes) = packets::facts(&flow, witness_index, &keys.log);
+        opened |= found.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
+        found.into_iter().for_each(&mut *sink);
+        lost.extend(notes);
+    };
+    let SourceRead { inputs, mut notes } = read_source(source, &inventory.inputs, watch, &mut flows);
+    notes.extend(lost);
+    let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
+    Read { counts, notes, opened }
+}
+
+fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch, sink: &mut dyn FnMut(Fact)) -> Read {
+    let index = usize::try_from(input_index).unwrap_or(usize::MAX);
+    let Some(input) = inventory.inputs.get(index) else { return Read::default() };
+    let mut records =
+        |record: read::Record| events::facts(&record, input_index).into_iter().for_each(&mut *sink);
+    let (counts, notes) = read_log(input_index, input, watch, events::wanted, &mut records);
+    Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }
+}
+
+/// Counts by input index and all notes: those of the inventory, of the keys, of reading, and of secrets that were given
+/// and opened nothing.
+pub(super) fn account(
+    inventory: &Inventory,
+    keys: &Keys,
+    read: Vec<Read>,
+) -> (Vec<Option<Counts>>, Vec<Note>) {
+    let mut counts = vec![None; inventory.inputs.len()];
+    let mut notes = inventory.notes.clone();
+    notes.extend(keys.notes.iter().cloned());
+    let mut opened = false;
+    for one in read {
+        for (input_index, held) in one.counts {
+            if let Some(slot) = usize::try_from(input_index).ok().and_then(|index| counts.get_mut(index)) {
+                *slot = Some(held);
+            }
+        }
+        notes.extend(one.notes);
+        opened |= one.opened;
+    }
+    notes.extend(unused_keys(inventory, keys, &counts, opened));
+    (counts, notes)
+}
+
+/// Blocks of secrets that were not read before the packets, and key logs of other connections.
+fn unused_keys(inventory: &Inventory, keys: &Keys, counts: &[Option<Counts>], opened: bool) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for ((index, counts), read) in (0_u32..).zip(counts).zip(&keys.blocks) {
+        let Some(Counts::Capture(held)) = counts else { continue };
+        if held.secrets_blocks > *read {
+            notes.push(Note::secrets_unused(index, held.secrets_blocks - read));
+        }
+    }
+    let is_log = |input: &read::Input| input.kind == read::Kind::KeyLog;
+    let first = (0_u32..).zip(&inventory.inputs).find(|(_, input)| is_log(input)).map(|(index, _)| index);
+    if let Some(first) = first.filter(|_| !keys.log.is_empty() && !opened) {
+        notes.push(Note::key_logs_of_other_connections(first));
+    }
+    notes
+}
+
+/// Reads everything on all threads; facts are kept in the order of the readings.
+pub(super) fn read_all(inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> (Vec<Fact>, Vec<Read>) {
+    let read_one = |reading: Reading<'_>| {
+        let mut facts = Vec::new();
+        let read = reading.read(inventory, keys, watch, &mut |fact| facts.push(fact));
+        (facts, read)
+    };
+    let read: Vec<(Vec<Fact>, Read)> = of(inventory).into_par_iter().map(read_one).collect();
+    let (facts, read): (Vec<Vec<Fact>>, Vec<Read>) = read.into_iter().unzip();
+    (facts.into_iter().flatten().collect(), read)
+}
