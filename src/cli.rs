@@ -10,15 +10,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use rdpwhy::collect::{PLACES, Place};
 use rdpwhy::exchange;
+use rdpwhy::explain::explain;
 use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
-use rdpwhy::report::{json, text};
+use rdpwhy::report::{explained, json, text};
 use rdpwhy::{Analysis, Options};
 
-use arguments::{Analyze, Arguments, Command, Diagnose, FactsOf, FailOn, Format, Given, Shown, Working};
+use arguments::{
+    Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Format, Given, Shown, Working,
+};
 use output::{Output, overwritten};
 use progress::Bar;
 
@@ -39,6 +43,8 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Analyze(analyze)) => on_threads(&analyze.working, || run_analyze(&analyze)),
         Some(Command::Facts(facts)) => on_threads(&facts.working, || run_facts(&facts)),
         Some(Command::Diagnose(diagnose)) => on_threads(&diagnose.working, || run_diagnose(&diagnose)),
+        Some(Command::Explain(asked)) => run_explain(&asked),
+        Some(Command::Collect(whose)) => run_collect(whose),
         None => on_threads(&arguments.analyze.working, || run_analyze(&arguments.analyze)),
     }
 }
@@ -113,6 +119,43 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         tell(&analysis.notes, &analysis.inventory);
     }
     answer(&arguments.shown, &analysis)
+}
+
+fn run_explain(asked: &Explain) -> ExitCode {
+    let told = explain(&asked.words);
+    let known = told.iter().any(|one| !one.says.is_empty());
+    let written = print(&explained::text(&told));
+    written_or(written, || if known { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) })
+}
+
+fn run_collect(whose: Collect) -> ExitCode {
+    let Collect { client, server, gateway, broker } = whose;
+    let asked = |place: &Place| match place {
+        Place::Client => client,
+        Place::Server => server,
+        Place::Gateway => gateway,
+        Place::Broker => broker,
+    };
+    let all = !(client || server || gateway || broker);
+    let scripts: Vec<String> =
+        PLACES.iter().filter(|place| all || asked(place)).map(|place| titled(*place, all)).collect();
+    written_or(print(&scripts.join("\n")), || ExitCode::SUCCESS)
+}
+
+/// Several scripts are told apart by a line; a single one can go straight into a file.
+fn titled(place: Place, several: bool) -> String {
+    let script = place.powershell();
+    if several {
+        format!("# ===== {0}.ps1 (alone: rdpwhy collect --{0} > {0}.ps1)\n{script}", place.name())
+    } else {
+        script
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = Output::to(None)?;
+    out.write_all(text.as_bytes())?;
+    out.finish()
 }
 
 /// Writes the answer and tells by the exit status what it is.

@@ -104,6 +104,12 @@ impl Table {
         self.rows.get(index)
     }
 
+    /// Every row, by code.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// The name of a code.
     #[must_use]
     pub fn name(&self, code: u32) -> Option<&'static str> {

@@ -123,6 +123,37 @@ pub fn facts(record: &Record, input_index: u32) -> Option<Fact> {
     })
 }
 
+/// One event id that is read, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// Short name of the log.
+    pub log: &'static str,
+    /// `Provider/@Name`, the current one first.
+    pub providers: &'static [&'static str],
+    /// Event id.
+    pub id: u32,
+    /// What the event says, in our words.
+    pub says: &'static str,
+}
+
+/// Every event id that is read.
+pub fn described() -> impl Iterator<Item = Described> {
+    LOGS.iter().flat_map(|log| {
+        let of = |event: &EventMap| Described {
+            log: log.name,
+            providers: log.providers,
+            id: event.id,
+            says: event.says,
+        };
+        log.events.iter().map(of)
+    })
+}
+
+/// Beginnings of the names of the channels that are read.
+pub fn channels() -> impl Iterator<Item = &'static str> {
+    LOGS.iter().flat_map(|log| log.channels.iter().copied())
+}
+
 fn find(provider: &str, channel: &str, id: u32) -> Option<(&'static Log, &'static EventMap)> {
     let starts =
         |start: &&str| channel.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));

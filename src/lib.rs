@@ -19,7 +19,9 @@ pub mod events;
 pub mod packets;
 pub mod exchange;
 pub mod session;
+pub mod collect;
 pub mod diagnosis;
+pub mod explain;
 pub mod analysis;
 pub mod report;
 

@@ -4,6 +4,7 @@ pub mod safe;
 pub mod words;
 pub mod text;
 pub mod json;
+pub mod explained;
 
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;

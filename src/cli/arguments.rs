@@ -23,6 +23,36 @@ pub(crate) enum Command {
     Facts(FactsOf),
     /// Give the answer of `analyze` from facts that were written before, on any number of machines
     Diagnose(Diagnose),
+    /// Say what codes, constants, events and causes mean, or the text of an error box in any language
+    Explain(Explain),
+    /// Print the PowerShell scripts that collect the evidence a diagnosis needs
+    Collect(Collect),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Explain {
+    /// Numbers (`0x3 0x7` is the pair of an error box), constants (`ERRINFO_SERVER_DENIED_CONNECTION`), events
+    /// (`event:1149`, `RdpCoreTS/103`), causes (`bad-password`), steps, or a text in quotes
+    #[arg(value_name = "CODE|TEXT", required = true, allow_negative_numbers = true)]
+    pub(crate) words: Vec<String>,
+}
+
+/// Whose script; all of them where nothing is said.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Collect {
+    /// For the computer where the user sits
+    #[arg(long)]
+    pub(crate) client: bool,
+    /// For the host that is connected to
+    #[arg(long)]
+    pub(crate) server: bool,
+    /// For the RD Gateway
+    #[arg(long)]
+    pub(crate) gateway: bool,
+    /// For the connection broker
+    #[arg(long)]
+    pub(crate) broker: bool,
 }
 
 /// What is read.

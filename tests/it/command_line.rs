@@ -178,3 +178,32 @@ fn keys_of_the_document_stand_in_the_order_of_the_contract() {
     let cause = "id confidence summary remedy for against missing";
     assert_eq!(keys(&answer["sessions"][0]["causes"][0]).join(" "), cause);
 }
+
+#[test]
+fn explain_tells_codes_and_proposes_near_names() {
+    let folder = scratch("explain");
+    let output = run(&folder, &["explain", "0x3", "0x7"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("error code 0x3, extended error code 0x7\n  it proves\n"), "{said}");
+    let negative = run(&folder, &["explain", "-1073741715"]);
+    assert!(String::from_utf8_lossy(&negative.stdout).contains("STATUS_LOGON_FAILURE"));
+    let near = run(&folder, &["explain", "hybrid-reqired"]);
+    assert_eq!(near.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&near.stdout).contains("did you mean hybrid-required?"));
+    let hostile = run(&folder, &["explain", "\u{1b}[31mred"]);
+    assert!(!hostile.stdout.contains(&0x1b));
+}
+
+#[test]
+fn collect_prints_one_script_or_all() {
+    let folder = scratch("collect");
+    let all = run(&folder, &["collect"]);
+    let said = String::from_utf8_lossy(&all.stdout).into_owned();
+    for place in ["client", "gateway", "broker", "server"] {
+        assert!(said.contains(&format!("# ===== {place}.ps1")), "{place}");
+        let one = run(&folder, &["collect", &format!("--{place}")]);
+        let one = String::from_utf8_lossy(&one.stdout).into_owned();
+        assert!(one.starts_with("# Evidence of a failed") && said.contains(&one), "{place}");
+    }
+}

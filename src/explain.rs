@@ -1,0 +1,321 @@
+//! What a number, a constant, an event, a cause or the text of an error box means: every table that knows it, in the
+//! order in which people meet them.
+
+use std::collections::BTreeSet;
+
+use crate::codes::{self, Row, Status, Table};
+use crate::diagnosis::{RULES, Rule};
+use crate::events;
+use crate::step::LADDER;
+use crate::wire::negotiation::FailureCode;
+
+mod pairs;
+
+/// What is told of one thing that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Explanation {
+    /// What was asked.
+    pub asked: String,
+    /// What it is, one line each: where the number or name stands, and what it means there.
+    pub says: Vec<Says>,
+    /// Names that are nearly the same, when nothing is known.
+    pub near: Vec<String>,
+}
+
+/// One meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Says {
+    /// Where it stands: a table, a log, the rules.
+    pub of: String,
+    /// Its meaning.
+    pub text: String,
+}
+
+/// Explanations given at most of one pasted text.
+const ASKED_MAX: usize = 16;
+/// Names that are proposed.
+const NEAR_MAX: usize = 3;
+
+/// The tables with small numbers, and what a person sees their numbers in.
+const SMALL: &[(&Table, &str)] = &[
+    (&codes::DISCONNECT_REASONS, "error code of mstsc, reason of RDPClient 1026"),
+    (&codes::EXTENDED_REASONS, "extended error code of mstsc"),
+    (&codes::ERROR_INFO, "Set Error Info of the server, reason of RdpCoreTS 103 and LocalSessionManager 40"),
+    (&codes::RDPCORETS_REASONS, "reason of RdpCoreTS 103"),
+    (&codes::GATEWAY, "RD Gateway error"),
+    (&codes::LICENSE_ERRORS, "licensing error PDU"),
+    (&codes::KERBEROS, "Kerberos error"),
+    (&codes::TLS_ALERTS, "TLS alert"),
+    (&codes::FAILURE_REASONS, "FailureReason of Security 4625"),
+    (&codes::LOGON_TYPES, "logon type of Security 4624 and 4625"),
+    (&codes::SCHANNEL_STATES, "state of Schannel 36870 to 36874"),
+    (&codes::WIN32, "Win32 error"),
+];
+
+/// The tables with status values.
+const STATUS: &[(&Table, &str)] = &[(&codes::NTSTATUS, "NTSTATUS"), (&codes::SEC_E, "HRESULT")];
+
+/// Explains each word; two numbers are a pair of mstsc's error box; a text is searched for its numbers and constants.
+#[must_use]
+pub fn explain(words: &[String]) -> Vec<Explanation> {
+    let is_text = |word: &String| word.split_whitespace().count() > 1;
+    let asked: Vec<String> = match words.iter().any(is_text) {
+        true => tokens(&words.join(" ")),
+        false => words.to_vec(),
+    };
+    let numbers: Vec<u32> = asked.iter().filter_map(|word| number(word)).collect();
+    let mut told = Vec::new();
+    if let ([code, extended], true) = (numbers.as_slice(), asked.len() == numbers.len()) {
+        told.extend(of_pair(*code, *extended));
+    }
+    told.extend(asked.iter().take(ASKED_MAX).map(|word| of_word(word)));
+    told
+}
+
+/// Numbers and constants of a pasted text. Hexadecimal numbers carry the meaning in every language; decimal ones count
+/// only where there are none, and not where they are part of a time or an address.
+fn tokens(text: &str) -> Vec<String> {
+    let words = || text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"' | '\''));
+    let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned();
+    let known: Vec<String> = words()
+        .flat_map(|word| word.rsplit(':').next())
+        .map(trimmed)
+        .filter(|word| is_hexadecimal(word) || is_constant(word))
+        .collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let plain = |word: &String| word.len() >= 2 && word.chars().all(|c| c.is_ascii_digit());
+    words().map(trimmed).filter(plain).collect()
+}
+
+fn is_hexadecimal(word: &str) -> bool {
+    let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
+    digits.is_some_and(|d| (1..=8).contains(&d.len()) && d.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// In capitals with a low line, as constants are written, and known.
+fn is_constant(word: &str) -> bool {
+    word.contains('_') && names().any(|name| name.eq_ignore_ascii_case(word))
+}
+
+/// Hexadecimal with `0x`, or of eight digits; decimal; negative as its two's complement.
+fn number(word: &str) -> Option<u32> {
+    let word = word.trim();
+    if is_hexadecimal(word) {
+        return u32::from_str_radix(word.get(2..)?, 16).ok();
+    }
+    if word.len() == 8 && word.chars().any(|c| c.is_ascii_alphabetic()) {
+        return u32::from_str_radix(word, 16).ok();
+    }
+    word.parse().ok().or_else(|| word.parse::<i32>().ok().map(i32::cast_unsigned))
+}
+
+fn of_pair(code: u32, extended: u32) -> Option<Explanation> {
+    let pair = pairs::find(code, extended)?;
+    let says =
+        [("it proves", pair.proves), ("it does not prove", pair.proves_not), ("what decides", pair.next)];
+    Some(Explanation {
+        asked: format!("error code {code:#x}, extended error code {extended:#x}"),
+        says: says.map(|(of, text)| Says { of: of.to_owned(), text: text.to_owned() }).to_vec(),
+        near: Vec::new(),
+    })
+}
+
+fn of_word(word: &str) -> Explanation {
+    let mut says = Vec::new();
+    if let Some((log, id)) = event(word) {
+        says.extend(of_event(log, id));
+    } else if let Some(number) = number(word) {
+        says.extend(of_number(number));
+    } else {
+        says.extend(of_name(word));
+    }
+    let near = if says.is_empty() { near(word) } else { Vec::new() };
+    Explanation { asked: word.to_owned(), says, near }
+}
+
+/// `event:1149`, or `LOG/1149` with a part of the log's name.
+fn event(word: &str) -> Option<(&str, u32)> {
+    let (log, id) = word.rsplit_once([':', '/'])?;
+    let log = if log.eq_ignore_ascii_case("event") { "" } else { log };
+    Some((log, id.parse().ok()?))
+}
+
+fn of_event(log: &str, id: u32) -> Vec<Says> {
+    let log = log.to_ascii_lowercase();
+    let named = |row: &events::Described| {
+        row.log.contains(&log) || row.providers.iter().any(|name| name.to_ascii_lowercase().contains(&log))
+    };
+    let say = |row: events::Described| {
+        let provider = row.providers.first().copied().unwrap_or(row.log);
+        Says { of: format!("event {id} of {provider}"), text: row.says.to_owned() }
+    };
+    events::described().filter(|row| row.id == id).filter(named).map(say).collect()
+}
+
+fn of_number(number: u32) -> Vec<Says> {
+    let row = |(table, of): &(&Table, &str)| table.row(number).map(|row| said(of, row));
+    let mut says: Vec<Says> = SMALL.iter().filter_map(row).collect();
+    says.extend(STATUS.iter().filter(|_| number != 0).filter_map(row));
+    if says.is_empty()
+        && let Some(row) = Status(number).row()
+    {
+        says.push(said(&format!("status {number:#x} holds"), row));
+    }
+    if let Some(name) = FailureCode(number).name() {
+        let of = "failure code of the RDP negotiation".to_owned();
+        says.push(Says { of, text: name.to_owned() });
+    }
+    if number > 9 {
+        says.extend(of_event("", number));
+    }
+    says
+}
+
+fn said(of: &str, row: &Row) -> Says {
+    let name = if row.name == "undocumented" { "" } else { row.name };
+    let text = if name.is_empty() { row.meaning.to_owned() } else { format!("{name}: {}", row.meaning) };
+    Says { of: of.to_owned(), text }
+}
+
+fn of_name(word: &str) -> Vec<Says> {
+    let mut says = Vec::new();
+    for (table, of) in SMALL.iter().chain(STATUS) {
+        let named = table.rows().iter().filter(|row| row.name.eq_ignore_ascii_case(word));
+        says.extend(named.map(|row| Says {
+            of: format!("{of} {:#x} ({})", row.code, row.code),
+            text: row.meaning.to_owned(),
+        }));
+    }
+    for rule in rules().filter(|rule| rule.id.eq_ignore_ascii_case(word)) {
+        let step = rule.step.map_or_else(|| "any step".to_owned(), |step| step.title().to_owned());
+        says.push(Says { of: format!("cause, {step}"), text: rule.cause.to_owned() });
+        says.push(Says { of: "to do".to_owned(), text: rule.fix.to_owned() });
+        says.push(Says { of: "known from".to_owned(), text: rule.refs.join("; ") });
+    }
+    for rung in LADDER.iter().filter(|rung| rung.name.eq_ignore_ascii_case(word)) {
+        says.push(Says { of: "step".to_owned(), text: format!("{} ({})", rung.title, rung.spec) });
+    }
+    says
+}
+
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().flat_map(|rules| rules.iter())
+}
+
+/// Every name that `of_name` knows.
+fn names() -> impl Iterator<Item = &'static str> {
+    let tables = SMALL.iter().chain(STATUS).flat_map(|(table, _)| table.rows()).map(|row| row.name);
+    tables.chain(rules().map(|rule| rule.id)).chain(LADDER.iter().map(|rung| rung.name))
+}
+
+/// Names that hold the word, or differ from it by few letters.
+fn near(word: &str) -> Vec<String> {
+    let asked = word.to_ascii_lowercase();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let most = asked.len() / 4 + 1;
+    let far = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let held = asked.len() >= 4 && name.contains(&asked);
+        if held {
+            Some(0)
+        } else {
+            Some(strsim::damerau_levenshtein(&asked, &name)).filter(|far| *far <= most)
+        }
+    };
+    let found: BTreeSet<(usize, &str)> = names().filter_map(|name| Some((far(name)?, name))).collect();
+    found.into_iter().take(NEAR_MAX).map(|(_, name)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let line = |one: Explanation| {
+            let says: Vec<String> =
+                one.says.into_iter().map(|says| format!("{}: {}", says.of, says.text)).collect();
+            format!("{} = {}{}\n", one.asked, says.join(" | "), one.near.join(" or "))
+        };
+        explain(&words).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn the_pair_that_started_it_is_told_first_and_licensing_is_no_denial() {
+        let said = told(&["0x3", "0x7"]);
+        assert!(
+            said.starts_with("error code 0x3, extended error code 0x7 = it proves: the server itself"),
+            "{said}"
+        );
+        assert!(said.contains("STATUS_VALID_CLIENT has the number 7 too"));
+        assert!(said.contains("extended error code of mstsc: exDiscReasonServerDeniedConnection"));
+        assert!(told(&["0x904", "7"]).contains("it does not prove: that a server denied it"));
+    }
+
+    #[test]
+    fn the_text_of_an_error_box_is_read_in_any_language() {
+        let pair = told(&["0x3", "0x7"]);
+        for text in [
+            "Error code: 0x3\nExtended error code: 0x7\nTimestamp (UTC): 11/22/26 10:00:00 AM",
+            "Fehlercode: 0x3 Erweiterter Fehlercode: 0x7 Zeitstempel (UTC): 22.11.26 10:00:00",
+            "エラー コード: 0x3\n拡張エラー コード: 0x7",
+            "Code d’erreur : 0x3, code étendu:0x7.",
+        ] {
+            assert_eq!(told(&[text]), pair, "{text}");
+        }
+        assert!(
+            told(&["Function requested is not supported (0x80090302)"])
+                .contains("SEC_E_UNSUPPORTED_FUNCTION")
+        );
+        assert!(told(&["it says ERRINFO_SERVER_DENIED_CONNECTION here"]).contains("0x7 (7)"));
+        assert!(told(&["Fehler 2308 um 10:00"]).contains("disconnectReasonAtClientWinsockFDCLOSE"));
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_spelling() {
+        for word in ["0xc000006d", "0xC000006D", "c000006d", "3221225581", "-1073741715"] {
+            assert!(told(&[word]).contains("NTSTATUS: STATUS_LOGON_FAILURE"), "{word}: {}", told(&[word]));
+        }
+        assert!(told(&["0x8007052e"]).contains("ERROR_LOGON_FAILURE"));
+        assert!(
+            told(&["2825"]).contains("0xb09") || told(&["2825"]).contains("mstsc"),
+            "{}",
+            told(&["2825"])
+        );
+    }
+
+    #[test]
+    fn events_causes_steps_and_constants_are_known() {
+        assert!(
+            told(&["event:1149"])
+                .contains("event 1149 of Microsoft-Windows-TerminalServices-RemoteConnectionManager")
+        );
+        assert!(told(&["RdpCoreTS/103"]).contains("event 103 of"));
+        assert!(told(&["bad-password"]).contains("cause, CredSSP (NLA): "));
+        assert!(told(&["status_wrong_password"]).contains("NTSTATUS 0xc000006a"));
+        assert!(told(&["credssp"]).contains("step: CredSSP (NLA)"));
+    }
+
+    #[test]
+    fn near_misses_are_proposed_and_nonsense_is_not() {
+        assert_eq!(told(&["bad-pasword"]), "bad-pasword = bad-password\n");
+        assert_eq!(told(&["STATUS_WRONG_PASSWROD"]), "STATUS_WRONG_PASSWROD = STATUS_WRONG_PASSWORD\n");
+        assert_eq!(told(&["qqqqqqqqqq"]), "qqqqqqqqqq = \n");
+        assert_eq!(told(&["0xdeadbeef"]), "0xdeadbeef = \n");
+    }
+
+    #[test]
+    fn rows_of_one_pair_stand_before_rows_of_all() {
+        for (index, pair) in pairs::PAIRS.iter().enumerate() {
+            let same = |other: &pairs::Pair| other.code == pair.code && other.extended == pair.extended;
+            assert_eq!(pairs::PAIRS.iter().position(same), Some(index));
+            assert!(
+                pair.extended.is_some() || pairs::PAIRS[index..].iter().all(|other| other.extended.is_none())
+            );
+        }
+    }
+}
