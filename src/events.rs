@@ -56,6 +56,7 @@ struct Log {
 /// Every provider. The first one that fits a record has it.
 const LOGS: &[&Log] = &[
     &rdp_core_ts::LOG,
+    &rdp_core_ts::SESSION_SERVICES,
     &remote_connection_manager::LOG,
     &local_session_manager::LOG,
     &rdp_client::LOG,
@@ -84,6 +85,7 @@ const LOGS: &[&Log] = &[
     &beside::DWM,
     &beside::DWM_INIT,
     &beside::CRASHES,
+    &beside::REPORTS,
     &beside::DISPLAY,
     &beside::TCPIP,
     &beside::FIREWALL,
@@ -98,6 +100,35 @@ struct Seen<'r> {
     record: &'r Record,
     log: &'static Log,
     event: &'static EventMap,
+}
+
+/// A row of the catalogue, for whoever asks what an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// Short name of the log, as facts and messages have it.
+    pub log: &'static str,
+    /// `Provider/@Name`, and the old names of the same.
+    pub providers: &'static [&'static str],
+    /// Beginnings of the channel names.
+    pub channels: &'static [&'static str],
+    /// Event id.
+    pub id: u32,
+    /// What the event says, in our words.
+    pub says: &'static str,
+}
+
+/// Every event that is read, by log and id.
+pub fn catalogue() -> impl Iterator<Item = Described> {
+    LOGS.iter().flat_map(|log| {
+        let row = |event: &EventMap| Described {
+            log: log.name,
+            providers: log.providers,
+            channels: log.channels,
+            id: event.id,
+            says: event.says,
+        };
+        log.events.iter().map(row)
+    })
 }
 
 /// Is there a row for this event? Says nothing of the record's content.

@@ -33,13 +33,13 @@ pub(super) const PROFILES: Log = Log {
     events: &[
         event(67, "the kind and path of the profile", note),
         event(1500, "the profile could not be loaded", problem),
-        event(1501, "the profile could not be loaded", problem),
-        event(1502, "the profile could not be loaded", problem),
-        event(1503, "the profile could not be loaded", problem),
-        event(1504, "the profile could not be stored", problem),
-        event(1505, "the profile could not be loaded", problem),
-        event(1506, "the profile could not be loaded", problem),
-        event(1508, "the profile could not be loaded", problem),
+        event(1501, "the local profile could not be loaded", problem),
+        event(1502, "the local profile could not be loaded: another one is used", problem),
+        event(1503, "the profile of the server could not be loaded", problem),
+        event(1504, "the profile could not be stored on its server", problem),
+        event(1505, "the profile could not be loaded: the user works with another one", problem),
+        event(1506, "the profile of the server could not be loaded", problem),
+        event(1508, "the registry of the profile could not be loaded", problem),
         event(1511, "the user works with a temporary profile", note),
         event(1515, "the profile was set aside, as it could not be loaded", problem),
         event(1521, "the server of the profile cannot be reached", problem),
@@ -47,7 +47,7 @@ pub(super) const PROFILES: Log = Log {
     ],
 };
 
-/// The desktop window manager. Its 9009 is written at every end of a session.
+/// The desktop window manager. Its 9009 is written at every end of a session, and says something in the middle of one.
 pub(super) const DWM: Log = Log {
     name: "dwm",
     providers: &["Desktop Window Manager", "Microsoft-Windows-Dwm-Dwm"],
@@ -55,6 +55,7 @@ pub(super) const DWM: Log = Log {
     keys: no_keys,
     events: &[
         event(9002, "the desktop window manager could not start", problem),
+        event(9009, "the desktop window manager of a session ended", note),
         event(9020, "the desktop window manager failed", problem),
         event(9027, "the desktop window manager is ready in a session", note),
         event(9028, "the desktop window manager could not register in a session", problem),
@@ -77,6 +78,15 @@ pub(super) const CRASHES: Log = Log {
     channels: APPLICATION,
     keys: no_keys,
     events: &[event(1000, "a program crashed", crash)],
+};
+
+/// The reports of programs that crashed.
+pub(super) const REPORTS: Log = Log {
+    name: "error-reporting",
+    providers: &["Windows Error Reporting"],
+    channels: APPLICATION,
+    keys: no_keys,
+    events: &[event(1001, "a report of a program that crashed or hung", report)],
 };
 
 /// The display driver.
@@ -147,7 +157,19 @@ pub(super) const CAPI2: Log = Log {
     events: &[
         event(11, "the chain of a certificate could not be built", certificate),
         event(30, "a certificate is not good for what it is used for", certificate),
+        event(40, "it could not be asked whether a certificate was revoked", certificate),
+        event(41, "it is not known whether a certificate was revoked", certificate),
+        event(42, "a certificate was looked for in a list of revoked ones without success", certificate),
+        event(
+            50,
+            "something that a certificate names could not be fetched from the store of such",
+            certificate,
+        ),
+        event(51, "something that a certificate names could not be fetched from the address", certificate),
+        event(52, "something that a certificate names could not be fetched at once", certificate),
+        event(53, "something that a certificate names could not be fetched from the network", certificate),
         event(70, "the private key of a certificate cannot be used", certificate),
+        event(90, "the certificates that a client of Remote Desktop was shown", shown),
     ],
 };
 
@@ -179,6 +201,17 @@ fn no_keys(_seen: &Seen<'_>, _keys: &mut Keys) {}
 
 /// Only programs and modules of Remote Desktop and of the session: program and module are the first and fourth value.
 fn crash(seen: &Seen<'_>) -> Option<What> {
+    is_watched(&[seen.any(&["AppName", "0"]), seen.any(&["ModuleName", "3"])])
+        .then(|| problem(seen))
+        .flatten()
+}
+
+/// The same of a report: `P1` is the program, `P4` the module; unnamed ones stand behind bucket, kind and answer.
+fn report(seen: &Seen<'_>) -> Option<What> {
+    is_watched(&[seen.any(&["P1", "5"]), seen.any(&["P4", "8"])]).then(|| note(seen)).flatten()
+}
+
+fn is_watched(names: &[Option<String>]) -> bool {
     const WATCHED: [&str; 9] = [
         "termsrv",
         "rdpcorets",
@@ -190,9 +223,8 @@ fn crash(seen: &Seen<'_>) -> Option<What> {
         "mstsc",
         "msrdc",
     ];
-    let texts = [seen.any(&["AppName", "0"]), seen.any(&["ModuleName", "3"])];
     let watched = |text: &String| WATCHED.iter().any(|name| text.to_lowercase().contains(name));
-    texts.iter().flatten().any(watched).then(|| problem(seen)).flatten()
+    names.iter().flatten().any(watched)
 }
 
 /// Only rules about Remote Desktop.
@@ -203,15 +235,39 @@ fn rule(seen: &Seen<'_>) -> Option<What> {
     texts.iter().flatten().any(about).then(|| note(seen)).flatten()
 }
 
-/// Only what failed: `Result/@value` is hexadecimal without a prefix.
+/// Only what failed, and only for programs that Remote Desktop runs in: this channel tells of every certificate of the
+/// host. `Result/@value` is hexadecimal without a prefix.
 fn certificate(seen: &Seen<'_>) -> Option<What> {
     let result = seen.text("Result/@value")?;
     let code = value::number_in(&format!("0x{result}")).filter(|code| *code != 0)?;
-    Some(What::ProblemLogged {
+    let process = seen.text("EventAuxInfo/@ProcessName");
+    process.as_deref().is_none_or(value::is_of_remote_desktop).then(|| What::ProblemLogged {
         log: seen.log.name.to_owned(),
         event: seen.record.id,
         says: seen.event.says.to_owned(),
         status: Some(Status(code)),
-        detail: seen.text("EventAuxInfo/@ProcessName").or_else(|| detail(seen)),
+        detail: process.or_else(|| detail(seen)),
+    })
+}
+
+/// What the client looked at: subject, and the file that is called by the SHA-1 of the certificate.
+fn shown(seen: &Seen<'_>) -> Option<What> {
+    let client = ["mstsc", "msrdc"];
+    let process = seen.text("EventAuxInfo/@ProcessName")?.to_ascii_lowercase();
+    if !client.iter().any(|name| process.starts_with(name)) {
+        return None;
+    }
+    let of = |name: &str| {
+        let end = format!("Certificate/@{name}");
+        let found = seen.record.fields.iter().find(|(key, _)| key.ends_with(&end));
+        found.map(|(_, text)| text.trim().trim_end_matches(".cer").to_owned())
+    };
+    let parts: Vec<String> = [of("subjectName"), of("fileRef")].into_iter().flatten().collect();
+    Some(What::LogSays {
+        log: seen.log.name.to_owned(),
+        event: seen.record.id,
+        says: seen.event.says.to_owned(),
+        status: None,
+        detail: Some(parts.join(", ")).filter(|text| !text.is_empty()),
     })
 }

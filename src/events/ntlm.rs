@@ -1,7 +1,8 @@
 //! NTLM where policy blocks it, and the secure channel to a domain. What is only audited has no row.
 
-use super::generic::{note, problem, service};
+use super::generic::{detail, note, problem};
 use super::{EventMap, Log, Seen, event, value};
+use crate::codes::Status;
 use crate::fact::{Keys, What};
 
 /// On clients and servers.
@@ -37,8 +38,8 @@ const EVENTS: &[EventMap] = &[
     event(4001, "policy blocks outgoing NTLM", |seen| blocked(seen, "outgoing")),
     event(4002, "policy blocks incoming NTLM", |seen| blocked(seen, "incoming")),
     event(4003, "policy blocks NTLM for domain accounts", |seen| blocked(seen, "domain")),
-    event(4010, "the session security is weaker than this host demands", problem),
-    event(4011, "the session security is weaker than this host demands", problem),
+    event(4010, "the session security that a server offers is weaker than this client demands", problem),
+    event(4011, "the session security that a client asks for is weaker than this server demands", problem),
     event(4012, "an account is restricted", note),
     event(4013, "NTLM was tried where it is blocked", note),
     event(4014, "NTLM was tried where it is blocked", note),
@@ -56,10 +57,10 @@ const DOMAIN_EVENTS: &[EventMap] = &[
 ];
 
 const NETLOGON_EVENTS: &[EventMap] = &[
-    event(3210, "this host could not prove itself to its domain: the trust may be broken", service),
-    event(5719, "no domain controller could be reached for a secure channel", service),
-    event(5723, "the account of a computer was refused", service),
-    event(5805, "a computer could not prove itself to the domain", service),
+    event(3210, "this host could not prove itself to its domain: the trust may be broken", domain),
+    event(5719, "no domain controller could be reached for a secure channel", domain),
+    event(5723, "the account of a computer was refused", domain),
+    event(5805, "a computer could not prove itself to the domain", domain),
 ];
 
 fn keys(seen: &Seen<'_>, keys: &mut Keys) {
@@ -71,6 +72,18 @@ fn keys(seen: &Seen<'_>, keys: &mut Keys) {
         value::set_address(keys, &address);
     }
     keys.workstation = seen.any(&["Workstation", "WorkstationName", "DeviceName", "RemoteClientMachine"]);
+}
+
+/// `Binary` begins with the status.
+fn domain(seen: &Seen<'_>) -> Option<What> {
+    let first = seen.text("Binary").and_then(|hex| u32::from_str_radix(hex.get(..8)?, 16).ok());
+    Some(What::ServiceProblem {
+        log: seen.log.name.to_owned(),
+        event: seen.record.id,
+        says: seen.event.says.to_owned(),
+        status: first.map(|digits| Status(digits.swap_bytes())),
+        detail: detail(seen),
+    })
 }
 
 fn blocked(seen: &Seen<'_>, place: &str) -> Option<What> {

@@ -13,16 +13,25 @@ pub(super) const LOG: Log = Log {
     events: EVENTS,
 };
 
+/// What a session does with the size of its screen.
+pub(super) const SESSION_SERVICES: Log = Log {
+    name: "session-services",
+    providers: &["Microsoft-Windows-RemoteDesktopServices-SessionServices"],
+    channels: &["Microsoft-Windows-RemoteDesktopServices-SessionServices/"],
+    keys,
+    events: &[event(2, "the resolution of the session could not be changed", note)],
+};
+
 const EVENTS: &[EventMap] = &[
     event(1, "the graphics module could not start", service),
-    event(3, "the RemoteFX module could not start", service),
+    event(3, "the RemoteFX module could not start in the guest", service),
     event(4, "the RemoteFX module could not start", service),
     event(6, "the resolution that was asked for is not used", note),
     event(7, "the resolution that was asked for is not used", note),
     event(8, "a module was ended", note),
     event(33, "the graphics mode is chosen: the session exists", note),
     event(34, "the graphics mode is chosen: the session exists", note),
-    event(35, "the graphics of the session could not start", problem),
+    event(35, "the graphics of the session could not start on the host", problem),
     event(36, "the graphics of the session could not start", problem),
     event(37, "the resolution that was asked for is changed", note),
     event(38, "the resolution that was asked for is changed", note),
@@ -72,13 +81,13 @@ const EVENTS: &[EventMap] = &[
     event(147, "the server could not log the user on", problem),
     event(149, "the client's logon certificate is not valid", problem),
     event(150, "sending takes long: the network is in trouble", note),
-    event(151, "heartbeats of the connection", note),
-    event(152, "heartbeats of the connection", note),
+    event(151, "statistics of the heartbeats of the connection", note),
+    event(152, "the last heartbeats of the connection", note),
     event(153, "TLS is established", |seen| {
         Some(What::TlsEstablished { version: seen.text("TLSVersion"), suite: None, target: None })
     }),
     event(154, "an error in words", problem),
-    event(155, "heartbeats of the connection", note),
+    event(155, "heartbeats of the connection are used", note),
     event(161, "the graphics encoder failed", problem),
     event(162, "the graphics protocol is chosen", note),
     event(164, "the client asked for what the server cannot do", problem),

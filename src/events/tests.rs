@@ -487,5 +487,28 @@ fn what_stands_beside_remote_desktop_counts_only_where_it_concerns_it() {
     );
     assert_eq!(key("Result/@value=0"), "nothing");
     assert_eq!(of("Microsoft-Windows-Winlogon", "Application", 6000, ""), "nothing");
-    assert_eq!(of("Desktop Window Manager", "Application", 9009, ""), "nothing");
+    let report = |fields| of("Windows Error Reporting", "Application", 1001, fields);
+    assert!(
+        report("P1=svchost.exe_TermService | P4=termsrv.dll").starts_with("log-says log=error-reporting")
+    );
+    assert!(report("0=1 | 1=2 | 2=APPCRASH | 3=3 | 4=4 | 5=mstsc.exe").starts_with("log-says"));
+    assert_eq!(report("P1=notepad.exe | P4=ntdll.dll"), "nothing");
+    assert_eq!(
+        key("Result/@value=80092012 | EventAuxInfo/@ProcessName=browser.exe"),
+        "nothing",
+        "certificates of other programs are left out"
+    );
+    let shown = |process: &str| {
+        let fields = format!(
+            "X509Objects/Certificate/@fileRef=AB12.cer | X509Objects/Certificate/@subjectName=rdsh01 | \
+             EventAuxInfo/@ProcessName={process}"
+        );
+        of("Microsoft-Windows-CAPI2", "Microsoft-Windows-CAPI2/Operational", 90, &fields)
+    };
+    assert!(shown("mstsc.exe").ends_with("detail=\"rdsh01, AB12\""), "{}", shown("mstsc.exe"));
+    assert_eq!(shown("svchost.exe"), "nothing");
+    let trust = of("NETLOGON", "System", 5719, "0=LAB | Binary=5E0000C0");
+    assert!(trust.contains("status=0xc000005e") && trust.contains("detail=LAB"), "{trust}");
+    let cached = of("LsaSrv", "System", 45057, "0=jane@LAB.TEST, Kerberos, \"Disabled. (0xc0000072)\"");
+    assert!(cached.contains("status=0xc0000072 detail=Kerberos ~user=jane ~domain=LAB.TEST"), "{cached}");
 }

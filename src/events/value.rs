@@ -76,6 +76,13 @@ pub(super) fn is_local(text: Option<&str>) -> bool {
     text.is_some_and(|text| address(text).is_none() && text.parse::<SocketAddr>().is_err())
 }
 
+/// The file of a program in which Remote Desktop runs, or which proves who somebody is for it.
+pub(super) fn is_of_remote_desktop(process: &str) -> bool {
+    const OURS: [&str; 6] = ["svchost", "lsass", "mstsc", "msrdc", "rdpclip", "termsrv"];
+    let file = process.rsplit(['\\', '/']).next().unwrap_or(process).to_ascii_lowercase();
+    OURS.iter().any(|ours| file.starts_with(ours))
+}
+
 fn some(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty() && text != "-").then(|| text.to_owned())

@@ -20,3 +20,4 @@ mod logs;
 mod robustness;
 mod evtx;
 mod exchange;
+mod catalogue;

@@ -1,0 +1,204 @@
+//! The catalogue of events against what is known of them: every event that tells something of a connection has a row, and
+//! real events of it become facts.
+
+use std::path::PathBuf;
+
+use rdpwhy::events;
+use rdpwhy::fact::What;
+use rdpwhy::read::Unwatched;
+use rdpwhy::read::evtx::read_stream;
+use rdpwhy_lab::evtx::{Guid, Payload, Record, Value, to_bytes};
+
+use crate::support::corpus;
+
+/// Events that have no row although they are no noise, with the reason.
+const WITHOUT_ROW: [(&str, u32, &str); 0] = [];
+
+/// The table of known events, beside the corpus.
+fn known() -> Option<String> {
+    let corpus = corpus("")?;
+    let path = corpus.parent()?.join("knowledge/events.tsv");
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        eprintln!("SKIPPED: no table of events at {}", path.display());
+    }
+    text
+}
+
+/// Provider names, channel and id of each row whose role is not noise.
+fn telling(table: &str) -> Vec<(Vec<String>, String, u32)> {
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    let at = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let (provider, channel, id, role) = (at("provider"), at("channel"), at("event_id"), at("role"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let names = cells[provider].split(" / ").map(str::to_owned).collect();
+        let channel = cells[channel].split(" (").next().unwrap().to_owned();
+        (cells[role] != "noise").then(|| (names, channel, cells[id].parse().unwrap()))
+    };
+    lines.filter_map(row).collect()
+}
+
+#[test]
+fn every_known_event_that_is_no_noise_has_a_row() {
+    let Some(table) = known() else { return };
+    let rows = telling(&table);
+    assert!(rows.len() > 500, "only {} rows are read", rows.len());
+    let mut missing = Vec::new();
+    for (providers, channel, id) in &rows {
+        for provider in providers {
+            let excused = WITHOUT_ROW.iter().any(|(name, number, _)| name == provider && number == id);
+            if !events::wanted(provider, channel, *id) && !excused {
+                missing.push(format!("{provider} {channel} {id}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{} of {} have no row:\n{}", missing.len(), rows.len(), missing.join("\n"));
+}
+
+#[test]
+fn rows_of_one_log_say_different_things() {
+    let rows: Vec<events::Described> = events::catalogue().collect();
+    assert!(rows.len() > 480, "{} rows", rows.len());
+    for row in &rows {
+        assert!(!row.says.is_empty() && !row.says.ends_with('.'), "{} {}: {}", row.log, row.id, row.says);
+        assert!(
+            row.providers.iter().all(|name| events::wanted(name, row.channels[0], row.id)),
+            "{} {} is not found by its own names",
+            row.log,
+            row.id
+        );
+    }
+}
+
+/// What stands between the tags of an element, and its attributes.
+struct Element<'a> {
+    attributes: &'a str,
+    inside: &'a str,
+}
+
+/// The first element of that name.
+fn element<'a>(xml: &'a str, name: &str) -> Option<Element<'a>> {
+    let (_, rest) =
+        xml.split_once(&format!("<{name}")).filter(|(_, rest)| !rest.starts_with(char::is_alphanumeric))?;
+    let (attributes, rest) = rest.split_once('>')?;
+    if attributes.ends_with('/') {
+        return Some(Element { attributes: attributes.trim_end_matches('/'), inside: "" });
+    }
+    let (inside, _) = rest.split_once(&format!("</{name}"))?;
+    Some(Element { attributes, inside })
+}
+
+fn attribute<'a>(element: &Element<'a>, name: &str) -> Option<&'a str> {
+    element.attributes.split_once(&format!("{name}=\""))?.1.split('"').next()
+}
+
+/// Children of an element in order: name, attributes, text.
+fn children(mut xml: &str) -> Vec<(&str, Element<'_>)> {
+    let mut found = Vec::new();
+    while let Some((_, rest)) = xml.split_once('<').filter(|(_, rest)| !rest.starts_with('/')) {
+        let name = rest.split([' ', '>', '/']).next().unwrap();
+        let Some(child) = element(&xml[xml.find('<').unwrap()..], name) else { break };
+        let tail = rest.split_once(&format!("</{name}>")).map_or("", |(_, tail)| tail);
+        found.push((name, child));
+        xml = tail;
+    }
+    found
+}
+
+/// The example event of a map of EvtxECmd, which stands in its comments: as a record of our writer.
+fn example(map: &str) -> Option<Record> {
+    let lines = map.lines().filter_map(|line| line.strip_prefix('#'));
+    let text: String =
+        lines.skip_while(|line| !line.trim_start().starts_with("<Event")).collect::<Vec<_>>().join("\n");
+    let system = element(&text, "System")?;
+    let of = |name: &str| element(system.inside, name);
+    let (provider, id) = (of("Provider")?, of("EventID")?);
+    let number = id.inside.trim().parse().ok()?;
+    let time_ns = 1_740_000_000_000_000_000;
+    let mut record =
+        Record::new(attribute(&provider, "Name")?, of("Channel")?.inside.trim(), number, time_ns);
+    record.qualifiers = attribute(&id, "Qualifiers").and_then(|text| text.parse().ok());
+    record.activity_id =
+        of("Correlation").as_ref().and_then(|c| attribute(c, "ActivityID")).and_then(Guid::parse);
+    record.computer = "RDSH01.lab.test".to_owned();
+    record.payload = payload(&text);
+    Some(record)
+}
+
+fn payload(text: &str) -> Payload {
+    let value = |child: &Element<'_>| Value::Str(child.inside.replace("&amp;", "&"));
+    if let Some(data) = element(text, "UserData") {
+        let outer = children(data.inside);
+        let Some((name, event)) = outer.first() else { return Payload::None };
+        let inner = children(event.inside);
+        return Payload::UserData {
+            element: (*name).to_owned(),
+            namespace: attribute(event, "xmlns").unwrap_or("Event_NS").to_owned(),
+            children: inner.iter().map(|(name, child)| ((*name).to_owned(), value(child))).collect(),
+        };
+    }
+    let Some(data) = element(text, "EventData") else { return Payload::None };
+    let cells = children(data.inside);
+    let cells: Vec<&Element<'_>> =
+        cells.iter().filter(|(name, _)| *name == "Data").map(|(_, child)| child).collect();
+    let named: Vec<(String, Value)> =
+        cells.iter().filter_map(|child| Some((attribute(child, "Name")?.to_owned(), value(child)))).collect();
+    match (cells.is_empty(), named.is_empty()) {
+        (true, _) => Payload::None,
+        (_, true) => Payload::Unnamed(cells.iter().map(|child| value(child)).collect()),
+        _ => Payload::Named(named),
+    }
+}
+
+/// Examples that become no fact, with the reason.
+const NO_FACT: [(&str, u16, &str); 0] = [];
+
+#[test]
+fn real_examples_of_events_are_written_read_back_and_become_facts() {
+    let Some(folder) = corpus("public/text") else { return };
+    let maps: Vec<PathBuf> = crate::support::children(&folder)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "map"))
+        .collect();
+    let mut examples = 0;
+    for path in &maps {
+        let map = std::fs::read_to_string(path).unwrap();
+        let Some(written) = example(&map) else {
+            panic!("{}: its example could not be read", path.display());
+        };
+        examples += 1;
+        let bytes = to_bytes(std::slice::from_ref(&written)).unwrap();
+        let mut read = Vec::new();
+        let (counts, notes) =
+            read_stream(0, bytes.as_slice(), &Unwatched, events::wanted, &mut |record| read.push(record));
+        let name = format!("{} {}", written.provider.name, written.event_id);
+        assert_eq!((counts.records, notes.len()), (1, 0), "{name}: {notes:?}");
+        if NO_FACT
+            .iter()
+            .any(|(provider, id, _)| *provider == written.provider.name && *id == written.event_id)
+        {
+            assert!(read.is_empty(), "{name} has a row");
+            continue;
+        }
+        let record = read.first().unwrap_or_else(|| panic!("{name} has no row"));
+        assert_eq!(
+            (record.id, record.provider.as_str()),
+            (u32::from(written.event_id), written.provider.name.as_str())
+        );
+        let fact =
+            events::facts(record, 0).unwrap_or_else(|| panic!("{name} becomes no fact: {:?}", record.fields));
+        let text = fact.what.text();
+        assert_eq!(What::parse(&text).as_ref(), Ok(&fact.what), "{name}: {text}");
+        assert!(!rdpwhy::report::words::says(&fact.what).is_empty(), "{name}");
+        assert!(
+            !text.starts_with("log-says") || EXPECTED_NOTES.contains(&written.event_id),
+            "{name}: {text}"
+        );
+    }
+    assert_eq!(examples, 31, "of {} maps", maps.len());
+}
+
+/// Examples that only put other facts into context.
+const EXPECTED_NOTES: [u16; 1] = [45057];
