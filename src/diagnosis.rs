@@ -303,6 +303,13 @@ pub fn witnesses_absent(session: &Session) -> Vec<&'static str> {
     absent::witnesses(session)
 }
 
+/// What is said where the server has a user for a connection and its protocol stack tells nothing of it, whose log
+/// would say how it went on.
+#[must_use]
+pub fn stack_absent(session: &Session, story: &Story) -> Option<&'static str> {
+    absent::stack(session, story)
+}
+
 /// The rule of that id.
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {

@@ -647,7 +647,7 @@ facts! {
         /// Result, tunnel or measurement.
         detail: Option<String>,
     }
-    /// A TLS handshake was completed (RdpCoreTS 153, Schannel 36880).
+    /// A TLS handshake was completed (RdpCoreTS 153).
     TlsEstablished = "tls-established", Some(Step::Tls), {
         /// Version, as logged.
         version: Option<String>,
@@ -881,11 +881,6 @@ facts! {
         /// Why.
         code: KerberosError,
         /// The service that a ticket was for.
-        service: Option<String>,
-    }
-    /// A domain controller gave a ticket (Security 4768, 4769).
-    KerberosGranted = "kerberos-granted", Some(Step::Credssp), {
-        /// The service that it is for.
         service: Option<String>,
     }
     /// An authentication policy or the Protected Users group does not let the user in (Security 4820 to 4824, NTLM 100, 101).

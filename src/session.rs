@@ -1,5 +1,6 @@
 //! Facts into connections: who belongs together, by which clock, how far each came, and what a person tried.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -322,6 +323,19 @@ impl Session {
     }
 }
 
+/// Connections of one host of which nothing is known but that its listener took them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listened {
+    /// Name of the host.
+    pub host: String,
+    /// How many.
+    pub count: u64,
+    /// First and last, on the reference clock.
+    pub from: UnixNanos,
+    /// The last.
+    pub until: UnixNanos,
+}
+
 /// Everything joined.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Story {
@@ -329,6 +343,8 @@ pub struct Story {
     pub sessions: Vec<Session>,
     /// What was tried: every session stands in exactly one attempt.
     pub attempts: Vec<Attempt>,
+    /// Connections that are no sessions, as only the listener tells of them, by host.
+    pub listened: Vec<Listened>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
     /// Log records that belong to no connection.
@@ -360,9 +376,30 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
             None => sessions.push(join::session(Gathered::of(cluster), &clocks)),
         }
     }
+    let listened = listened(&mut sessions);
     sort_and_judge(&mut sessions);
     let attempts = attempt::group(&sessions);
-    Story { sessions, attempts, clocks, records_alone, records_cut }
+    Story { sessions, attempts, listened, clocks, records_alone, records_cut }
+}
+
+/// Takes the sessions away of which only the listener tells, and counts them by host.
+fn listened(sessions: &mut Vec<Session>) -> Vec<Listened> {
+    let mut by_host: BTreeMap<String, Listened> = BTreeMap::new();
+    sessions.retain(|session| {
+        let only_taken = |seen: &Seen| matches!(seen.what(), What::ListenerAccepted { .. });
+        let [part] = session.hosts.as_slice() else { return true };
+        if !session.connections.is_empty() || !session.facts.iter().all(only_taken) {
+            return true;
+        }
+        let count = u64::try_from(session.facts.len()).unwrap_or(u64::MAX);
+        let first = Listened { host: part.host.clone(), count: 0, from: session.start, until: session.end };
+        let known = by_host.entry(part.host.clone()).or_insert(first);
+        known.count += count;
+        known.from = known.from.min(session.start);
+        known.until = known.until.max(session.end);
+        false
+    });
+    by_host.into_values().collect()
 }
 
 fn sort_and_judge(sessions: &mut [Session]) {

@@ -1,15 +1,39 @@
 //! Which witnesses of a connection are not there at all, and how to collect them.
 
 use crate::fact::What;
-use crate::session::{Role, Session};
+use crate::session::{Role, Session, Story};
 
 const CAPTURE: &str = "a capture of this connection, best at both ends at once (`pktmon start --capture`, `dumpcap`, `tcpdump`)";
 const CLIENT: &str =
     "the client's log: `wevtutil epl Microsoft-Windows-TerminalServices-RDPClient/Operational client.evtx`";
 const SERVER: &str = "the server's logs: RdpCoreTS, RemoteConnectionManager, LocalSessionManager, System and Security (`wevtutil epl CHANNEL FILE.evtx`)";
 const CORE: &str = "RdpCoreTS of the server: `wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`";
+const CORE_SHORT: &str = "how it went on: RdpCoreTS of this host is here, and its part about this connection is not: it begins later, or \
+     its records were overwritten (`wevtutil sl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational /ms:104857600` keeps more)";
 const MANAGER: &str = "RemoteConnectionManager of the server: `wevtutil epl Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational rcm.evtx`";
 const SECURITY: &str = "Security of the server, with auditing of logons (`auditpol /set /subcategory:Logon /success:enable /failure:enable`): `wevtutil epl Security security.evtx`";
+
+/// The protocol stack of the server.
+const fn is_stack(what: &What) -> bool {
+    matches!(
+        what,
+        What::ConnectionAccepted { .. } | What::MethodCalled { .. } | What::CredentialsRefused { .. }
+    )
+}
+
+/// RdpCoreTS tells nothing of a connection that the server knows a user of.
+pub(super) fn stack(session: &Session, story: &Story) -> Option<&'static str> {
+    let host = session.host(Role::Server)?;
+    session.find(|what| matches!(what, What::UserAuthenticated {}))?;
+    if session.find(is_stack).is_some() {
+        return None;
+    }
+    let elsewhere = story
+        .sessions
+        .iter()
+        .any(|other| other.host(Role::Server) == Some(host) && other.find(is_stack).is_some());
+    Some(if elsewhere { CORE_SHORT } else { CORE })
+}
 
 /// What nobody handed over of this connection.
 pub(super) fn witnesses(session: &Session) -> Vec<&'static str> {
@@ -25,12 +49,7 @@ pub(super) fn witnesses(session: &Session) -> Vec<&'static str> {
         return absent;
     }
     let has = |wanted: fn(&What) -> bool| session.find(wanted).is_some();
-    if !has(|w| {
-        matches!(
-            w,
-            What::ConnectionAccepted { .. } | What::MethodCalled { .. } | What::CredentialsRefused { .. }
-        )
-    }) {
+    if !has(is_stack) {
         absent.push(CORE);
     }
     if !has(|w| matches!(w, What::ListenerAccepted { .. } | What::UserAuthenticated {})) {

@@ -12,10 +12,36 @@ pub(super) fn by_status(case: &Case<'_>, codes: &[u32], percent: u8) -> Option<W
     if let Some(seen) = with_status(case, codes) {
         let others = [refused_by_service(case), refused_on_the_wire(case)];
         let others = others.into_iter().flatten().filter(|other| other.place() != seen.place());
-        return Some(others.fold(Weighing::of(percent, seen), |weighing, other| weighing.and(Some(other))));
+        let doubt = doubt(case, seen);
+        let first = Weighing::of(percent.saturating_sub(doubt), seen);
+        let first = if doubt > 0 { first.missing(OWN_WORD) } else { first };
+        return Some(others.fold(first, |weighing, other| weighing.and(Some(other))));
     }
     let told = CLIENT_REASONS.iter().find(|(_, status)| codes.contains(status)).map(|(reason, _)| *reason)?;
     Some(Weighing::of(percent.saturating_sub(8), client_told(case, told)?).and(refused_by_service(case)))
+}
+
+const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Operational 1026 of the client: a logon that failed is put to this \
+     connection by its time only, and any other service of the host may have asked for it";
+
+/// What is taken off where a check of credentials is put to a connection by user, host and time alone: every service of
+/// the host asks for such. Packets that show the refusal, the port, the service's own word or the client's remove it;
+/// the client's address removes a part.
+fn doubt(case: &Case<'_>, seen: &Seen) -> u8 {
+    let is_check =
+        matches!(seen.what(), What::LogonFailed { logon_type: 3, .. } | What::CredentialsValidated { .. });
+    let Some(keys) = seen.fact.subject.keys().filter(|_| is_check) else { return 0 };
+    let ended = case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 & 0xff == 7));
+    let sure = !case.session.connections.is_empty()
+        || keys.port.is_some()
+        || refused_by_service(case).is_some()
+        || ended.is_some()
+        || case.find(|what| matches!(what, What::SecurityError { .. })).is_some();
+    match keys.address {
+        _ if sure => 0,
+        Some(address) if case.session.client_ip() == Some(address) => 16,
+        _ => 26,
+    }
 }
 
 /// Reasons of the client (IMsTscAxEvents OnDisconnected) and the NTSTATUS they stand for.

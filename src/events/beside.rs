@@ -212,8 +212,9 @@ fn report(seen: &Seen<'_>) -> Option<What> {
 }
 
 fn is_watched(names: &[Option<String>]) -> bool {
-    const WATCHED: [&str; 9] = [
+    const WATCHED: [&str; 10] = [
         "termsrv",
+        "termservice",
         "rdpcorets",
         "rdpserverbase",
         "rdpwrap",

@@ -29,13 +29,6 @@ const EVENTS: &[EventMap] = &[
     event(36877, "the client's certificate could not be mapped to an account", note),
     event(36878, "the client's certificate could not be mapped to an account", note),
     event(36879, "the client's certificate could not be mapped to an account", note),
-    event(36880, "TLS is established", |seen| {
-        Some(What::TlsEstablished {
-            version: seen.text("Protocol"),
-            suite: seen.text("CipherSuite"),
-            target: seen.text("TargetName"),
-        })
-    }),
     event(36881, "the certificate of the other side has expired", refused),
     event(36882, "the certificate of the other side comes from an authority that is not trusted", refused),
     event(36883, "the certificate of the other side was revoked", refused),

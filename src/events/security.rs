@@ -20,8 +20,10 @@ pub(super) const LOG: Log = Log {
 const RDP_PORT: u32 = 3389;
 /// `%%14592`: inbound, in events of the firewall.
 const INBOUND: &str = "%%14592";
-/// Logon id of the system itself.
-const SYSTEM_LOGON: u64 = 0x3e7;
+/// Logon ids of the system itself, of network and of local services.
+const SYSTEM_LOGONS: [u64; 3] = [0x3e7, 0x3e4, 0x3e5];
+/// Logon type of Network Level Authentication and of every other service of the network: its end says nothing.
+const NETWORK: u32 = 3;
 /// Logon types of scheduled tasks and services, and of the system at its start.
 const UNATTENDED: [u32; 3] = [0, 4, 5];
 
@@ -31,15 +33,15 @@ const EVENTS: &[EventMap] = &[
     event(4616, "the clock was set", |seen| clock_changed(seen, "PreviousTime", "NewTime")),
     event(4624, "a logon", logon),
     event(4625, "a logon failed", logon_failed),
-    event(4634, "a logon ended", |seen| logged_off(seen, false)),
+    event(4634, "a logon ended", |seen| {
+        (seen.number("LogonType") != Some(NETWORK)).then(|| logged_off(seen, false)).flatten()
+    }),
     event(4647, "the user logged off", |seen| logged_off(seen, true)),
     event(4648, "a program used other credentials than its own", |seen| {
         let target = seen.any(&["TargetInfo", "TargetServerName"]);
         Some(What::ExplicitCredentials { target, process: seen.text("ProcessName") })
     }),
-    event(4672, "the logon has rights of an administrator", |seen| {
-        (seen.long("SubjectLogonId") != Some(SYSTEM_LOGON)).then(|| note(seen)).flatten()
-    }),
+    event(4672, "the logon has rights of an administrator", administrator),
     event(4717, "a right to log on was given", note),
     event(4718, "a right to log on was taken away", note),
     event(4719, "what is audited was changed", note),
@@ -164,15 +166,29 @@ fn logged_off(seen: &Seen<'_>, by_user: bool) -> Option<What> {
     (!is_plumbing(seen)).then(|| What::LoggedOff { by_user, logon_type: seen.number("LogonType") })
 }
 
-/// 4768, 4769, 4771: steps that belong to every success say nothing, nor do tickets of computers.
+/// 4768, 4769, 4771: steps that belong to every success say nothing. A domain controller gives tickets all the time, to
+/// everybody: only those it did not give tell something.
 fn ticket(seen: &Seen<'_>) -> Option<What> {
     let code = KerberosError(seen.number("Status")?);
     let service = seen.text("ServiceName");
     match code {
         _ if code.is_normal_step() => None,
-        KerberosError(0) => (!is_plumbing(seen)).then_some(What::KerberosGranted { service }),
+        KerberosError(0) => None,
         _ => Some(What::KerberosFailed { code, service }),
     }
+}
+
+/// The logon id is what counts: which rights they are would fill the memory.
+fn administrator(seen: &Seen<'_>) -> Option<What> {
+    let of_a_person = seen.long("SubjectLogonId").is_some_and(|id| !SYSTEM_LOGONS.contains(&id))
+        && !seen.text("SubjectUserName").is_some_and(|user| user.ends_with('$') || user.starts_with("DWM-"));
+    of_a_person.then(|| What::LogSays {
+        log: seen.log.name.to_owned(),
+        event: seen.record.id,
+        says: seen.event.says.to_owned(),
+        status: None,
+        detail: None,
+    })
 }
 
 fn policy(seen: &Seen<'_>) -> Option<What> {

@@ -387,6 +387,18 @@ fn the_end_of_logons_and_what_the_domain_says_are_told() {
             ),
             (4672, "SubjectUserName=SYSTEM | SubjectLogonId=0x3e7", "nothing"),
             (
+                4672,
+                "SubjectUserName=jane | SubjectLogonId=0x513da | PrivilegeList=SeDebugPrivilege",
+                "log-says log=security event=4672 says=\"the logon has rights of an administrator\" ~logon=0x513da \
+                 ~user=jane",
+            ),
+            (4634, "TargetUserName=jane | TargetLogonId=0x513da | LogonType=3", "nothing"),
+            (
+                4634,
+                "TargetUserName=jane | TargetLogonId=0x513da | LogonType=10",
+                "logged-off logon_type=10 ~logon=0x513da ~user=jane",
+            ),
+            (
                 4740,
                 "TargetUserName=jane | TargetDomainName=CLIENT01",
                 "account-locked-out ~user=jane ~workstation=CLIENT01",
@@ -396,11 +408,7 @@ fn the_end_of_logons_and_what_the_domain_says_are_told() {
                 "TargetUserName=jane | ServiceName=krbtgt/LAB | Status=0x18 | IpAddress=::ffff:198.51.100.7 | IpPort=47506",
                 "kerberos-failed code=0x18 service=krbtgt/LAB ~user=jane ~address=198.51.100.7 ~port=47506",
             ),
-            (
-                4769,
-                "TargetUserName=jane@LAB.TEST | ServiceName=RDSH01$ | Status=0x0",
-                "kerberos-granted service=RDSH01$ ~user=jane ~domain=LAB.TEST",
-            ),
+            (4769, "TargetUserName=jane@LAB.TEST | ServiceName=RDSH01$ | Status=0x0", "nothing"),
             (4769, "TargetUserName=DC$@LAB.TEST | ServiceName=DC$ | Status=0x0", "nothing"),
             (
                 4776,

@@ -1,5 +1,6 @@
 //! The JSON contract: one document, keys in a fixed order, the same bytes for the same input.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use serde::Serialize;
@@ -208,7 +209,7 @@ struct Reference<'a> {
 struct NoteRow<'a> {
     input: &'a str,
     place: Option<String>,
-    text: &'a str,
+    text: Cow<'a, str>,
 }
 
 /// The document, ended by a line feed. `arguments` are those of the run that change the answer.
@@ -497,7 +498,15 @@ fn notes(analysis: &Analysis) -> Vec<NoteRow<'_>> {
     let row = |note| {
         let note: &crate::note::Note = note;
         let place = Some(note.place.spot.to_string()).filter(|place| !place.is_empty());
-        NoteRow { input: input_name(analysis, note.place), place, text: &note.text }
+        NoteRow { input: input_name(analysis, note.place), place, text: Cow::Borrowed(note.text.as_str()) }
     };
-    analysis.notes.iter().map(row).collect()
+    let mut rows: Vec<NoteRow<'_>> = analysis.notes.iter().map(row).collect();
+    for one in &analysis.story.listened {
+        let host = analysis.witnesses.iter().find(|witness| witness.host.as_deref() == Some(&one.host));
+        let input = host
+            .and_then(|host| host.inputs.first())
+            .map_or("", |index| input_name(analysis, Place::whole(*index)));
+        rows.push(NoteRow { input, place: None, text: Cow::Owned(words::listened(one)) });
+    }
+    rows
 }

@@ -52,6 +52,7 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     }
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
+        listened(&mut out, analysis);
     }
     clocks(&mut out, analysis);
     summary(&mut out, analysis, &told);
@@ -337,7 +338,7 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             );
         }
         if attempt.attempt.outcome == Outcome::Unknown {
-            item(out, layout, "not seen", &unknown_because(session));
+            item(out, layout, "not seen", &unknown_because(analysis, session));
         }
         if layout.verbose {
             timeline(out, analysis, session);
@@ -345,12 +346,21 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
     }
 }
 
-fn unknown_because(session: &Session) -> String {
+/// Connections of which nothing is known but that a listener took them, in a line for each host.
+fn listened(out: &mut String, analysis: &Analysis) {
+    for one in &analysis.story.listened {
+        line(out, &format!("{} {}", one.from, printable(&words::listened(one))));
+    }
+}
+
+fn unknown_because(analysis: &Analysis, session: &Session) -> String {
     use crate::fact::What;
     if session.find(|what| matches!(what, What::MidStream {})).is_some() {
         "the start of the connection: the capture began later".to_owned()
     } else if session.find(|what| matches!(what, What::OneWay { .. })).is_some() {
         "the other direction: capture where both pass".to_owned()
+    } else if let Some(said) = diagnosis::stack_absent(session, &analysis.story) {
+        said.to_owned()
     } else {
         match session.connections.is_empty() {
             false => "the end of the connection: the capture stopped before it",

@@ -6,11 +6,21 @@ mod events;
 
 use super::safe::printable;
 use crate::fact::What;
+use crate::session::Listened;
 use crate::time::spoken;
 use crate::wire::negotiation::Protocols;
 
 fn ms(milliseconds: u64) -> String {
     spoken(i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000_000))
+}
+
+/// What is said of connections that only the listener of a host tells of.
+#[must_use]
+pub fn listened(one: &Listened) -> String {
+    let (count, they) = if one.count == 1 { ("1 connection", "it") } else { ("connections", "they") };
+    let count = if one.count == 1 { count.to_owned() } else { format!("{} {count}", one.count) };
+    let (host, until) = (&one.host, one.until);
+    format!("unknown: of {count} to {host} until {until} only the listener tells (261), not how {they} ended")
 }
 
 /// What the fact says, in one sentence without full stop. Text from the evidence in it is printable.

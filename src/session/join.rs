@@ -148,7 +148,7 @@ fn cluster_name(cluster: &Cluster) -> String {
         Some(Spot::Record(id)) => id,
         _ => 0,
     };
-    match (&cluster.activity, cluster.session_id) {
+    match (&cluster.activity, cluster.session_id()) {
         (Some(activity), _) => format!("{}-{activity}-r{record}", cluster.host),
         (None, Some(session)) => format!("{}-session{session}-r{record}", cluster.host),
         (None, None) => format!("{}-r{record}", cluster.host),

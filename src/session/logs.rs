@@ -39,7 +39,8 @@ pub(super) struct Cluster {
     pub(super) activity: Option<String>,
     pub(super) client: Option<IpAddr>,
     pub(super) port: Option<u16>,
-    pub(super) session_id: Option<u32>,
+    /// The sessions it had, in order: one that is made for the logon may be left for one that existed.
+    sessions: Vec<u32>,
     pub(super) user: Option<String>,
     pub(super) domain: Option<String>,
     pub(super) workstation: Option<String>,
@@ -74,7 +75,9 @@ impl Cluster {
         self.activity = self.activity.take().or_else(|| keys.activity.clone());
         self.client = self.client.or(keys.address);
         self.port = self.port.or(keys.port);
-        self.session_id = self.session_id.or(keys.session_id);
+        if let Some(id) = keys.session_id.filter(|id| !self.sessions.contains(id)) {
+            self.sessions.push(id);
+        }
         let named = keys.user.as_ref().filter(|user| !is_plumbing(user));
         if self.user.is_none() && named.is_some() {
             self.user = named.cloned();
@@ -125,6 +128,35 @@ impl Cluster {
             let own = fact.subject.keys().and_then(|own| own.session_id);
             fact.at < at && (keys.session_id.is_none() || own == keys.session_id)
         })
+    }
+
+    /// Its user was let in by then: checks of credentials that come later are not its own.
+    fn was_let_in(&self, at: UnixNanos) -> bool {
+        self.facts.iter().any(|fact| role::lets_in(&fact.what) && at.since(fact.at) > SECOND_NS)
+    }
+
+    /// It has a logon or a reconnection of its own.
+    fn was_logged_on(&self) -> bool {
+        self.facts.iter().any(|fact| role::begins_a_session(&fact.what))
+    }
+
+    /// It ended before: on the transport, or because the session that it had was taken from it.
+    fn is_over(&self, at: UnixNanos) -> bool {
+        let logged_on =
+            self.facts.iter().filter(|fact| role::begins_a_session(&fact.what)).map(|fact| fact.at).min();
+        self.facts.iter().filter(|fact| fact.at <= at).any(|fact| match fact.what {
+            What::Disconnected { .. } => at.since(fact.at) > SECOND_NS,
+            What::SessionDisconnected { .. } | What::SessionLogoff {} => {
+                logged_on.is_some_and(|logged_on| logged_on < fact.at)
+                    || fact.at.since(self.start()) > LOGON_NS
+            }
+            _ => false,
+        })
+    }
+
+    /// The session id that names it.
+    pub(super) fn session_id(&self) -> Option<u32> {
+        self.sessions.first().copied()
     }
 
     fn covers(&self, at: UnixNanos, after_ns: i64) -> bool {
@@ -290,10 +322,7 @@ impl Host {
     fn by_activity(&mut self, fact: &Fact, keys: &Keys) -> Option<usize> {
         let activity = keys.activity.as_ref()?;
         if matches!(fact.what, What::ConnectionAccepted { udp: true }) {
-            return self
-                .clusters
-                .iter()
-                .rposition(|cluster| cluster.client == keys.address && cluster.client.is_some());
+            return self.beside(keys, activity);
         }
         let known = self.by_activity.get(activity).copied();
         let begins = matches!(fact.what, What::ConnectionAccepted { .. } | What::ClientConnecting { .. });
@@ -307,6 +336,15 @@ impl Host {
         }
     }
 
+    /// The connection that a UDP transport belongs to: of the same client, the last that has not ended. What comes later
+    /// under the ActivityID of the transport belongs there, too.
+    fn beside(&mut self, keys: &Keys, activity: &str) -> Option<usize> {
+        let same = |cluster: &Cluster| cluster.client.is_some() && cluster.client == keys.address;
+        let found = self.clusters.iter().rposition(|cluster| same(cluster) && !cluster.ended)?;
+        self.by_activity.insert(activity.to_owned(), found);
+        Some(found)
+    }
+
     /// By the session id, the logon id or the name of the connection: the one that began last.
     fn by_keys(&self, fact: &Fact, keys: &Keys) -> Option<usize> {
         let name = connection_name(&fact.what);
@@ -316,11 +354,12 @@ impl Host {
         let fits = |cluster: &Cluster| {
             let begun = fact.at.since(cluster.start()) >= -BEFORE_NS;
             let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
-            let session = keys.session_id.is_some() && cluster.session_id == keys.session_id;
+            let session = keys.session_id.is_some_and(|id| cluster.sessions.contains(&id));
             let named = name.is_some_and(|name| cluster.names.iter().any(|known| known == name));
             begun
                 && cluster.role == Role::Server
                 && (logon || ((session || named) && cluster.may_be_user(keys)))
+                && !is_of_the_next(cluster, fact, keys)
         };
         let mut fitting = self.clusters.iter().enumerate().rev().filter(|(_, cluster)| fits(cluster));
         if !role::ends_a_session(&fact.what) {
@@ -332,8 +371,12 @@ impl Host {
             What::SessionEnded { reason: Some(code), .. } => cluster.was_told(*code, fact.at),
             _ => false,
         };
+        let of_the_client = |cluster: &Cluster| keys.address.is_some() && cluster.client == keys.address;
         let owner = fitting.iter().find(|(_, cluster)| told(cluster));
-        let owner = owner.or_else(|| fitting.iter().find(|(_, cluster)| cluster.had(keys, fact.at)));
+        let owner = owner.or_else(|| {
+            let had = || fitting.iter().filter(|(_, cluster)| cluster.had(keys, fact.at));
+            had().find(|(_, cluster)| of_the_client(cluster)).or_else(|| had().next())
+        });
         owner.or(fitting.first()).map(|(index, _)| *index)
     }
 
@@ -352,6 +395,8 @@ impl Host {
                 _ => return false,
             };
             cluster.covers(fact.at, after_ns)
+                && !is_of_the_next(cluster, fact, keys)
+                && !(role::is_logon_check(&fact.what) && cluster.was_let_in(fact.at))
                 && cluster.may_be_user(keys)
                 && cluster.may_be_address(keys)
                 && cluster.may_be_port(keys)
@@ -360,14 +405,29 @@ impl Host {
         nearest.min_by_key(|(_, cluster)| distance(cluster, fact.at)).map(|(index, _)| index)
     }
 
-    /// What happens to the whole host is said of every connection that ends at that time.
+    /// What happens to the whole host is said of every connection that ends at that time; what only puts it into context,
+    /// of those that are there. A connection grows no longer by it.
     fn every(&mut self, fact: &Fact) {
+        let after_ns = if matches!(fact.what, What::LogSays { .. }) { 0 } else { 10 * SECOND_NS };
         let mut told = false;
-        for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, 10 * SECOND_NS)) {
-            cluster.push(fact.clone());
+        for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, after_ns)) {
+            cluster.facts.push(fact.clone());
             told = true;
         }
         self.alone += usize::from(!told);
+    }
+}
+
+/// The beginning of a session is of a connection behind one that is over, and of another one than what began a session
+/// from another address.
+fn is_of_the_next(cluster: &Cluster, fact: &Fact, keys: &Keys) -> bool {
+    let elsewhere = !cluster.may_be_address(keys) && cluster.was_logged_on();
+    match fact.what {
+        ref what if role::begins_a_session(what) => elsewhere || cluster.is_over(fact.at),
+        What::LogonSucceeded { logon_type: 7 | 10, .. } | What::UserAuthenticated {} => {
+            cluster.is_over(fact.at)
+        }
+        _ => false,
     }
 }
 

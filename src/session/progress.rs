@@ -134,7 +134,6 @@ fn mark(what: &What) -> Mark {
         | What::CredsspVersionRefused { .. }
         | What::NtlmBlocked { .. }
         | What::KerberosFailed { .. }
-        | What::KerberosGranted { .. }
         | What::PolicyRefused { .. }
         | What::LogonSucceeded { .. }
         | What::LogonFailed { .. }

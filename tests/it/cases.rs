@@ -24,7 +24,7 @@ const BASE_NS: i64 = 1_795_168_800_000_000_000;
 /// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [recognised=port]` opens a connection that a
 /// capture saw; `host NAME [activity=A] [client=IP[:PORT]] [user=[D\]NAME] [session=N] [logon=N]` the records of a host with these
 /// keys; `+SECONDS FACT` adds a fact, `#` comments.
-fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
+pub(crate) fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
     let mut facts: Vec<Fact> = Vec::new();
     let mut current: Option<Opened> = None;
     let (mut frame, mut captures, mut number) = (0, 0, 0);

@@ -7,12 +7,17 @@ use rdpwhy::events;
 use rdpwhy::fact::What;
 use rdpwhy::read::Unwatched;
 use rdpwhy::read::evtx::read_stream;
+use rdpwhy::session::join;
 use rdpwhy_lab::evtx::{Guid, Payload, Record, Value, to_bytes};
 
 use crate::support::corpus;
 
 /// Events that have no row although they are no noise, with the reason.
-const WITHOUT_ROW: [(&str, u32, &str); 0] = [];
+const WITHOUT_ROW: [(&str, u32, &str); 1] = [(
+    "Schannel",
+    36880,
+    "it stands for every TLS connection of every program; RdpCoreTS 153 tells the same of one",
+)];
 
 /// The table of known events, beside the corpus.
 fn known() -> Option<String> {
@@ -202,3 +207,134 @@ fn real_examples_of_events_are_written_read_back_and_become_facts() {
 
 /// Examples that only put other facts into context.
 const EXPECTED_NOTES: [u16; 1] = [45057];
+
+/// Fields by which every reader of the catalogue finds something to say.
+const FIELDS: [(&str, &str); 58] = [
+    ("Status", "0xc000006d"),
+    ("SubStatus", "0xc000006a"),
+    ("ErrorCode", "41"),
+    ("error", "64"),
+    ("ReasonCode", "14"),
+    ("ReturnCode", "5"),
+    ("LogonType", "10"),
+    ("TargetUserName", "alice"),
+    ("TargetDomainName", "LAB"),
+    ("TargetLogonId", "0x500"),
+    ("SubjectUserName", "alice"),
+    ("SubjectLogonId", "0x500"),
+    ("AccountName", "alice"),
+    ("Username", "LAB\\alice"),
+    ("UserName", "alice"),
+    ("User", "LAB\\alice"),
+    ("Address", "198.51.100.10"),
+    ("IpAddress", "198.51.100.10"),
+    ("ClientAddress", "198.51.100.10"),
+    ("ClientIP", "198.51.100.10:50112"),
+    ("SessionID", "2"),
+    ("SessionId", "2"),
+    ("Session", "2"),
+    ("TargetSession", "2"),
+    ("Source", "3"),
+    ("Reason", "5"),
+    ("LogonID", "0x500"),
+    ("SessionName", "RDP-Tcp#5"),
+    ("ConnectionName", "RDP-Tcp#5"),
+    ("MethodName", "PreDisconnect(5)"),
+    ("ChannelName", "rdpdr"),
+    ("listenerName", "RDP-Tcp"),
+    ("TLSVersion", "TLS 1.2"),
+    ("Value", "516"),
+    ("TraceMessage", "text"),
+    ("AppName", "svchost.exe_TermService"),
+    ("P1", "svchost.exe_TermService"),
+    ("RuleName", "RemoteDesktop-UserMode-In-TCP"),
+    ("Port", "3389"),
+    ("Result/@value", "80092012"),
+    ("EventAuxInfo/@ProcessName", "mstsc.exe"),
+    ("X509Objects/Certificate/@subjectName", "rdsh01"),
+    ("Direction", "%%14592"),
+    ("SourceAddress", "203.0.113.20"),
+    ("SourcePort", "3389"),
+    ("DestAddress", "198.51.100.10"),
+    ("DestPort", "50112"),
+    ("AlertDesc", "40"),
+    ("QueryName", "rdsh01.lab.test"),
+    ("PreviousTime", "2025-03-04T08:00:00.0000000Z"),
+    ("OldTime", "2025-03-04T08:00:00.0000000Z"),
+    ("NewTime", "2025-03-04T08:00:01.0000000Z"),
+    ("Param1", "alice"),
+    ("Param2", "LAB"),
+    ("Param3", "198.51.100.10"),
+    ("param1", "LAB"),
+    ("param2", "TermService"),
+    ("param4", "TermService"),
+];
+
+/// Connections that a row may belong to: what stands before it, and the host that writes the row.
+const SCENES: [(&str, &str); 5] = [
+    (
+        "host rdsh01 activity=AA01 client=198.51.100.10:50112
+         +0 accepted
+         host rdsh01 client=198.51.100.10 user=LAB\\alice logon=1280
+         +0.2 logon logon_type=10
+         host rdsh01 activity=AA01 session=2
+         +2 method method=OnReady",
+        "rdsh01",
+    ),
+    (
+        "host rdsh01 activity=AA01 client=198.51.100.10:50112
+         +0 accepted
+         +0.1 connection-named name=RDP-Tcp#5
+         +2 method method=OnReady",
+        "rdsh01",
+    ),
+    ("host client01 activity=AA01\n+0 client-connecting name=rdsh01\n+2 client-connected", "client01"),
+    ("host gw01 activity=AA01\n+0 gateway event=200 says=in\n+2 gateway event=302 says=on", "gw01"),
+    (
+        "host rdsh01 activity=AA01 client=198.51.100.10:50112 user=LAB\\alice
+         +0 accepted
+         +1 credentials-refused",
+        "dc01",
+    ),
+];
+
+/// Rows whose facts belong to no connection, with the reason.
+const UNUSED: [(&str, &str); 0] = [];
+
+#[test]
+fn no_row_tells_something_that_nothing_uses() {
+    let activity = "F420AAAA-0000-0000-0000-000000000001";
+    let mut unused = Vec::new();
+    for row in events::catalogue() {
+        let used = SCENES.iter().any(|(before, host)| {
+            let (mut facts, mut witnesses) = crate::cases::facts(&before.replace("AA01", activity));
+            let at = facts[0].at.plus(1_000_000_000);
+            let record = rdpwhy::read::Record {
+                channel: row.channels[0].to_owned(),
+                provider: row.providers[0].to_owned(),
+                id: row.id,
+                record_id: 99,
+                at,
+                computer: (*host).to_owned(),
+                activity: Some(activity.to_owned()),
+                fields: FIELDS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+                ..rdpwhy::read::Record::default()
+            };
+            let Some(fact) = events::facts(&record, 0) else { return false };
+            if witnesses.iter().all(|witness| witness.host.as_deref() != Some(host)) {
+                witnesses.push(rdpwhy::session::Witness {
+                    name: (*host).to_owned(),
+                    host: Some((*host).to_owned()),
+                    ..witnesses[0].clone()
+                });
+            }
+            facts.push(fact);
+            join(facts, &witnesses).records_alone == 0
+        });
+        let excused = UNUSED.iter().any(|(name, _)| *name == format!("{} {}", row.log, row.id));
+        if !used && !excused {
+            unused.push(format!("{} {}: {}", row.log, row.id, row.says));
+        }
+    }
+    assert!(unused.is_empty(), "{} rows:\n{}", unused.len(), unused.join("\n"));
+}

@@ -201,3 +201,39 @@ fn a_real_log_of_guessed_passwords_tells_each_connection_by_its_activity() {
         .any(|note| note["text"].as_str().unwrap().starts_with("10 holes"));
     assert!(holes, "{}", answer["notes"]);
 }
+
+#[test]
+fn two_real_logs_of_one_host_tell_each_connection_once_and_sum_up_what_only_the_listener_saw() {
+    let core = public("2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS");
+    let manager = public("2-vss_0-Microsoft-Windows-TerminalServices-RemoteConnectionManager");
+    let (Some(core), Some(manager)) = (core, manager) else { return };
+    let files = [core.to_str().unwrap(), manager.to_str().unwrap()];
+    let folder = core.parent().unwrap();
+    let output = run(folder, &["--format", "json", "-q", files[0], files[1]]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sessions = answer["sessions"].as_array().unwrap();
+    let refused = |s: &&Value| s["broke_at"] == "credssp" && s["outcome"] == "refused";
+    assert_eq!(sessions.iter().filter(refused).count(), 126);
+    assert!(sessions.iter().all(|s| s["outcome"] != "broke"), "nothing is broken by what is not known of it");
+    // The five that the connection manager has a user of stand by themselves.
+    let known = |s: &&Value| {
+        s["timeline"].as_array().unwrap().iter().any(|l| l["says"].as_str().unwrap().contains("has a user"))
+    };
+    let users: Vec<(&str, &str)> = sessions
+        .iter()
+        .filter(known)
+        .map(|s| (s["outcome"].as_str().unwrap(), s["reached"].as_str().unwrap()))
+        .collect();
+    assert_eq!(users, [("unknown", "credssp"); 5]);
+    let said = answer["notes"].as_array().unwrap().iter().filter_map(|note| note["text"].as_str());
+    let listened: Vec<&str> = said.filter(|text| text.contains("only the listener tells")).collect();
+    assert_eq!(listened.len(), 1, "{listened:?}");
+    assert!(listened[0].contains("1758 connections"), "{listened:?}");
+    let text = String::from_utf8(run(folder, &["-q", files[0], files[1]]).stdout).unwrap();
+    assert_eq!(text.matches("only the listener tells").count(), 1);
+    assert_eq!(
+        text.matches("RdpCoreTS of this host is here, and its part").count(),
+        5,
+        "of the five, what is not there"
+    );
+}

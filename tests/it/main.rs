@@ -21,3 +21,4 @@ mod robustness;
 mod evtx;
 mod exchange;
 mod catalogue;
+mod log_sessions;

@@ -283,7 +283,6 @@ fn of_a_logon(what: &What) -> Option<String> {
             let meaning = code.row().map(|row| format!(", {}", row.meaning)).unwrap_or_default();
             format!("Kerberos failed{}: {}{meaning}", tail("for", service.as_ref()), code.words())
         }
-        What::KerberosGranted { service } => format!("a ticket was given{}", tail("for", service.as_ref())),
         What::PolicyRefused { status, policy } => {
             format!(
                 "an authentication policy{} does not let the user in{}",

@@ -42,11 +42,10 @@ impl Role {
             | What::CredsspVersionRefused { .. }
             | What::AuthenticationFailed { .. }
             | What::UserNameHash { .. } => Self::Client,
+            What::LogSays { log, .. } | What::ProblemLogged { log, .. } if log == "rdpclient" => Self::Client,
             What::GatewayEvent { .. } => Self::Gateway,
             What::BrokerEvent { event, .. } if is_of_the_broker(*event) => Self::Broker,
-            What::KerberosFailed { .. } | What::KerberosGranted { .. } | What::AccountLockedOut {} => {
-                Self::DomainController
-            }
+            What::KerberosFailed { .. } | What::AccountLockedOut {} => Self::DomainController,
             _ => Self::Server,
         }
     }
@@ -101,9 +100,11 @@ pub(super) fn joined_by_time(what: &What) -> Option<Window> {
         | What::LicenseProblem { .. }
         | What::CertificateProblem { .. }
         | What::ErrorInfoSet { .. }
-        | What::FirewallDecision { .. }
-        | What::ProblemLogged { .. } => Window::Near,
+        | What::FirewallDecision { .. } => Window::Near,
+        What::ProblemLogged { log, .. } if is_of_both_ends(log) => Window::Either,
+        What::ProblemLogged { .. } => Window::Near,
         What::KerberosFailed { .. } | What::NtlmBlocked { .. } | What::PolicyRefused { .. } => Window::Either,
+        What::LogSays { log, .. } if is_told_of_sessions(log) => Window::Either,
         What::AuthenticationFailed { .. }
         | What::CredsspVersionRefused { .. }
         | What::NameNotResolved { .. }
@@ -112,6 +113,18 @@ pub(super) fn joined_by_time(what: &What) -> Option<Window> {
         | What::TlsCredentialFailed { .. } => Window::Client,
         _ => return None,
     })
+}
+
+/// Logs without a key of their own in which things beside a logon stand.
+fn is_told_of_sessions(log: &str) -> bool {
+    ["capi2", "dwm", "kerberos", "lsasrv", "ntlm", "profiles", "schannel", "security", "winlogon"]
+        .contains(&log)
+}
+
+/// Logs that a client writes as a server does.
+fn is_of_both_ends(log: &str) -> bool {
+    ["aad", "application-error", "capi2", "kerberos", "lsasrv", "ntlm", "rdpclient", "schannel"]
+        .contains(&log)
 }
 
 /// Only Remote Desktop writes this.
@@ -175,7 +188,14 @@ pub(super) fn ends_a_session(what: &What) -> bool {
     )
 }
 
-/// A TLS event whose program is none of Remote Desktop's; older builds do not name it.
+/// The name of a service (`class/host`) that is none of Remote Desktop's: the host itself stands for several.
+fn is_another_service(target: &str) -> bool {
+    let class = target.split_once('/').map(|(class, _)| class.to_ascii_uppercase());
+    class.is_some_and(|class| !matches!(class.as_str(), "TERMSRV" | "HOST" | "RESTRICTEDKRBHOST"))
+}
+
+/// A TLS event whose program, or a failure to authenticate whose service, is none of Remote Desktop's; older builds do not
+/// name the program.
 pub(super) fn is_of_another_program(what: &What) -> bool {
     const OURS: [&str; 6] = ["svchost", "lsass", "mstsc", "msrdc", "rdpclip", "termsrv"];
     let process = match what {
@@ -186,13 +206,70 @@ pub(super) fn is_of_another_program(what: &What) -> bool {
         | What::PeerCertificateRefused { process, .. } => process.as_deref(),
         _ => None,
     };
-    process.is_some_and(|process| {
-        let file = process.rsplit(['\\', '/']).next().unwrap_or(process).to_ascii_lowercase();
-        !file.is_empty() && !OURS.iter().any(|ours| file.starts_with(ours))
-    })
+    let other_service = match what {
+        What::AuthenticationFailed { target, .. } => target.as_deref().is_some_and(is_another_service),
+        _ => false,
+    };
+    other_service
+        || process.is_some_and(|process| {
+            let file = process.rsplit(['\\', '/']).next().unwrap_or(process).to_ascii_lowercase();
+            !file.is_empty() && !OURS.iter().any(|ours| file.starts_with(ours))
+        })
 }
 
-/// It happens to all connections of the host.
+/// It happens to all connections of the host, or to the host they are on.
 pub(super) fn concerns_every_connection(what: &What) -> bool {
-    matches!(what, What::HostStopped { .. } | What::ServiceProblem { .. } | What::ClockChanged { .. })
+    match what {
+        What::HostStopped { .. } | What::ServiceProblem { .. } | What::ClockChanged { .. } => true,
+        What::LogSays { log, event, .. } => is_of_the_host(log, *event),
+        _ => false,
+    }
+}
+
+/// What is told of a host as a whole: its clock, power, services, policies, firewall and listeners.
+fn is_of_the_host(log: &str, event: u32) -> bool {
+    const HOST: [&str; 9] = [
+        "eventlog",
+        "firewall",
+        "group-policy",
+        "kernel-general",
+        "kernel-power",
+        "scm",
+        "time-service",
+        "user32",
+        "error-reporting",
+    ];
+    match log {
+        // 4672 has a logon, 4767 a user.
+        "security" => !matches!(event, 4672 | 4767),
+        log => HOST.contains(&log),
+    }
+}
+
+/// The session of the keys is this connection's from now on.
+pub(super) const fn begins_a_session(what: &What) -> bool {
+    matches!(what, What::SessionLogon { .. } | What::SessionReconnected { .. })
+}
+
+/// Credentials were checked, by whatever service asked for it.
+pub(super) const fn is_logon_check(what: &What) -> bool {
+    matches!(
+        what,
+        What::LogonSucceeded { logon_type: 3, .. }
+            | What::LogonFailed { logon_type: 3, .. }
+            | What::CredentialsValidated { .. }
+    )
+}
+
+/// What the server says of a connection behind Network Level Authentication.
+pub(super) const fn lets_in(what: &What) -> bool {
+    matches!(
+        what,
+        What::UserAuthenticated {}
+            | What::ClientInfo {}
+            | What::Licensed {}
+            | What::SessionLogon { .. }
+            | What::SessionReconnected { .. }
+            | What::FirstPicture { .. }
+    )
 }
