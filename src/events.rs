@@ -102,35 +102,6 @@ struct Seen<'r> {
     event: &'static EventMap,
 }
 
-/// A row of the catalogue, for whoever asks what an event says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Described {
-    /// Short name of the log, as facts and messages have it.
-    pub log: &'static str,
-    /// `Provider/@Name`, and the old names of the same.
-    pub providers: &'static [&'static str],
-    /// Beginnings of the channel names.
-    pub channels: &'static [&'static str],
-    /// Event id.
-    pub id: u32,
-    /// What the event says, in our words.
-    pub says: &'static str,
-}
-
-/// Every event that is read, by log and id.
-pub fn catalogue() -> impl Iterator<Item = Described> {
-    LOGS.iter().flat_map(|log| {
-        let row = |event: &EventMap| Described {
-            log: log.name,
-            providers: log.providers,
-            channels: log.channels,
-            id: event.id,
-            says: event.says,
-        };
-        log.events.iter().map(row)
-    })
-}
-
 /// Is there a row for this event? Says nothing of the record's content.
 #[must_use]
 pub fn wanted(provider: &str, channel: &str, id: u32) -> bool {
@@ -161,6 +132,8 @@ pub struct Described {
     pub log: &'static str,
     /// `Provider/@Name`, the current one first.
     pub providers: &'static [&'static str],
+    /// Beginnings of the channel names.
+    pub channels: &'static [&'static str],
     /// Event id.
     pub id: u32,
     /// What the event says, in our words.
@@ -173,6 +146,7 @@ pub fn described() -> impl Iterator<Item = Described> {
         let of = |event: &EventMap| Described {
             log: log.name,
             providers: log.providers,
+            channels: log.channels,
             id: event.id,
             says: event.says,
         };

@@ -64,7 +64,7 @@ fn every_known_event_that_is_no_noise_has_a_row() {
 
 #[test]
 fn rows_of_one_log_say_different_things() {
-    let rows: Vec<events::Described> = events::catalogue().collect();
+    let rows: Vec<events::Described> = events::described().collect();
     assert!(rows.len() > 480, "{} rows", rows.len());
     for row in &rows {
         assert!(!row.says.is_empty() && !row.says.ends_with('.'), "{} {}: {}", row.log, row.id, row.says);
@@ -305,7 +305,7 @@ const UNUSED: [(&str, &str); 0] = [];
 fn no_row_tells_something_that_nothing_uses() {
     let activity = "F420AAAA-0000-0000-0000-000000000001";
     let mut unused = Vec::new();
-    for row in events::catalogue() {
+    for row in events::described() {
         let used = SCENES.iter().any(|(before, host)| {
             let (mut facts, mut witnesses) = crate::cases::facts(&before.replace("AA01", activity));
             let at = facts[0].at.plus(1_000_000_000);
