@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::diagnosis::{self, Verdict};
+use crate::diagnosis::{self, Said, Verdict};
 use crate::exchange::Part;
 use crate::fact::Fact;
 use crate::note::{Note, Place};
@@ -13,7 +13,9 @@ use crate::session::{self, Coverage, Story, Witness};
 mod readings;
 mod merged;
 mod written;
+mod selected;
 
+pub use selected::Selection;
 pub use written::write_facts;
 
 use merged::Merged;
@@ -42,6 +44,10 @@ pub struct Analysis {
     pub verdicts: Vec<Vec<Verdict>>,
     /// What was lost. INVARIANT: sorted by place, then text.
     pub notes: Vec<Note>,
+    /// Attempts that a selection left out.
+    pub left_out: usize,
+    /// What the user read in the error box.
+    pub said: Option<Said>,
 }
 
 /// Facts of all inputs kept in one run; far more than any investigation reads.
@@ -93,7 +99,7 @@ fn judge(
     }
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
-    Analysis { inventory, counts, witnesses, story, verdicts, notes }
+    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out: 0, said: None }
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.

@@ -18,7 +18,7 @@ use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, json, text};
-use rdpwhy::{Analysis, Options};
+use rdpwhy::{Analysis, Options, Selection};
 
 use arguments::{
     Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Format, Given, Shown, Working,
@@ -77,7 +77,7 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.inventory.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
-    answer(&arguments.shown, &analysis)
+    answer(&arguments.shown, analysis)
 }
 
 fn run_facts(arguments: &FactsOf) -> ExitCode {
@@ -118,7 +118,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
-    answer(&arguments.shown, &analysis)
+    answer(&arguments.shown, analysis)
 }
 
 fn run_explain(asked: &Explain) -> ExitCode {
@@ -159,7 +159,9 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 /// Writes the answer and tells by the exit status what it is.
-fn answer(shown: &Shown, analysis: &Analysis) -> ExitCode {
+fn answer(shown: &Shown, mut analysis: Analysis) -> ExitCode {
+    analysis.select(&selection(shown));
+    let analysis = &analysis;
     let answer = match format(shown) {
         Format::Text => Ok(text::answer(analysis, layout(shown))),
         Format::Json => json::document(analysis, &answer_arguments(shown)),
@@ -209,10 +211,27 @@ fn layout(shown: &Shown) -> text::Layout {
     text::Layout { verbose: shown.verbose, only_failed: shown.only_failed, ..text::Layout::default() }
 }
 
+fn selection(shown: &Shown) -> Selection {
+    Selection {
+        at: shown.at,
+        client: shown.client.clone(),
+        server: shown.server.clone(),
+        user: shown.user.clone(),
+        said: shown.said,
+    }
+}
+
 /// The arguments that change the answer: not paths, whose order does not matter, nor threads.
 fn answer_arguments(shown: &Shown) -> Vec<String> {
     let mut named = vec!["analyze".to_owned()];
     named.extend(shown.only_failed.then(|| "--only-failed".to_owned()));
+    named.extend(shown.at.map(|(at, window)| format!("--at={at}+-{}s", window / 1_000_000_000)));
+    named.extend(shown.said.map(|said| match said.extended {
+        Some(extended) => format!("--said={:#x} {extended:#x}", said.code),
+        None => format!("--said={:#x}", said.code),
+    }));
+    let text = [("client", &shown.client), ("server", &shown.server), ("user", &shown.user)];
+    named.extend(text.iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
     named
 }
 

@@ -19,6 +19,9 @@ mod licensing;
 mod redirection;
 mod logon;
 mod active;
+mod said;
+
+pub use said::Said;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
 pub const CATALOGUE_VERSION: &str = "3";

@@ -72,6 +72,14 @@ pub fn explain(words: &[String]) -> Vec<Explanation> {
     told
 }
 
+/// The numbers of a text, such as that of an error box, in their order.
+#[must_use]
+pub fn numbers(text: &str) -> Vec<u32> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let plain: Option<Vec<u32>> = words.iter().map(|word| number(word)).collect();
+    plain.unwrap_or_else(|| tokens(text).iter().filter_map(|word| number(word)).collect())
+}
+
 /// Numbers and constants of a pasted text. Hexadecimal numbers carry the meaning in every language; decimal ones count
 /// only where there are none, and not where they are part of a time or an address.
 fn tokens(text: &str) -> Vec<String> {

@@ -25,4 +25,6 @@ pub mod explain;
 pub mod analysis;
 pub mod report;
 
-pub use analysis::{Analysis, Options, analyze, analyze_inventory, diagnose, inventory, write_facts};
+pub use analysis::{
+    Analysis, Options, Selection, analyze, analyze_inventory, diagnose, inventory, write_facts,
+};

@@ -18,10 +18,13 @@ mod gather;
 mod clients;
 mod progress;
 mod attempt;
+mod differs;
 
 pub use attempt::Attempt;
 pub use clock::ClockOffset;
 pub use logs::{FACTS_MAX, Role};
+
+pub use gather::is_same_user;
 
 use gather::Gathered;
 use logs::{Cluster, Told};
@@ -244,6 +247,24 @@ impl Session {
         self.connections.first().map(|connection| connection.server)
     }
 
+    /// The client's name as it sent it.
+    #[must_use]
+    pub fn client_name(&self) -> Option<String> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::McsConnectInitial { client_name, .. } => client_name.clone(),
+            _ => None,
+        })
+    }
+
+    /// The server's name as the client asked for it.
+    #[must_use]
+    pub fn server_name(&self) -> Option<String> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::ClientHello { sni, .. } => sni.clone(),
+            _ => None,
+        })
+    }
+
     /// The name of the host with this role, where its logs are there.
     #[must_use]
     pub fn host(&self, role: Role) -> Option<&str> {
@@ -378,7 +399,8 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     }
     let listened = listened(&mut sessions);
     sort_and_judge(&mut sessions);
-    let attempts = attempt::group(&sessions);
+    let mut attempts = attempt::group(&sessions);
+    differs::compare(&sessions, &mut attempts);
     Story { sessions, attempts, listened, clocks, records_alone, records_cut }
 }
 

@@ -3,6 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rdpwhy::diagnosis::Said;
+use rdpwhy::explain::numbers;
+use rdpwhy::time::UnixNanos;
+
+/// Nanoseconds around `--at` where nothing is said.
+const WINDOW_NS: i64 = 5 * 60 * 1_000_000_000;
 
 /// Why did this Remote Desktop connection fail? Reads Windows event logs and packet captures and names the step that
 /// broke, the cause, how sure it is, the evidence and what to do.
@@ -90,6 +96,22 @@ pub(crate) struct Shown {
     /// Show only what failed
     #[arg(long)]
     pub(crate) only_failed: bool,
+    /// Only what was tried at TIME (RFC 3339, UTC without an offset), give or take 5 minutes or what follows `+-` (`+-30s`,
+    /// `+-2h`)
+    #[arg(long, value_name = "TIME[+-WINDOW]", value_parser = moment)]
+    pub(crate) at: Option<(UnixNanos, i64)>,
+    /// The numbers of the error box, such as "0x3 0x7", or its text: leaves out what it cannot tell of, or says so
+    #[arg(long, value_name = "CODES", value_parser = said)]
+    pub(crate) said: Option<Said>,
+    /// Only attempts of this client: address, or part of the name
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// Only attempts to this server: address, or part of the name
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) server: Option<String>,
+    /// Only attempts of this user
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     /// Exit with 1 when an attempt broke or was refused, or when evidence was lost
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
@@ -144,4 +166,35 @@ pub(crate) enum FailOn {
     Broke,
     /// Evidence was lost: a cut file, unreadable packets, drops
     Lost,
+}
+
+/// A moment, and the nanoseconds around it that count.
+fn moment(text: &str) -> Result<(UnixNanos, i64), String> {
+    let (time, window) = text.split_once("+-").map_or((text, None), |(time, window)| (time, Some(window)));
+    let at = UnixNanos::parse(time).ok_or_else(|| {
+        format!("found `{time}`, expected a time such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00")
+    })?;
+    let window = window.map_or(Some(WINDOW_NS), length);
+    window.map(|window| (at, window)).ok_or_else(|| "expected a window such as 30s, 5m, 2h or 1d".to_owned())
+}
+
+fn length(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count >= 0)?;
+    count.checked_mul(seconds)?.checked_mul(1_000_000_000)
+}
+
+fn said(text: &str) -> Result<Said, String> {
+    match numbers(text).as_slice() {
+        [code] => Ok(Said { code: *code, extended: None }),
+        [code, extended, ..] => Ok(Said { code: *code, extended: Some(*extended) }),
+        [] => Err("found no number, expected one or two such as `0x3 0x7`".to_owned()),
+    }
 }

@@ -73,7 +73,17 @@ struct Attempt<'a> {
     client: End,
     server: End,
     user: Option<User<'a>>,
-    differs: Vec<String>,
+    differs: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<SaidRow>,
+}
+
+/// What the user read in the error box, and why it cannot be this attempt.
+#[derive(Serialize)]
+struct SaidRow {
+    code: u32,
+    extended: Option<u32>,
+    contradiction: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -301,12 +311,8 @@ fn client(session: &Session) -> End {
 }
 
 fn server(session: &Session) -> End {
-    let asked = session.facts.iter().find_map(|seen| match seen.what() {
-        What::ClientHello { sni, .. } => sni.clone(),
-        _ => None,
-    });
     let own_log = session.host(Role::Server).map(ToOwned::to_owned);
-    end(session.server(), own_log.or(asked))
+    end(session.server(), own_log.or_else(|| session.server_name()))
 }
 
 fn user(session: &Session) -> Option<User<'_>> {
@@ -329,7 +335,12 @@ fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
         client: client(told.session),
         server: server(told.session),
         user: members().find_map(user),
-        differs: Vec::new(),
+        differs: &told.attempt.differs,
+        said: analysis.said.map(|said| SaidRow {
+            code: said.code,
+            extended: said.extended,
+            contradiction: said.contradicted_by(told.session).filter(|_| failed),
+        }),
     }
 }
 

@@ -108,6 +108,10 @@ fn block(
         }
         None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
     }
+    if let Some(contradiction) = analysis.said.and_then(|said| said.contradicted_by(session)) {
+        let text = format!("the error box does not tell of this connection: {contradiction}");
+        item(out, layout, "box", &text);
+    }
     item(out, layout, "when", &format!("{}, {}", session.start, lasted(analysis, told)));
     if let Some(user) = user(session) {
         item(out, layout, "user", &user);
@@ -129,6 +133,9 @@ fn block(
         for (index, missing) in diagnosis::witnesses_absent(session).iter().take(MISSING_MAX).enumerate() {
             item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
         }
+    }
+    for (index, differs) in told.attempt.differs.iter().enumerate() {
+        item(out, layout, if index == 0 { "differs" } else { "" }, &printable(differs));
     }
     named_by(out, session, layout);
     let shown = filter(session);
@@ -398,5 +405,9 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
     }
     let attempts = told.len();
     let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
-    line(out, &format!("{attempts} attempts: {said}. Read {}.", read.join(" and ")));
+    let left_out = match analysis.left_out {
+        0 => String::new(),
+        count => format!(" {count} more were left out, as asked."),
+    };
+    line(out, &format!("{attempts} attempts: {said}.{left_out} Read {}.", read.join(" and ")));
 }

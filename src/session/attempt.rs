@@ -24,6 +24,8 @@ pub struct Attempt {
     pub decisive: usize,
     /// Outcome: active wins, else that of the last session that tells something.
     pub outcome: Outcome,
+    /// Of a failed one: what is not as in the last attempt of the same client and server that worked.
+    pub differs: Vec<String>,
 }
 
 /// Groups sessions, which are sorted by start.
@@ -127,5 +129,6 @@ fn attempt(sessions: &[Session], members: Vec<usize>) -> Attempt {
     let last = telling.or(members.last()).copied().unwrap_or(0);
     let decisive = active.or(furthest).unwrap_or(last);
     let outcome = active.map_or_else(|| get(&last).map(|s| s.outcome), |_| Some(Outcome::Active));
-    Attempt { sessions: members, decisive, outcome: outcome.unwrap_or(Outcome::Unknown) }
+    let outcome = outcome.unwrap_or(Outcome::Unknown);
+    Attempt { sessions: members, decisive, outcome, differs: Vec::new() }
 }

@@ -347,7 +347,8 @@ fn only_failure_of(sessions: &[Session], cluster: &Cluster, user: &str) -> Optio
 }
 
 /// A cookie is cut to 9 characters by some clients: a longer name may begin with it. `user@domain` is the user.
-pub(super) fn is_same_user(a: &str, b: &str) -> bool {
+#[must_use]
+pub fn is_same_user(a: &str, b: &str) -> bool {
     let letters = |name: &str| {
         let account = name.split('@').next().unwrap_or(name);
         account.chars().flat_map(char::to_lowercase).collect::<Vec<char>>()

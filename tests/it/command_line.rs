@@ -207,3 +207,48 @@ fn collect_prints_one_script_or_all() {
         assert!(one.starts_with("# Evidence of a failed") && said.contains(&one), "{place}");
     }
 }
+
+/// Ids of the causes told, in order.
+fn causes(arguments: &[&str]) -> Vec<String> {
+    let mut all = vec!["samples", "-q", "--format", "json"];
+    all.extend(arguments);
+    let output = run(&root(), &all);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let attempts = answer["attempts"].as_array().unwrap();
+    let sessions: usize = attempts.iter().map(|a| a["sessions"].as_array().unwrap().len()).sum();
+    assert_eq!(sessions, answer["sessions"].as_array().unwrap().len(), "every session in one attempt");
+    attempts.iter().map(|attempt| attempt["cause"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+#[test]
+fn what_the_user_reported_narrows_the_answer() {
+    assert_eq!(causes(&[]).len(), 5);
+    assert_eq!(causes(&["--user", "LAB\\ALICE"]), ["broker-redirect-failed"]);
+    assert_eq!(causes(&["--at", "2026-11-22T06:37:01Z+-2m"]), ["hybrid-required"]);
+    assert_eq!(causes(&["--at", "2026-11-22T07:37:01+01:00+-119s"]), ["hybrid-required"]);
+    assert_eq!(causes(&["--client", "192.0.2.99"]), [""; 0]);
+    assert_eq!(causes(&["--server", "203.0.113.20"]).len(), 5);
+    assert_eq!(
+        causes(&["--said", "Fehlercode: 0x3 Erweiterter Fehlercode: 0x7"]),
+        ["broker-redirect-failed"]
+    );
+}
+
+#[test]
+fn an_error_box_that_nothing_fits_contradicts_every_verdict() {
+    let output = run(&root(), &["samples", "-q", "--said", "0x104"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.matches("\n  box ").count(), 5, "{said}");
+    assert!(said.contains("the error box does not tell of this connection"), "{said}");
+}
+
+#[test]
+fn a_moment_or_codes_that_make_no_sense_are_usage_errors() {
+    let folder = scratch("reported");
+    for arguments in [["--at", "yesterday"], ["--at", "2026-11-22T10:00:00Z+-5"], ["--said", "nothing"]] {
+        let output = run(&folder, &[arguments[0], arguments[1], "."]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("expected"), "{arguments:?}");
+    }
+}

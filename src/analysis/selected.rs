@@ -1,0 +1,131 @@
+//! The part of an answer that is about what a person asks for.
+
+use std::net::IpAddr;
+
+use super::Analysis;
+use crate::diagnosis::Said;
+use crate::session::{Attempt, Role, Session, is_same_user};
+use crate::time::UnixNanos;
+
+/// Which attempts are wanted; an empty selection wants all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// At this moment, give or take so many nanoseconds.
+    pub at: Option<(UnixNanos, i64)>,
+    /// The client's address or a part of its name.
+    pub client: Option<String>,
+    /// The server's address or a part of its name.
+    pub server: Option<String>,
+    /// The user's name.
+    pub user: Option<String>,
+    /// The numbers of the error box.
+    pub said: Option<Said>,
+}
+
+impl Analysis {
+    /// Leaves out the attempts that are not wanted, with their sessions, and counts them.
+    pub fn select(&mut self, selection: &Selection) {
+        self.said = selection.said;
+        let mut wanted: Vec<bool> = self
+            .story
+            .attempts
+            .iter()
+            .map(|attempt| {
+                let sessions: Vec<&Session> =
+                    attempt.sessions.iter().filter_map(|index| self.story.sessions.get(*index)).collect();
+                selection.wants(&sessions)
+            })
+            .collect();
+        if let Some(said) = selection.said {
+            self.narrow(said, &mut wanted);
+        }
+        self.keep(&wanted);
+    }
+
+    /// Of the failed attempts only those that the box can tell of, when there are any.
+    fn narrow(&self, said: Said, wanted: &mut [bool]) {
+        let may_be = |attempt: &Attempt| {
+            let session = self.story.sessions.get(attempt.decisive);
+            attempt.outcome.is_failure() && session.is_some_and(|s| said.contradicted_by(s).is_none())
+        };
+        let fits: Vec<bool> = self.story.attempts.iter().map(may_be).collect();
+        if fits.iter().zip(wanted.iter()).any(|(fits, wanted)| *fits && *wanted) {
+            for (wanted, fits) in wanted.iter_mut().zip(fits) {
+                *wanted &= fits;
+            }
+        }
+    }
+
+    fn keep(&mut self, wanted: &[bool]) {
+        let mut new_index: Vec<Option<usize>> = vec![None; self.story.sessions.len()];
+        let attempts = std::mem::take(&mut self.story.attempts);
+        let (kept, left): (Vec<_>, Vec<_>) =
+            attempts.into_iter().zip(wanted).partition(|(_, wanted)| **wanted);
+        self.left_out += left.len();
+        for index in kept.iter().flat_map(|(attempt, _)| &attempt.sessions) {
+            if let Some(slot) = new_index.get_mut(*index) {
+                *slot = Some(0);
+            }
+        }
+        for (number, slot) in new_index.iter_mut().filter(|slot| slot.is_some()).enumerate() {
+            *slot = Some(number);
+        }
+        let mut stays = new_index.iter().map(Option::is_some);
+        self.story.sessions.retain(|_| stays.next().unwrap_or(false));
+        let mut stays = new_index.iter().map(Option::is_some);
+        self.verdicts.retain(|_| stays.next().unwrap_or(false));
+        let anew = |index: usize| new_index.get(index).copied().flatten().unwrap_or(0);
+        self.story.attempts = kept
+            .into_iter()
+            .map(|(attempt, _)| Attempt {
+                sessions: attempt.sessions.iter().map(|index| anew(*index)).collect(),
+                decisive: anew(attempt.decisive),
+                ..attempt
+            })
+            .collect();
+    }
+}
+
+impl Selection {
+    fn wants(&self, sessions: &[&Session]) -> bool {
+        let any = |accepts: &dyn Fn(&Session) -> bool| sessions.iter().any(|session| accepts(session));
+        let at = self.at.is_none_or(|(at, window)| {
+            any(&|session| {
+                session.start <= at.plus(window) && session.end >= at.plus(window.saturating_neg())
+            })
+        });
+        let client = self.client.as_deref().is_none_or(|asked| {
+            any(&|session| is_end(asked, session.client_ip(), &names(session, Role::Client)))
+        });
+        let server = self.server.as_deref().is_none_or(|asked| {
+            let ip = |session: &Session| session.server().map(|end| end.ip());
+            any(&|session| is_end(asked, ip(session), &names(session, Role::Server)))
+        });
+        let user = self.user.as_deref().is_none_or(|asked| {
+            let account = asked.rsplit('\\').next().unwrap_or(asked);
+            any(&|session| session.user_name().is_some_and(|name| is_same_user(name, account)))
+        });
+        at && client && server && user
+    }
+}
+
+/// The names that a session has for an end.
+fn names(session: &Session, role: Role) -> Vec<String> {
+    let mut names: Vec<String> =
+        session.hosts.iter().filter(|part| part.role == role).map(|part| part.host.clone()).collect();
+    match role {
+        Role::Client => {
+            names.extend(session.hosts.iter().filter_map(|part| part.workstation.clone()));
+            names.extend(session.client_name());
+        }
+        _ => names.extend(session.server_name()),
+    }
+    names
+}
+
+fn is_end(asked: &str, address: Option<IpAddr>, names: &[String]) -> bool {
+    match asked.parse::<IpAddr>() {
+        Ok(ip) => address == Some(ip),
+        Err(_) => names.iter().any(|name| name.to_lowercase().contains(&asked.to_lowercase())),
+    }
+}

@@ -1,0 +1,208 @@
+//! What stands in a failed attempt otherwise than in the last one of the same client and server that worked.
+
+use std::collections::BTreeMap;
+
+use super::{Attempt, Outcome, Role, Session};
+use crate::fact::What;
+
+/// Fills `differs` of every failed attempt; attempts are in order of time.
+pub(super) fn compare(sessions: &[Session], attempts: &mut [Attempt]) {
+    let mut worked: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for attempt in attempts {
+        let Some(session) = sessions.get(attempt.decisive) else { continue };
+        let Some(ends) = ends(session) else { continue };
+        if attempt.outcome == Outcome::Active {
+            worked.insert(ends, attempt.decisive);
+        } else if attempt.outcome.is_failure()
+            && let Some(before) = worked.get(&ends).and_then(|index| sessions.get(*index))
+        {
+            attempt.differs = differences(before, session);
+        }
+    }
+}
+
+/// The client by its address or the name of its log, the server by its address or name; the port of the server counts.
+fn ends(session: &Session) -> Option<(String, String)> {
+    let client = session.client_ip().map(|ip| ip.to_string());
+    let client = client.or_else(|| session.host(Role::Client).map(str::to_owned))?;
+    let server = session.server().map(|end| end.to_string());
+    let server = server.or_else(|| session.host(Role::Server).map(str::to_owned))?;
+    Some((client, server))
+}
+
+/// An aspect, and what a session has of it.
+type Aspect = (&'static str, fn(&Session) -> Option<String>);
+
+const ASPECTS: &[Aspect] = &[
+    ("security", |session| session.security.map(|security| security.name().to_owned())),
+    ("offered by the client", |session| {
+        said(session, |what| match what {
+            What::ConnectionRequest { protocols, .. } => Some(protocols.map_or_else(
+                || "nothing, so Standard RDP Security".to_owned(),
+                |protocols| protocols.words(),
+            )),
+            _ => None,
+        })
+    }),
+    ("routing token", |session| {
+        said(session, |what| match what {
+            What::ConnectionRequest { token, .. } => {
+                Some(if token.is_some() { "with" } else { "without" }.to_owned())
+            }
+            _ => None,
+        })
+    }),
+    ("TLS version", |session| {
+        said(session, |what| match what {
+            What::ServerHello { version, .. } => Some(version.words()),
+            _ => None,
+        })
+    }),
+    ("highest TLS version offered", |session| {
+        said(session, |what| match what {
+            What::ClientHello { version, .. } => Some(version.words()),
+            _ => None,
+        })
+    }),
+    ("cipher suite", |session| {
+        said(session, |what| match what {
+            What::ServerHello { suite, .. } => Some(suite.words()),
+            _ => None,
+        })
+    }),
+    ("name that the client asked for", |session| {
+        said(session, |what| match what {
+            What::ClientHello { sni, .. } => Some(sni.clone().unwrap_or_else(|| "none".to_owned())),
+            _ => None,
+        })
+    }),
+    ("certificate of the server", certificate),
+    ("user", |session| session.is_user_whole().then(|| session.user_name().map(str::to_lowercase)).flatten()),
+    ("client build", |session| {
+        said(session, |what| match what {
+            What::McsConnectInitial { build, .. } => build.map(|build| build.to_string()),
+            _ => None,
+        })
+    }),
+    ("path", |session| {
+        let gateway = session.hosts.iter().any(|part| part.role == Role::Gateway);
+        (!session.hosts.is_empty()).then(|| if gateway { "by a gateway" } else { "direct" }.to_owned())
+    }),
+];
+
+fn said(session: &Session, read: impl Fn(&What) -> Option<String>) -> Option<String> {
+    session.facts.iter().find_map(|seen| read(seen.what()))
+}
+
+fn certificate(session: &Session) -> Option<String> {
+    said(session, |what| match what {
+        What::Certificate { by: crate::fact::Side::Server, subject, not_before, not_after, key, .. } => {
+            Some(format!("{subject}, {key}, {not_before} to {not_after}"))
+        }
+        _ => None,
+    })
+}
+
+/// Only what is known of both is compared.
+fn differences(before: &Session, now: &Session) -> Vec<String> {
+    let compare = |(name, read): &Aspect| {
+        let (was, is) = (read(before)?, read(now)?);
+        (was != is).then(|| format!("{name}: {is}; in the last success, {}: {was}", before.start))
+    };
+    ASPECTS.iter().filter_map(compare).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::fact::{Connection, Fact, Reading, Recognised, Subject, What};
+    use crate::note::Place;
+    use crate::session::{Coverage, Outcome, Witness, join};
+    use crate::time::UnixNanos;
+
+    /// Facts of one connection, a second apart.
+    fn connection(number: u32, minute: i64, lines: &[&str]) -> Vec<Fact> {
+        let at = |index: usize| UnixNanos((minute * 60 + i64::try_from(index).unwrap()) * 1_000_000_000);
+        let connection = Arc::new(Connection {
+            witness_index: 0,
+            client: format!("192.0.2.1:{}", 50_000 + number).parse().unwrap(),
+            server: "192.0.2.2:3389".parse().unwrap(),
+            client_isn: Some(number),
+            server_isn: Some(number),
+            opened: at(0),
+            first: Place::frame(0, 1),
+            last_seen: at(lines.len()),
+            recognised: Recognised::FirstBytes,
+        });
+        let fact = |(index, line): (usize, &&str)| Fact {
+            at: at(index),
+            place: Place::frame(0, 1),
+            subject: Subject::Connection(Arc::clone(&connection)),
+            reading: Reading::Clear,
+            what: What::parse(line).unwrap(),
+        };
+        lines.iter().enumerate().map(fact).collect()
+    }
+
+    fn attempts(connections: Vec<Vec<Fact>>) -> Vec<crate::session::Attempt> {
+        let witness =
+            Witness { name: "w".to_owned(), inputs: vec![0], host: None, coverage: Coverage::default() };
+        join(connections.into_iter().flatten().collect(), &[witness]).attempts
+    }
+
+    const OPENING: [&str; 5] = [
+        "syn tries=1 over_ms=0",
+        "syn-ack after_ms=1",
+        "connected",
+        "request protocols=0x3 flags=0",
+        "confirm protocol=0x1 flags=0 acceptable=yes",
+    ];
+
+    fn with(more: &[&'static str]) -> Vec<&'static str> {
+        OPENING.iter().copied().chain(more.iter().copied()).collect()
+    }
+
+    fn good() -> Vec<&'static str> {
+        with(&[
+            "client-hello version=0x304 suites=2 offered=1302,c030",
+            "server-hello version=0x303 suite=0xc030",
+            "tls-finished",
+            "mcs-connect-initial",
+            "mcs-connect-response",
+            "mcs-attached",
+            "mcs-joined channels=4",
+            "client-info",
+            "licensed",
+            "demand-active",
+            "confirm-active",
+            "finalized",
+            "running server_bytes=900000 over_ms=9000",
+        ])
+    }
+
+    fn bad() -> Vec<&'static str> {
+        with(&[
+            "client-hello version=0x302 suites=1 offered=c014",
+            "alert by=server fatal=yes code=0x46",
+            "closed by=server",
+        ])
+    }
+
+    #[test]
+    fn a_failure_is_held_against_the_last_success_before_it() {
+        let told = attempts(vec![connection(1, 0, &good()), connection(2, 30, &bad())]);
+        let outcomes: Vec<Outcome> = told.iter().map(|attempt| attempt.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Active, Outcome::Refused]);
+        assert!(told[0].differs.is_empty());
+        let line =
+            "highest TLS version offered: TLS 1.1; in the last success, 1970-01-01T00:00:00.000000Z: TLS 1.3";
+        assert_eq!(told[1].differs, [line]);
+    }
+
+    #[test]
+    fn a_later_success_and_an_equal_failure_tell_nothing() {
+        let told = attempts(vec![connection(1, 0, &bad()), connection(2, 30, &good())]);
+        assert!(told.iter().all(|attempt| attempt.differs.is_empty()));
+    }
+}
