@@ -12,6 +12,7 @@ use crate::time::UnixNanos;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::UltimatumReason;
 use crate::wire::negotiation::{FailureCode, Protocols};
+use crate::wire::proxy::ProxyProtocol;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
 mod text;
@@ -58,6 +59,38 @@ pub enum Reading {
     Inferred,
 }
 
+/// What carries the packets of a connection inside of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tunnel {
+    /// GRE (RFC 2784), that of PPTP included.
+    Gre,
+    /// A mirrored port, over GRE.
+    Erspan,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// IP in IP (RFC 2003, RFC 2473, RFC 4213).
+    IpInIp,
+}
+
+impl Tunnel {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Gre, Self::Erspan, Self::Vxlan, Self::Geneve, Self::IpInIp];
+
+    /// As people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gre => "GRE",
+            Self::Erspan => "ERSPAN",
+            Self::Vxlan => "VXLAN",
+            Self::Geneve => "Geneve",
+            Self::IpInIp => "IP-in-IP",
+        }
+    }
+}
+
 /// What makes the RDP connection stand out from other traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recognised {
@@ -65,7 +98,7 @@ pub enum Recognised {
     FirstBytes,
     /// Another RDP connection goes to the same endpoint.
     NamedEndpoint,
-    /// Only its destination port, 3389, says so.
+    /// Only its destination port, 3389, says so, or the one that a proxy is asked for.
     Port,
 }
 
@@ -224,6 +257,50 @@ facts! {
     }
     /// The TCP connection is up: the client acknowledged, or data flows.
     Connected = "connected", Some(Step::Tcp), {}
+    /// The packets of the connection were captured inside of a tunnel; its outer addresses.
+    Tunnelled = "tunnelled", None, {
+        /// What tunnel.
+        kind: Tunnel,
+        /// The end that wrapped the first packet.
+        from: IpAddr,
+        /// The end that it was wrapped for.
+        to: IpAddr,
+    }
+    /// The client asks a proxy for a connection (RFC 1928, RFC 9110 9.3.6).
+    ProxyAsked = "proxy-asked", Some(Step::Tcp), {
+        /// How it asks.
+        protocol: ProxyProtocol,
+        /// Name or address of the destination.
+        host: String,
+        /// Its port.
+        port: u32,
+        /// Who the client says it is.
+        user: Option<String>,
+    }
+    /// The proxy answers.
+    ProxyAnswered = "proxy-answered", Some(Step::Tcp), {
+        /// How it was asked.
+        protocol: ProxyProtocol,
+        /// Status of HTTP, or code of SOCKS.
+        code: u32,
+        /// What it says, in its own words or those of the specification.
+        says: String,
+        /// The connection to the destination is up.
+        opened: bool,
+        /// It is about who the client is: none or wrong credentials.
+        authentication: bool,
+        /// The client asked again on the same connection.
+        retried: bool,
+    }
+    /// A load balancer names the client that it forwards (PROXY protocol, version 1 or 2).
+    ProxiedFor = "proxied-for", None, {
+        /// Version of the header.
+        version: u32,
+        /// Address of the client; absent when it speaks for itself.
+        client: Option<IpAddr>,
+        /// Port of the client.
+        port: Option<u32>,
+    }
     /// A router or firewall says that the destination cannot be reached (RFC 792, RFC 4443).
     Unreachable = "unreachable", Some(Step::Tcp), {
         /// Who says so.

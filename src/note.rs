@@ -144,11 +144,27 @@ impl Note {
         Self::at(input_index, Spot::Frame(first_frame), text)
     }
 
-    /// IP fragments, which are counted and not put together.
+    /// IP fragments of packets that were never whole, or that the snap length cut.
     #[must_use]
-    pub fn fragments(input_index: u32, first_frame: u64, packets: u64) -> Self {
-        let text = format!("{packets} IP fragments were not put together, this is the first");
+    pub fn fragments(first: Place, fragments: u64) -> Self {
+        let text = format!("{fragments} IP fragments were not put together, this is the first");
+        Self { place: first, text }
+    }
+
+    /// Packets in more tunnels in tunnels than are unwrapped.
+    #[must_use]
+    pub fn tunnels_too_deep(input_index: u32, first_frame: u64, packets: u64) -> Self {
+        let text = format!("{packets} packets lie in too many tunnels and are not read, this is the first");
         Self::at(input_index, Spot::Frame(first_frame), text)
+    }
+
+    /// Packets of RDP connections that stand in the capture more than once.
+    #[must_use]
+    pub fn copies(first: Place, packets: u64) -> Self {
+        let text = format!(
+            "{packets} packets of RDP connections were captured at two places and count once, this is the first"
+        );
+        Self { place: first, text }
     }
 
     /// Packets shorter in the file than on the wire.

@@ -8,6 +8,7 @@ use crate::note::Note;
 use crate::read::flow::{Flow, Sighting};
 use crate::wire::keylog::KeyLog;
 
+mod layers;
 mod tcp;
 mod negotiation;
 mod opening;
@@ -23,7 +24,16 @@ pub const FACTS_MAX: usize = 512;
 /// Reads a flow into facts, in the order of time, and opens its TLS records with `keys` where they fit.
 #[must_use]
 pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<Note>) {
-    let mut reader = Reader::new(flow, witness_index, keys);
+    let layered = layers::proxy::open(flow);
+    let inner = layered.as_ref().map_or(flow, |layered| &layered.flow);
+    let mut reader = Reader::new(inner, witness_index, keys);
+    if let Some(outer) = flow.outer {
+        reader.say(flow.first, What::Tunnelled { kind: outer.kind, from: outer.from, to: outer.to });
+    }
+    for (seen, what) in layered.iter().flat_map(|layered| &layered.said) {
+        reader.say(*seen, what.clone());
+    }
+    reader.turn = layered.as_ref().and_then(|layered| layered.turn);
     tcp::opening(&mut reader);
     negotiation::read(&mut reader);
     tcp::ending(&mut reader);

@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod keys;
 pub mod capture;
 pub mod link;
+pub mod fragments;
 pub mod neighbours;
 pub mod table;
 

@@ -5,6 +5,7 @@
 
 pub mod cursor;
 pub mod tpkt;
+pub mod proxy;
 pub mod negotiation;
 pub mod tls;
 pub mod keylog;

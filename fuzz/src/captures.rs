@@ -1,8 +1,11 @@
 //! Targets of the reader and of the whole pipe: captures, packets, and dialogues that reach what lies behind TCP.
 
+use rdpwhy::note::Place;
+use rdpwhy::read::fragments::Fragments;
 use rdpwhy::read::link::{self, Link, Packet};
-use rdpwhy::read::{Flow, Half, Unwatched, capture as reader, inputs, stream};
+use rdpwhy::read::{Flow, Half, Sighting, Unwatched, capture as reader, inputs, stream};
 use rdpwhy::report::{json, text};
+use rdpwhy::time::UnixNanos;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, LINKTYPE_ETHERNET, PcapWriter, Side};
 
@@ -44,10 +47,21 @@ fn check_half(half: &Half) {
 /// One packet behind a byte that chooses the link type.
 pub fn packet(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
-    let links = [Link::Ethernet, Link::LinuxSll, Link::LinuxSll2, Link::Raw, Link::Loopback];
-    if let Packet::Tcp(segment) = link::packet(links[usize::from(*first) % links.len()], bytes) {
-        assert!(segment.payload.len() <= bytes.len());
-        assert!(usize::try_from(segment.length).is_ok_and(|length| length >= segment.payload.len()));
+    let plain = [Link::Ethernet, Link::LinuxSll, Link::LinuxSll2, Link::Raw, Link::Loopback];
+    let links = [&plain[..], &[Link::Ppp, Link::Hdlc, Link::Pppoe]].concat();
+    match link::packet(links[usize::from(*first) % links.len()], bytes) {
+        Packet::Tcp(segment) => {
+            assert!(segment.payload.len() <= bytes.len());
+            assert!(usize::try_from(segment.length).is_ok_and(|length| length >= segment.payload.len()));
+        }
+        Packet::Fragment(fragment) => {
+            let seen = Sighting { at: UnixNanos(0), place: Place::frame(0, 1) };
+            let mut waiting = Fragments::default();
+            let whole = waiting.take(&fragment, seen);
+            assert!(whole.is_none_or(|_| fragment.whole && !fragment.more), "one fragment is no packet");
+            let _ = waiting.finish();
+        }
+        _ => {}
     }
 }
 

@@ -1,7 +1,10 @@
 //! Targets of the decoders in `wire`: no panic, and no structure longer than the bytes it was read from.
 
+use rdpwhy::wire::proxy::{PREAMBLE_BYTES_MAX, Progress, may_start, preamble};
 use rdpwhy::wire::tls::Handshake;
 use rdpwhy::wire::{certificate as x509, mcs as t125, negotiation, tls as records, tpkt};
+
+use crate::Draw;
 
 /// A clear RDP stream cut into units, each read as negotiation and as MCS.
 pub fn x224(bytes: &[u8]) {
@@ -68,5 +71,26 @@ pub fn mcs(bytes: &[u8]) {
         }
         Ok(t125::McsPdu::Ultimatum { reason }) => assert!(reason.0 < 8),
         Ok(_) | Err(_) => {}
+    }
+}
+
+/// What stands before RDP on a connection to a proxy: the length of what the client sends in 2 bytes, little-endian, its
+/// bytes, and what the server sends.
+pub fn proxy(bytes: &[u8]) {
+    let mut draw = Draw::new(bytes);
+    let length = usize::from(draw.u16());
+    let client = draw.slice(length);
+    let server = draw.slice(bytes.len());
+    let Some(found) = preamble(client, server) else { return };
+    assert!(may_start(client), "a preamble that may not start");
+    assert!(found.client_length <= client.len() && found.server_length <= server.len());
+    assert!(found.client_length.max(found.server_length) <= PREAMBLE_BYTES_MAX);
+    for exchange in &found.exchanges {
+        assert!(exchange.asked_offset < client.len());
+        assert!(exchange.answer.as_ref().is_none_or(|answer| answer.offset < server.len()));
+    }
+    if found.progress == Progress::Open {
+        let (client, server) = (&client[..found.client_length], &server[..found.server_length]);
+        assert_eq!(preamble(client, server).as_ref(), Some(&found), "what follows changes the preamble");
     }
 }

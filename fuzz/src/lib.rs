@@ -13,7 +13,7 @@ mod secrets;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
-pub use decoders::{certificate, mcs, tls, x224};
+pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use reassembly::reassembly;
 pub use secrets::{credssp, keylog, licensing};
@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("evtx", evtx),
     ("reassembly", reassembly),
     ("x224", x224),
+    ("proxy", proxy),
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),

@@ -6,6 +6,11 @@ use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
+use crate::wire::proxy::ProxyProtocol;
+
+/// SOCKS 5: the server itself refuses (RFC 1928 6).
+const SOCKS5_REFUSED: u32 = 5;
+const PROXY_LOG: &str = "the log of the proxy: it says what it tried and why it did not go on";
 
 const SERVER_CAPTURE: &str = "a capture on the server: it shows whether the SYN arrives there";
 const SERVER_LOG: &str = "System and RemoteConnectionManager logs of the server (`wevtutil epl System System.evtx`): they say whether the listener ran";
@@ -17,8 +22,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "nothing listens on that port: the server's system answered the SYN with a reset",
         fix: "on the server: `Get-Service TermService`, `qwinsta` (rdp-tcp must say Listen), `netstat -ano | findstr :3389`; \
               `reg query \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v fDenyTSConnections` must be 0; check the port number that the client uses",
-        refs: &["RFC 9293 3.5.2", "lab: fail-closed-port-rst"],
+        refs: &["RFC 9293 3.5.2", "RFC 1928 6", "lab: fail-closed-port-rst"],
         weigh: |case| {
+            if let Some(answer) =
+                proxy_says(case, |protocol, code| protocol == ProxyProtocol::Socks5 && code == SOCKS5_REFUSED)
+            {
+                return Some(Weighing::of(85, answer).missing(SERVER_LOG));
+            }
             let reset = refused(case)?;
             let foreign = other_hop(case, reset);
             Some(Weighing::of(if foreign { 40 } else { 90 }, reset).missing(SERVER_LOG))
@@ -55,6 +65,47 @@ pub(super) const RULES: &[Rule] = &[
             Some(Weighing::of(80, syn).unless(icmp, 60).missing(SERVER_CAPTURE).missing(
                 "Security log of the server with auditing of `Filtering Platform Packet Drop` (5152, 5157): it names the rule that drops",
             ))
+        },
+    },
+    Rule {
+        id: "proxy-blocked",
+        step: Some(Step::Tcp),
+        cause: "a proxy on the way does not let the client through to the server",
+        fix: "look for the client and the port in the log of the proxy; let the client show the credentials that the proxy wants, allow the port there, or exempt the server from the proxy",
+        refs: &["RFC 9110 15.5.4", "RFC 9110 15.5.8", "RFC 1928 3", "RFC 1928 6", "RFC 1929 2"],
+        weigh: |case| {
+            let answer = proxy_refused(case)?;
+            let What::ProxyAnswered { protocol, code, authentication, .. } = answer.what() else {
+                return None;
+            };
+            let percent = match (protocol, code) {
+                _ if *authentication => 92,
+                (ProxyProtocol::Http, 400..500) | (ProxyProtocol::Socks5, 2 | 7 | 8) => 88,
+                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, _) => 50,
+                (ProxyProtocol::Http, _) => 30,
+                (ProxyProtocol::Socks5, _) => return None,
+            };
+            Some(Weighing::of(percent, answer).missing(PROXY_LOG))
+        },
+    },
+    Rule {
+        id: "proxy-target-unreachable",
+        step: Some(Step::Tcp),
+        cause: "the proxy could not reach the server: no route, no answer, or a name it cannot resolve",
+        fix: "try from the proxy what the client tries: the name (`nslookup SERVER`), the route, and the port; look for the same connection in the log of the proxy",
+        refs: &["RFC 9110 15.6.3", "RFC 9110 15.6.5", "RFC 1928 6"],
+        weigh: |case| {
+            let answer = proxy_refused(case)?;
+            let What::ProxyAnswered { protocol, code, authentication: false, .. } = answer.what() else {
+                return None;
+            };
+            let percent = match (protocol, code) {
+                (ProxyProtocol::Socks5, 3 | 4 | 6) | (ProxyProtocol::Http, 504) => 88,
+                (ProxyProtocol::Http, 502 | 503) => 75,
+                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, 91) => 45,
+                _ => return None,
+            };
+            Some(Weighing::of(percent, answer).missing(PROXY_LOG))
         },
     },
     Rule {
@@ -119,6 +170,21 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+/// The last word of a proxy that did not open the connection.
+fn proxy_refused<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    proxy_says(case, |_, _| true)
+}
+
+fn proxy_says<'a>(case: &Case<'a>, is_meant: fn(ProxyProtocol, u32) -> bool) -> Option<&'a Seen> {
+    case.find(|what| match what {
+        What::ProxyAnswered { protocol, code, opened: false, retried: false, .. } => {
+            is_meant(*protocol, *code)
+        }
+        _ => false,
+    })
+    .filter(|_| case.failed_at(Step::Tcp))
+}
 
 fn refused<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::Reset { answers_syn: true, .. }))

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::Side;
+use super::{Side, Tunnel};
 use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::UltimatumReason;
 use crate::wire::negotiation::{FailureCode, Protocols};
+use crate::wire::proxy::ProxyProtocol;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
 /// Why a line is not the text form of a fact.
@@ -109,6 +110,24 @@ impl Field for Side {
     }
     fn from_text(text: &str) -> Option<Self> {
         [Self::Client, Self::Server].into_iter().find(|side| side.name() == text)
+    }
+}
+
+impl Field for Tunnel {
+    fn to_text(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text)
+    }
+}
+
+impl Field for ProxyProtocol {
+    fn to_text(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == text)
     }
 }
 
@@ -235,6 +254,10 @@ mod tests {
             "other-protocol from=server protocol=\"HTTP/1.1 400\"",
             "unreachable from=198.51.100.1 kind=3 code=1 times=2",
             "refused code=0x5",
+            "tunnelled kind=IP-in-IP from=198.51.100.1 to=2001:db8::1",
+            "proxy-asked protocol=SOCKS5 host=host.example port=3389 user=me",
+            "proxy-answered protocol=HTTP code=407 says=\"Proxy Authentication Required\" authentication=yes",
+            "proxied-for version=2 client=198.51.100.7 port=50112",
             "accepted udp=yes",
             "method method=PreDisconnect value=-805306367 code=0xd0000001",
             "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",

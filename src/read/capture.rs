@@ -7,6 +7,7 @@ use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapHeader, PcapNGReader};
 
 use super::flow::{Flow, Sighting, UnreachableSeen};
+use super::fragments::Fragments;
 use super::inputs::{self, Input, Kind, Source};
 use super::link::{self, Link, Packet};
 use super::neighbours::Arp;
@@ -38,10 +39,11 @@ pub fn read_source(
     sink: &mut dyn FnMut(Flow),
 ) -> SourceRead {
     let mut table = FlowTable::new(sink);
+    let mut fragments = Fragments::default();
     let mut read = SourceRead::default();
     for index in source.inputs.iter().copied() {
         let Some(input) = usize::try_from(index).ok().and_then(|i| inputs.get(i)) else { continue };
-        let mut file = CaptureFile::new(index, &mut table);
+        let mut file = CaptureFile::new(index, &mut table, &mut fragments);
         match inputs::open(input) {
             Ok(reader) => file.read(input.kind, Counted { reader, watch, ended: false, failed: None }),
             Err(error) => file.notes.push(Note::unreadable(index, &error.to_string())),
@@ -51,6 +53,7 @@ pub fn read_source(
         read.notes.extend(notes);
     }
     let first = source.inputs.first().copied().unwrap_or(0);
+    read.notes.extend(fragments.finish());
     read.notes.extend(table.finish(first));
     read
 }
@@ -92,6 +95,7 @@ impl Read for Counted<'_> {
 struct CaptureFile<'t, 's> {
     input_index: u32,
     table: &'t mut FlowTable<'s>,
+    incomplete: &'t mut Fragments,
     counts: CaptureCounts,
     notes: Vec<Note>,
     interfaces: Interfaces,
@@ -101,8 +105,9 @@ struct CaptureFile<'t, 's> {
     unknown_links: BTreeMap<i64, u64>,
     unknown_blocks: BTreeMap<u32, u64>,
     unknown_interfaces: u64,
-    fragments: (u64, u64),
     unreadable: u64,
+    /// Packets in more tunnels than are unwrapped, and the first of them.
+    too_deep: (u64, u64),
     /// Damaged places that reading went on behind, and the bytes passed over there that have no note of their own.
     resumed: u64,
     passed_untold: u64,
@@ -121,10 +126,11 @@ impl Next {
 }
 
 impl<'t, 's> CaptureFile<'t, 's> {
-    fn new(input_index: u32, table: &'t mut FlowTable<'s>) -> Self {
+    fn new(input_index: u32, table: &'t mut FlowTable<'s>, incomplete: &'t mut Fragments) -> Self {
         Self {
             input_index,
             table,
+            incomplete,
             counts: CaptureCounts::default(),
             notes: Vec::new(),
             interfaces: Interfaces::default(),
@@ -134,8 +140,8 @@ impl<'t, 's> CaptureFile<'t, 's> {
             unknown_links: BTreeMap::new(),
             unknown_blocks: BTreeMap::new(),
             unknown_interfaces: 0,
-            fragments: (0, 0),
             unreadable: 0,
+            too_deep: (0, 0),
             resumed: 0,
             passed_untold: 0,
         }
@@ -302,7 +308,11 @@ impl<'t, 's> CaptureFile<'t, 's> {
             return;
         };
         let seen = Sighting { at, place: Place::frame(self.input_index, self.counts.packets) };
-        match link::packet(link, bytes) {
+        self.unwrapped(link::packet(link, bytes), seen);
+    }
+
+    fn unwrapped(&mut self, packet: Packet<'_>, seen: Sighting) {
+        match packet {
             Packet::Tcp(segment) => self.table.segment(&segment, seen),
             Packet::Udp(datagram) => self.table.datagram(&datagram, seen),
             Packet::Arp { answers, sender, target, mac } => {
@@ -312,9 +322,14 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 let error = UnreachableSeen { seen, from: by, kind, code, times: 1 };
                 self.table.unreachable(from, to, error);
             }
-            Packet::Fragment => {
-                self.fragments.0 += 1;
-                self.fragments.1 = if self.fragments.0 == 1 { self.counts.packets } else { self.fragments.1 };
+            Packet::Fragment(fragment) => {
+                if let Some(whole) = self.incomplete.take(&fragment, seen) {
+                    self.unwrapped(link::reassembled(&whole), seen);
+                }
+            }
+            Packet::TooDeep => {
+                self.too_deep.0 += 1;
+                self.too_deep.1 = if self.too_deep.0 == 1 { self.counts.packets } else { self.too_deep.1 };
             }
             Packet::Unreadable => {
                 self.counts.packets_unreadable += 1;
@@ -340,8 +355,8 @@ impl<'t, 's> CaptureFile<'t, 's> {
         if let Some(untold) = self.resumed.checked_sub(RESUMED_TOLD_MAX).filter(|untold| *untold > 0) {
             self.notes.push(Note::capture_resumed_often(index, untold, self.passed_untold));
         }
-        if self.fragments.0 > 0 {
-            self.notes.push(Note::fragments(index, self.fragments.1, self.fragments.0));
+        if self.too_deep.0 > 0 {
+            self.notes.push(Note::tunnels_too_deep(index, self.too_deep.1, self.too_deep.0));
         }
         if self.unreadable > 0 {
             self.notes.push(Note::packets_unreadable(index, self.unreadable, self.counts.packets_unreadable));

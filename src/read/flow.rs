@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::link::Outer;
 use super::neighbours::Neighbour;
 use super::stream::Stream;
 use crate::fact::{Recognised, Side};
@@ -116,6 +117,8 @@ pub struct Flow {
     pub last: Sighting,
     /// Last packet of the capture, of any connection.
     pub capture_end: UnixNanos,
+    /// The tunnel that its first packet came in.
+    pub outer: Option<Outer>,
     /// Which connection this is.
     pub recognised: Recognised,
     /// What the client sent.

@@ -1,11 +1,20 @@
-//! One captured packet unwrapped down to TCP or UDP, to ARP, or to an ICMP error and the packet it quotes.
+//! One captured packet unwrapped, through tunnels, down to TCP or UDP, to ARP, or to an ICMP error and the packet it
+//! quotes.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etherparse::{
-    ArpOperation, ArpPacketSlice, EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, NetSlice, SlicedPacket,
-    TcpSlice, TransportSlice, UdpSlice, ether_type,
+    ArpOperation, ArpPacketSlice, EtherType, IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice,
+    Ipv6ExtensionsSlice, Ipv6HeaderSlice, LaxNetSlice, LaxSlicedPacket, NetSlice, SlicedPacket, TcpSlice,
+    TransportSlice, UdpSlice, ether_type,
 };
+
+use crate::fact::Tunnel;
+
+mod tunnel;
+
+/// Tunnels in tunnels that are unwrapped.
+const DEPTH_MAX: u8 = 8;
 
 /// Link types that are unwrapped (the numbers are LINKTYPE_ values of the tcpdump registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +29,12 @@ pub enum Link {
     Raw,
     /// BSD loopback: an address family in 4 bytes, in either byte order.
     Loopback,
+    /// PPP (RFC 1661), with or without the address and control bytes of RFC 1662.
+    Ppp,
+    /// PPP in HDLC-like framing (RFC 1662), or Cisco HDLC.
+    Hdlc,
+    /// PPP over Ethernet (RFC 2516), from its own header on.
+    Pppoe,
 }
 
 impl Link {
@@ -32,9 +47,61 @@ impl Link {
             12 | 14 | 101 | 228 | 229 => Self::Raw,
             113 => Self::LinuxSll,
             276 => Self::LinuxSll2,
+            9 => Self::Ppp,
+            50 | 104 => Self::Hdlc,
+            51 => Self::Pppoe,
             _ => return None,
         })
     }
+}
+
+/// The outermost tunnel of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outer {
+    /// What tunnel.
+    pub kind: Tunnel,
+    /// The end that wrapped the packet.
+    pub from: IpAddr,
+    /// The end that it was wrapped for.
+    pub to: IpAddr,
+}
+
+/// What is around the headers that are being read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shell {
+    outer: Option<Outer>,
+    /// Tunnels so far.
+    depth: u8,
+}
+
+impl Shell {
+    const fn deeper(self) -> Self {
+        Self { outer: self.outer, depth: self.depth.saturating_add(1) }
+    }
+
+    /// Inside a tunnel between two addresses; the outermost one is remembered.
+    fn inside(self, kind: Tunnel, (from, to): (IpAddr, IpAddr)) -> Self {
+        let outer = self.outer.or(Some(Outer { kind, from, to }));
+        Self { outer, ..self.deeper() }
+    }
+}
+
+/// Headers that are read next.
+#[derive(Debug, Clone, Copy)]
+enum Layer<'a> {
+    Ethernet(&'a [u8]),
+    LinuxSll(&'a [u8]),
+    Typed(EtherType, &'a [u8]),
+    Ip(&'a [u8]),
+}
+
+/// What an IP header says.
+#[derive(Debug, Clone, Copy)]
+struct Net {
+    ends: (IpAddr, IpAddr),
+    ttl: u8,
+    /// Identification of IPv4; 0 of IPv6, which has none.
+    identification: u16,
 }
 
 /// A TCP segment with its addresses.
@@ -46,6 +113,10 @@ pub struct Segment<'a> {
     pub to: SocketAddr,
     /// Time to live or hop limit.
     pub ttl: u8,
+    /// IPv4 identification: each packet of a sender has another one, unless it is 0; IPv6 has none.
+    pub identification: u16,
+    /// The tunnel it came in.
+    pub outer: Option<Outer>,
     /// Header and options.
     pub tcp: TcpSlice<'a>,
     /// Payload bytes that were captured.
@@ -61,10 +132,55 @@ pub struct Datagram<'a> {
     pub from: SocketAddr,
     /// Receiver.
     pub to: SocketAddr,
+    /// The tunnel it came in.
+    pub outer: Option<Outer>,
     /// Payload bytes that were captured.
     pub payload: &'a [u8],
     /// Payload bytes on the wire.
     pub length: u32,
+}
+
+/// A fragment of an IP packet (RFC 791 3.2, RFC 8200 4.5).
+#[derive(Debug, Clone)]
+pub struct Fragment<'a> {
+    /// Sender.
+    pub from: IpAddr,
+    /// Receiver.
+    pub to: IpAddr,
+    /// The number that its packet's fragments share.
+    pub identification: u32,
+    /// Protocol of what is fragmented.
+    pub protocol: IpNumber,
+    /// Where its bytes belong.
+    pub offset: IpFragOffset,
+    /// It is not the last.
+    pub more: bool,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// All of it was captured and can be read.
+    pub whole: bool,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    shell: Shell,
+}
+
+/// An IP packet put together from its fragments.
+#[derive(Debug, Clone)]
+pub struct Reassembled {
+    net: Net,
+    protocol: IpNumber,
+    shell: Shell,
+    bytes: Vec<u8>,
+}
+
+impl Reassembled {
+    /// The packet of which `fragment` was the last one missing.
+    #[must_use]
+    pub fn new(fragment: &Fragment<'_>, bytes: Vec<u8>) -> Self {
+        let identification = u16::try_from(fragment.identification).unwrap_or(0);
+        let net = Net { ends: (fragment.from, fragment.to), ttl: fragment.ttl, identification };
+        Self { net, protocol: fragment.protocol, shell: fragment.shell, bytes }
+    }
 }
 
 /// What a packet is, as far as it matters here.
@@ -99,7 +215,9 @@ pub enum Packet<'a> {
         to: SocketAddr,
     },
     /// A fragment of an IP packet, not the whole.
-    Fragment,
+    Fragment(Fragment<'a>),
+    /// More tunnels in tunnels than are unwrapped.
+    TooDeep,
     /// Something else.
     Other,
     /// Headers that make no sense.
@@ -109,22 +227,44 @@ pub enum Packet<'a> {
 /// Unwraps a captured packet.
 #[must_use]
 pub fn packet(link: Link, bytes: &[u8]) -> Packet<'_> {
-    let strict = match link {
-        Link::Ethernet => SlicedPacket::from_ethernet(bytes),
-        Link::LinuxSll => SlicedPacket::from_linux_sll(bytes),
+    let shell = Shell::default();
+    match link {
+        Link::Ethernet => layer(Layer::Ethernet(bytes), shell),
+        Link::LinuxSll => layer(Layer::LinuxSll(bytes), shell),
         Link::LinuxSll2 => match sll2(bytes) {
-            Some((kind, rest)) => SlicedPacket::from_ether_type(kind, rest),
-            None => return Packet::Unreadable,
+            Some((kind, rest)) => layer(Layer::Typed(kind, rest), shell),
+            None => Packet::Unreadable,
         },
-        Link::Raw => SlicedPacket::from_ip(bytes),
+        Link::Raw => layer(Layer::Ip(bytes), shell),
         Link::Loopback => match loopback(bytes) {
-            Some(rest) => SlicedPacket::from_ip(rest),
-            None => return Packet::Other,
+            Some(rest) => layer(Layer::Ip(rest), shell),
+            None => Packet::Other,
         },
+        Link::Ppp => tunnel::ppp(bytes, shell),
+        Link::Hdlc => tunnel::hdlc(bytes, shell),
+        Link::Pppoe => tunnel::pppoe(bytes, shell),
+    }
+}
+
+/// Unwraps an IP packet that was put together from its fragments.
+#[must_use]
+pub fn reassembled(whole: &Reassembled) -> Packet<'_> {
+    transport(whole.net, whole.protocol, &whole.bytes, whole.shell)
+}
+
+fn layer(layer: Layer<'_>, shell: Shell) -> Packet<'_> {
+    if shell.depth > DEPTH_MAX {
+        return Packet::TooDeep;
+    }
+    let strict = match layer {
+        Layer::Ethernet(bytes) => SlicedPacket::from_ethernet(bytes),
+        Layer::LinuxSll(bytes) => SlicedPacket::from_linux_sll(bytes),
+        Layer::Typed(kind, bytes) => SlicedPacket::from_ether_type(kind, bytes),
+        Layer::Ip(bytes) => SlicedPacket::from_ip(bytes),
     };
     match strict {
-        Ok(sliced) => whole(&sliced),
-        Err(_) => cut(link, bytes),
+        Ok(sliced) => whole(&sliced, shell),
+        Err(_) => cut(layer, shell),
     }
 }
 
@@ -142,46 +282,125 @@ fn loopback(bytes: &[u8]) -> Option<&[u8]> {
     family.iter().any(|f| matches!(f, 2 | 10 | 24 | 28 | 30)).then_some(rest)
 }
 
-fn whole<'a>(sliced: &SlicedPacket<'a>) -> Packet<'a> {
-    let (from, to, ttl, fragmented) = match &sliced.net {
-        Some(NetSlice::Ipv4(ip)) => {
-            let header = ip.header();
-            let ends = (IpAddr::V4(header.source_addr()), IpAddr::V4(header.destination_addr()));
-            (ends.0, ends.1, header.ttl(), ip.payload().fragmented)
-        }
-        Some(NetSlice::Ipv6(ip)) => {
-            let header = ip.header();
-            let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
-            (ends.0, ends.1, header.hop_limit(), ip.payload().fragmented)
-        }
+fn whole<'a>(sliced: &SlicedPacket<'a>, shell: Shell) -> Packet<'a> {
+    let (net, payload) = match &sliced.net {
+        Some(NetSlice::Ipv4(ip)) => (Net::v4(ip.header()), ip.payload()),
+        Some(NetSlice::Ipv6(ip)) => (Net::v6(ip.header()), ip.payload()),
         Some(NetSlice::Arp(packet)) => return arp(packet),
-        None => return Packet::Other,
+        None => {
+            let Some(inner) = sliced.ether_payload() else { return Packet::Other };
+            return tunnel::typed(inner.ether_type, inner.payload, shell);
+        }
     };
     match &sliced.transport {
         Some(TransportSlice::Tcp(tcp)) => {
-            let payload = tcp.payload();
-            segment((from, to), ttl, tcp.clone(), u32::try_from(payload.len()).unwrap_or(u32::MAX))
+            segment(net, shell, tcp.clone(), u32::try_from(tcp.payload().len()).unwrap_or(u32::MAX))
         }
         Some(TransportSlice::Udp(udp)) => {
-            datagram((from, to), udp, u32::try_from(udp.payload().len()).unwrap_or(u32::MAX))
+            datagram(net, shell, udp, u32::try_from(udp.payload().len()).unwrap_or(u32::MAX))
         }
-        Some(transport) => icmp(from, transport),
-        None if fragmented => Packet::Fragment,
-        None => Packet::Other,
+        Some(transport) => icmp(net.ends.0, transport),
+        None if payload.fragmented => match &sliced.net {
+            Some(NetSlice::Ipv4(ip)) => fragment_v4(ip.header(), payload.payload, true, shell),
+            Some(NetSlice::Ipv6(ip)) => {
+                fragment_v6(ip.header(), ip.extensions(), payload.payload, true, shell)
+            }
+            _ => Packet::Other,
+        },
+        None => tunnel::in_ip(payload.ip_number, payload.payload, net, shell),
     }
 }
 
-fn segment<'a>(ends: (IpAddr, IpAddr), ttl: u8, tcp: TcpSlice<'a>, length: u32) -> Packet<'a> {
-    let from = SocketAddr::new(ends.0, tcp.source_port());
-    let to = SocketAddr::new(ends.1, tcp.destination_port());
-    let payload = tcp.payload();
-    Packet::Tcp(Segment { from, to, ttl, tcp, payload, length })
+impl Net {
+    fn v4(header: Ipv4HeaderSlice<'_>) -> Self {
+        let ends = (IpAddr::V4(header.source_addr()), IpAddr::V4(header.destination_addr()));
+        Self { ends, ttl: header.ttl(), identification: header.identification() }
+    }
+
+    fn v6(header: Ipv6HeaderSlice<'_>) -> Self {
+        let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
+        Self { ends, ttl: header.hop_limit(), identification: 0 }
+    }
 }
 
-fn datagram<'a>(ends: (IpAddr, IpAddr), udp: &UdpSlice<'a>, length: u32) -> Packet<'a> {
-    let from = SocketAddr::new(ends.0, udp.source_port());
-    let to = SocketAddr::new(ends.1, udp.destination_port());
-    Packet::Udp(Datagram { from, to, payload: udp.payload(), length })
+fn fragment_v4<'a>(header: Ipv4HeaderSlice<'_>, bytes: &'a [u8], whole: bool, shell: Shell) -> Packet<'a> {
+    let Net { ends: (from, to), ttl, identification } = Net::v4(header);
+    Packet::Fragment(Fragment {
+        from,
+        to,
+        identification: u32::from(identification),
+        protocol: header.protocol(),
+        offset: header.fragments_offset(),
+        more: header.more_fragments(),
+        bytes,
+        whole,
+        ttl,
+        shell,
+    })
+}
+
+/// A fragment whose own extension headers stand behind the fragment header is not put together: only the first has them,
+/// and what reads the headers takes them for this packet's.
+fn fragment_v6<'a>(
+    header: Ipv6HeaderSlice<'_>,
+    extensions: &Ipv6ExtensionsSlice<'_>,
+    bytes: &'a [u8],
+    whole: bool,
+    shell: Shell,
+) -> Packet<'a> {
+    let mut parts = extensions.clone().into_iter();
+    let found = parts.find_map(|part| match part {
+        Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
+        _ => None,
+    });
+    let Some(fragment) = found else { return Packet::Unreadable };
+    let Net { ends: (from, to), ttl, .. } = Net::v6(header);
+    Packet::Fragment(Fragment {
+        from,
+        to,
+        identification: fragment.identification(),
+        protocol: fragment.next_header(),
+        offset: fragment.fragment_offset(),
+        more: fragment.more_fragments(),
+        bytes,
+        whole: whole && parts.next().is_none(),
+        ttl,
+        shell,
+    })
+}
+
+/// What stands behind the IP headers of a packet that was put together.
+fn transport(net: Net, protocol: IpNumber, bytes: &[u8], shell: Shell) -> Packet<'_> {
+    let captured = |payload: &[u8]| u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    match protocol {
+        IpNumber::TCP => match TcpSlice::from_slice(bytes) {
+            Ok(tcp) => segment(net, shell, tcp.clone(), captured(tcp.payload())),
+            Err(_) => Packet::Unreadable,
+        },
+        IpNumber::UDP => match UdpSlice::from_slice(bytes) {
+            Ok(udp) => datagram(net, shell, &udp, captured(udp.payload())),
+            Err(_) => Packet::Unreadable,
+        },
+        other => tunnel::in_ip(other, bytes, net, shell),
+    }
+}
+
+fn segment(net: Net, shell: Shell, tcp: TcpSlice<'_>, length: u32) -> Packet<'_> {
+    let from = SocketAddr::new(net.ends.0, tcp.source_port());
+    let to = SocketAddr::new(net.ends.1, tcp.destination_port());
+    let (payload, outer) = (tcp.payload(), shell.outer);
+    let (ttl, identification) = (net.ttl, net.identification);
+    Packet::Tcp(Segment { from, to, ttl, identification, outer, tcp, payload, length })
+}
+
+fn datagram<'a>(net: Net, shell: Shell, udp: &UdpSlice<'a>, length: u32) -> Packet<'a> {
+    let (payload, port) = (udp.payload(), udp.destination_port());
+    if let Some(inner) = tunnel::in_udp(port, payload, net.ends, shell) {
+        return inner;
+    }
+    let from = SocketAddr::new(net.ends.0, udp.source_port());
+    let to = SocketAddr::new(net.ends.1, port);
+    Packet::Udp(Datagram { from, to, outer: shell.outer, payload, length })
 }
 
 fn arp<'a>(packet: &ArpPacketSlice<'a>) -> Packet<'a> {
@@ -236,47 +455,57 @@ fn quoted_ends(quoted: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// A packet that the strict reader refuses: cut by the snap length, or with a length field of 0 (offload).
-fn cut(link: Link, bytes: &[u8]) -> Packet<'_> {
-    let lax = match link {
-        Link::Ethernet => LaxSlicedPacket::from_ethernet(bytes).ok(),
-        Link::LinuxSll => sll(bytes).map(|(kind, rest)| LaxSlicedPacket::from_ether_type(kind, rest)),
-        Link::LinuxSll2 => sll2(bytes).map(|(kind, rest)| LaxSlicedPacket::from_ether_type(kind, rest)),
-        Link::Raw => LaxSlicedPacket::from_ip(bytes).ok(),
-        Link::Loopback => loopback(bytes).and_then(|rest| LaxSlicedPacket::from_ip(rest).ok()),
+fn cut(layer: Layer<'_>, shell: Shell) -> Packet<'_> {
+    let lax = match layer {
+        Layer::Ethernet(bytes) => LaxSlicedPacket::from_ethernet(bytes).ok(),
+        Layer::LinuxSll(bytes) => sll(bytes).map(|(kind, rest)| LaxSlicedPacket::from_ether_type(kind, rest)),
+        Layer::Typed(kind, bytes) => Some(LaxSlicedPacket::from_ether_type(kind, bytes)),
+        Layer::Ip(bytes) => LaxSlicedPacket::from_ip(bytes).ok(),
     };
     let Some(lax) = lax else { return Packet::Unreadable };
-    let (from, to, ttl, payload_length) = match &lax.net {
+    let (net, payload_length, payload) = match &lax.net {
         Some(LaxNetSlice::Ipv4(ip)) => {
             let header = ip.header();
             let length = header.total_len().checked_sub(u16::from(header.ihl()) * 4);
-            let ends = (IpAddr::V4(header.source_addr()), IpAddr::V4(header.destination_addr()));
-            (ends.0, ends.1, header.ttl(), length)
+            (Net::v4(header), length, ip.payload())
         }
         Some(LaxNetSlice::Ipv6(ip)) => {
             let header = ip.header();
             let extensions = u16::try_from(ip.extensions().slice().len()).unwrap_or(0);
-            let length = header.payload_length().checked_sub(extensions);
-            let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
-            (ends.0, ends.1, header.hop_limit(), length)
+            (Net::v6(header), header.payload_length().checked_sub(extensions), ip.payload())
         }
         Some(LaxNetSlice::Arp(packet)) => return arp(packet),
-        None => return if lax.stop_err.is_some() { Packet::Unreadable } else { Packet::Other },
+        None if lax.stop_err.is_some() => return Packet::Unreadable,
+        None => {
+            let Some(inner) = lax.ether_payload() else { return Packet::Other };
+            return tunnel::typed(inner.ether_type, inner.payload, shell);
+        }
     };
     match lax.transport {
         Some(TransportSlice::Tcp(tcp)) => {
             let captured = u32::try_from(tcp.payload().len()).unwrap_or(u32::MAX);
             let header = u32::try_from(tcp.header_slice().len()).unwrap_or(0);
             let length = payload_length.map_or(0, u32::from).saturating_sub(header).max(captured);
-            segment((from, to), ttl, tcp, length)
+            segment(net, shell, tcp, length)
         }
         Some(TransportSlice::Udp(udp)) => {
             let captured = u32::try_from(udp.payload().len()).unwrap_or(u32::MAX);
             let claimed = u32::from(udp.length()).saturating_sub(8);
-            datagram((from, to), &udp, claimed.max(captured))
+            datagram(net, shell, &udp, claimed.max(captured))
         }
-        Some(transport) => icmp(from, &transport),
+        Some(transport) => icmp(net.ends.0, &transport),
+        None if payload.fragmented => match &lax.net {
+            Some(LaxNetSlice::Ipv4(ip)) => {
+                fragment_v4(ip.header(), payload.payload, !payload.incomplete, shell)
+            }
+            Some(LaxNetSlice::Ipv6(ip)) => {
+                let whole = !payload.incomplete;
+                fragment_v6(ip.header(), ip.extensions(), payload.payload, whole, shell)
+            }
+            _ => Packet::Other,
+        },
         None if lax.stop_err.is_some() => Packet::Unreadable,
-        None => Packet::Other,
+        None => tunnel::in_ip(payload.ip_number, payload.payload, net, shell),
     }
 }
 

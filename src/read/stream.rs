@@ -164,6 +164,25 @@ impl Stream {
         }
     }
 
+    /// The same stream without its first `offset` bytes, counted from behind them; only once it is finished.
+    #[must_use]
+    pub fn behind(&self, offset: u64) -> Self {
+        let mut rest =
+            Self { next: self.next.saturating_sub(offset), left_out: self.left_out, ..Self::default() };
+        for piece in self.head.iter().filter(|piece| piece.end() > offset) {
+            let passed = clamp(offset.saturating_sub(piece.offset));
+            let bytes = piece.bytes.get(passed..).unwrap_or_default().to_vec();
+            rest.head_bytes = rest.head_bytes.saturating_add(bytes.len());
+            rest.head.push(Piece { offset: piece.offset.saturating_sub(offset), bytes });
+        }
+        // The segment that the cut goes through begins with what is left of it.
+        let first = self.spans.partition_point(|span| span.offset <= offset).saturating_sub(1);
+        let spans = self.spans.iter().skip(first).filter(|_| self.next > offset);
+        rest.spans =
+            spans.map(|span| Span { offset: span.offset.saturating_sub(offset), seen: span.seen }).collect();
+        rest
+    }
+
     /// Nothing was said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -260,6 +279,19 @@ mod tests {
         let stream = built(&[(4, b"shake"), (0, b"hand")]);
         assert_eq!(stream.seen(3).map(|s| s.place), Some(Place::frame(0, 2)));
         assert_eq!(stream.seen(4).map(|s| s.place), Some(Place::frame(0, 1)));
+    }
+
+    #[test]
+    fn behind_an_offset_everything_keeps_its_frame() {
+        let stream = built(&[(0, b"hand"), (4, b"sha"), (9, b"ke")]);
+        let rest = stream.behind(2);
+        assert_eq!((rest.from(0), rest.from(7), rest.end()), (&b"ndsha"[..], &b"ke"[..], 9));
+        let frames = [0, 1, 2, 7].map(|offset| rest.seen(offset).map(|seen| seen.place));
+        assert_eq!(frames, [1, 1, 2, 3].map(|frame| Some(Place::frame(0, frame))));
+        assert_eq!(rest.missing(), 2);
+        assert!(stream.behind(11).is_empty());
+        assert_eq!(stream.behind(11).seen(0), None);
+        assert_eq!(stream.behind(4).seen(0).map(|seen| seen.place), Some(Place::frame(0, 2)));
     }
 
     #[test]

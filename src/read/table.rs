@@ -10,7 +10,7 @@ use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::link::{Datagram, Segment};
 use super::neighbours::{Arp, Neighbours};
 use crate::fact::Recognised;
-use crate::note::Note;
+use crate::note::{Note, Place};
 use crate::time::UnixNanos;
 use crate::wire::tpkt;
 
@@ -81,6 +81,8 @@ pub struct FlowTable<'s> {
     let_go: u64,
     over_limit: u64,
     left_out: (u64, u64),
+    /// Packets that stand in the capture more than once, and the first of them.
+    copies: (u64, Option<Place>),
     sink: &'s mut dyn FnMut(Flow),
 }
 
@@ -100,6 +102,7 @@ impl<'s> FlowTable<'s> {
             let_go: 0,
             over_limit: 0,
             left_out: (0, 0),
+            copies: (0, None),
             sink,
         }
     }
@@ -132,7 +135,7 @@ impl<'s> FlowTable<'s> {
     fn open(&mut self, key: Key, segment: &Segment<'_>, seen: Sighting) -> usize {
         self.live += 1;
         self.silent += 1;
-        let entry = Some(Box::new(Entry::new(segment.from, segment.to, seen)));
+        let entry = Some(Box::new(Entry::new(segment, seen)));
         let index = match self.free.pop() {
             Some(index) => {
                 if let Some(slot) = self.entries.get_mut(index) {
@@ -154,7 +157,7 @@ impl<'s> FlowTable<'s> {
         let was_silent = entry.is_silent();
         let was_proven = entry.is_proven();
         let state = entry.take(segment, seen);
-        if entry.is_proven() && !was_proven {
+        if entry.is_proven() && !was_proven && !entry.is_through_proxy() {
             self.endpoints.insert(packed(entry.oriented().1));
         }
         if was_silent && !entry.is_silent() {
@@ -211,6 +214,8 @@ impl<'s> FlowTable<'s> {
     fn close(&mut self, index: usize) {
         let Some(entry) = self.remove(index) else { return };
         let Some(recognised) = self.recognise(&entry) else { return };
+        let (copies, first_copy) = entry.copies();
+        self.copies = (self.copies.0.saturating_add(copies), self.copies.1.or(first_copy));
         let mut flow = entry.into_flow(recognised, self.now);
         flow.neighbours = self.neighbours.of(&flow);
         for half in [&flow.from_client, &flow.from_server] {
@@ -227,7 +232,7 @@ impl<'s> FlowTable<'s> {
             Some(Recognised::FirstBytes)
         } else if self.endpoints.contains(&packed(server)) {
             Some(Recognised::NamedEndpoint)
-        } else if server.port() == RDP_PORT {
+        } else if server.port() == RDP_PORT || entry.asks_for_rdp() {
             Some(Recognised::Port)
         } else {
             None
@@ -292,6 +297,9 @@ impl<'s> FlowTable<'s> {
         }
         if self.left_out.0 > 0 {
             notes.push(Note::bytes_left_out(input_index, self.left_out.0, self.left_out.1));
+        }
+        if let (packets, Some(first)) = self.copies {
+            notes.push(Note::copies(first, packets));
         }
         notes
     }

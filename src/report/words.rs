@@ -38,6 +38,8 @@ fn of_the_connection(what: &What) -> Option<String> {
         }
         What::SynAnswered { after_ms } => format!("server accepts it after {}", ms(*after_ms)),
         What::Connected {} => "TCP connection is up".to_owned(),
+        What::Tunnelled { kind, from, to } => format!("seen inside {} from {from} to {to}", kind.name()),
+        What::ProxyAsked { .. } | What::ProxyAnswered { .. } | What::ProxiedFor { .. } => of_proxy(what),
         What::Unreachable { from, kind, code, times } => {
             format!(
                 "{from} says {times} times that {} (ICMP type {kind} code {code})",
@@ -93,6 +95,24 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::Stalled { turn, over_ms } => format!("the {} says nothing for {}", turn.name(), ms(*over_ms)),
         _ => return None,
     })
+}
+
+fn of_proxy(what: &What) -> String {
+    match what {
+        What::ProxyAsked { protocol, host, port, user } => {
+            let user = user.as_ref().map(|user| format!(" as {}", printable(user))).unwrap_or_default();
+            format!("client asks a proxy ({}) for {} port {port}{user}", protocol.name(), printable(host))
+        }
+        What::ProxyAnswered { protocol, code, says, opened, .. } => {
+            let does = if *opened { "opens the connection" } else { "does not open it" };
+            format!("proxy {does}: {} ({} {code})", printable(says), protocol.name())
+        }
+        What::ProxiedFor { client: Some(client), port, .. } => {
+            let port = port.map(|port| format!(" port {port}")).unwrap_or_default();
+            format!("the connection is forwarded for {client}{port} (PROXY protocol)")
+        }
+        _ => "the forwarding load balancer speaks for itself (PROXY protocol)".to_owned(),
+    }
 }
 
 /// Meaning of an ICMP or ICMPv6 error (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3).
@@ -278,6 +298,7 @@ pub fn code(what: &What) -> Option<String> {
         What::ErrorInfo { code } => format!("{:#x}", code.0),
         What::Ultimatum { reason: Some(reason), .. } => reason.0.to_string(),
         What::Unreachable { kind, code, .. } => format!("{kind}/{code}"),
+        What::ProxyAnswered { code, .. } => code.to_string(),
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
         What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),

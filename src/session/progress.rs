@@ -30,6 +30,8 @@ fn mark(what: &What) -> Mark {
     match what {
         What::SynSent { .. } | What::Unreachable { .. } => Mark::Begins(Step::Tcp),
         What::Connected {} => Mark::Passes(Step::Tcp),
+        What::ProxyAsked { .. } => Mark::Begins(Step::Tcp),
+        What::ProxyAnswered { opened: false, retried: false, .. } => Mark::Fails(Step::Tcp),
         What::ConnectionRequest { .. } => Mark::Begins(Step::Negotiation),
         What::ConnectionConfirm { acceptable: true, .. } => Mark::Passes(Step::Negotiation),
         What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::OtherProtocol { .. } => {
@@ -57,6 +59,9 @@ fn mark(what: &What) -> Mark {
         What::Finalized {} | What::Running { .. } => Mark::Passes(Step::Capabilities),
         What::SessionInfo { kind: 0..=2 } => Mark::Passes(Step::Logon),
         What::SynAnswered { .. }
+        | What::Tunnelled { .. }
+        | What::ProxyAnswered { .. }
+        | What::ProxiedFor { .. }
         | What::Reset { .. }
         | What::Closed { .. }
         | What::Unanswered { .. }
@@ -321,6 +326,7 @@ fn refused(session: &Session) -> Option<Step> {
                 session.find(|what| matches!(what, What::SynAnswered { .. } | What::Connected {}));
             connected.is_none().then_some(Step::Tcp)
         }
+        What::ProxyAnswered { opened: false, retried: false, .. } => Some(Step::Tcp),
         What::NegotiationRefused { .. } => Some(Step::Negotiation),
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),

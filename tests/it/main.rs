@@ -22,3 +22,4 @@ mod evtx;
 mod exchange;
 mod catalogue;
 mod log_sessions;
+mod variants;

@@ -21,6 +21,8 @@ mod pcapng;
 mod link;
 mod packet;
 mod tcp;
+mod tunnel;
+mod taps;
 mod icmp;
 mod conversation;
 mod bulk;
@@ -35,4 +37,6 @@ pub use link::{
 pub use packet::{Checksum, Envelope, ExtensionHeader};
 pub use pcap::{PcapOptions, PcapWriter, Precision};
 pub use pcapng::{Interface, PcapngWriter, Statistics, TimeUnit};
+pub use taps::{as_hdlc, as_ppp, doubled, fragmented};
 pub use tcp::{TcpFlags, TcpOption, TcpSegment};
+pub use tunnel::Tunnel;

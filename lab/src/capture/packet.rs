@@ -6,7 +6,7 @@ use super::link::Link;
 
 /// Protocol numbers (IANA).
 pub(super) const PROTOCOL_TCP: u8 = 6;
-const PROTOCOL_UDP: u8 = 17;
+pub(super) const PROTOCOL_UDP: u8 = 17;
 pub(super) const PROTOCOL_ICMP: u8 = 1;
 pub(super) const PROTOCOL_ICMPV6: u8 = 58;
 const NEXT_FRAGMENT: u8 = 44;

@@ -6,15 +6,21 @@ use std::net::SocketAddr;
 use etherparse::TcpOptionElement;
 
 use super::super::flow::{Flow, Half, Resent, ResetSeen, Sighting, UnreachableSeen};
-use super::super::link::Segment;
+use super::super::link::{Outer, Segment};
 use super::RDP_PORT;
 use crate::fact::Recognised;
+use crate::note::Place;
 use crate::time::UnixNanos;
+use crate::wire::proxy::{self, Preamble, Progress};
 use crate::wire::tpkt::{self, TpduCode};
+
+mod copies;
+
+use copies::Copies;
 
 /// Segments remembered until they are acknowledged.
 const OUTSTANDING_MAX: usize = 64;
-/// A copy of a segment that comes sooner than this is the same packet captured twice, not a repeat: no
+/// Without an identification of its own, a packet that comes again sooner than this was captured twice: no
 /// retransmission timer or probe is shorter (RFC 6298, RFC 8985).
 const DUPLICATE_NS: i64 = 3_000_000;
 /// ICMP errors kept per connection.
@@ -41,6 +47,7 @@ struct Outgoing {
     fin_offset: Option<u64>,
     data_end: u64,
     outstanding: VecDeque<(u64, u32, Sighting)>,
+    copies: Copies,
 }
 
 #[derive(Debug)]
@@ -54,12 +61,17 @@ pub(super) struct Entry {
     reversed: Option<bool>,
     /// First bytes of RDP were seen.
     proven: bool,
+    /// What a proxy was asked before RDP, with the index of the side that asked.
+    preamble: Option<(usize, Preamble)>,
+    outer: Option<Outer>,
     sides: [Outgoing; 2],
-    unreachable: Vec<UnreachableSeen>,
+    /// ICMP errors, each with the time it came last.
+    unreachable: Vec<(UnreachableSeen, UnixNanos)>,
 }
 
 impl Entry {
-    pub(super) fn new(from: SocketAddr, to: SocketAddr, seen: Sighting) -> Self {
+    pub(super) fn new(segment: &Segment<'_>, seen: Sighting) -> Self {
+        let (from, to) = (segment.from, segment.to);
         let on_port = from.port() == RDP_PORT || to.port() == RDP_PORT;
         Self {
             ends: (from, to),
@@ -68,6 +80,8 @@ impl Entry {
             state: if on_port { State::Rdp } else { State::Undecided },
             reversed: None,
             proven: false,
+            preamble: None,
+            outer: segment.outer,
             sides: [Outgoing::default(), Outgoing::default()],
             unreachable: Vec::new(),
         }
@@ -94,24 +108,33 @@ impl Entry {
     }
 
     pub(super) fn unreachable(&mut self, error: UnreachableSeen) {
-        let same =
-            |e: &&mut UnreachableSeen| (e.from, e.kind, e.code) == (error.from, error.kind, error.code);
-        if let Some(known) = self.unreachable.iter_mut().find(same) {
-            known.times = known.times.saturating_add(1);
+        let same = |(e, _): &&mut (UnreachableSeen, UnixNanos)| {
+            (e.from, e.kind, e.code) == (error.from, error.kind, error.code)
+        };
+        if let Some((known, last)) = self.unreachable.iter_mut().find(same) {
+            let is_copy = error.seen.at.since(*last) < DUPLICATE_NS;
+            known.times = known.times.saturating_add(u32::from(!is_copy));
+            *last = error.seen.at;
         } else if self.unreachable.len() < UNREACHABLE_MAX {
-            self.unreachable.push(error);
+            self.unreachable.push((error, error.seen.at));
         }
     }
 
     /// Takes one segment and says what the connection is now.
     pub(super) fn take(&mut self, segment: &Segment<'_>, seen: Sighting) -> State {
-        self.last = seen;
         let from_second = segment.from != self.ends.0;
+        let [first, second] = &mut self.sides;
+        let sender = if from_second { second } else { first };
+        if sender.copies.is_copy(segment, seen) {
+            return self.state;
+        }
+        self.last = seen;
         if segment.tcp.syn() {
             self.reversed = Some(segment.tcp.ack() != from_second);
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
-            self.state = if tpkt::may_start_rdp(segment.payload) { State::Candidate } else { State::Other };
+            let may_be = tpkt::may_start_rdp(segment.payload) || proxy::may_start(segment.payload);
+            self.state = if may_be { State::Candidate } else { State::Other };
         }
         let [first, second] = &mut self.sides;
         let (sender, receiver) = if from_second { (second, first) } else { (first, second) };
@@ -127,21 +150,73 @@ impl Entry {
     }
 
     fn decide(&mut self) {
+        self.preamble = self.find_preamble();
         self.proven = self.proof().is_some();
         if self.state != State::Candidate {
             return;
         }
-        let heads = self.sides.each_ref().map(|side| side.half.stream.from(0));
-        if self.proven {
+        if self.proven || self.asks_for_rdp() {
             self.state = State::Rdp;
-        } else if heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
+            return;
+        }
+        if let Some((_, preamble)) = &self.preamble {
+            if preamble.may_go_on() {
+                return;
+            }
+            if preamble.progress == Progress::Refused {
+                self.state = State::Other;
+                return;
+            }
+        }
+        let heads = [self.head(0), self.head(1)];
+        if heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
             self.state = State::Other;
         }
     }
 
+    /// What was said to or for a proxy, by the side that opened the connection, or by either when that is not known.
+    fn find_preamble(&self) -> Option<(usize, Preamble)> {
+        let clients: &[usize] = match self.reversed {
+            Some(false) => &[0],
+            Some(true) => &[1],
+            None => &[0, 1],
+        };
+        let bytes = |index: usize| self.sides.get(index).map_or(&[][..], |side| side.half.stream.from(0));
+        let found = |index: &usize| Some((*index, proxy::preamble(bytes(*index), bytes(1 - *index))?));
+        clients.iter().find_map(found)
+    }
+
+    /// The first bytes of one side, behind what was for a proxy.
+    fn head(&self, index: usize) -> &[u8] {
+        let passed = self.preamble.as_ref().map_or(0, |(client, preamble)| {
+            if *client == index { preamble.client_length } else { preamble.server_length }
+        });
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        self.sides.get(index).map_or(&[], |side| side.half.stream.from(passed))
+    }
+
+    /// A proxy is asked for the RDP port.
+    pub(super) fn asks_for_rdp(&self) -> bool {
+        self.preamble.as_ref().is_some_and(|(_, preamble)| preamble.port() == Some(RDP_PORT))
+    }
+
+    /// The server's end is a proxy.
+    pub(super) fn is_through_proxy(&self) -> bool {
+        self.preamble.as_ref().is_some_and(|(_, preamble)| !preamble.exchanges.is_empty())
+    }
+
+    /// Packets that stand in the capture more than once, and the first of them.
+    pub(super) fn copies(&self) -> (u64, Option<Place>) {
+        let [first, second] = self.sides.each_ref().map(|side| side.copies.found());
+        let place = [first.1, second.1].into_iter().flatten().min();
+        (first.0.saturating_add(second.0), place)
+    }
+
     /// First bytes of RDP were seen: whose they are, by the index of the side.
     fn proof(&self) -> Option<(usize, TpduCode)> {
-        (0..).zip(&self.sides).find_map(|(i, side)| Some((i, tpkt::starts_rdp(side.half.stream.from(0))?)))
+        let is_open = self.preamble.as_ref().is_none_or(|(_, preamble)| preamble.progress == Progress::Open);
+        let starts = |index: usize| Some((index, tpkt::starts_rdp(self.head(index))?));
+        is_open.then(|| [0, 1].into_iter().find_map(starts)).flatten()
     }
 
     pub(super) fn is_proven(&self) -> bool {
@@ -172,10 +247,11 @@ impl Entry {
             first: self.first,
             last: self.last,
             capture_end,
+            outer: self.outer,
             recognised,
             from_client: from_client.finish(),
             from_server: from_server.finish(),
-            unreachable: self.unreachable,
+            unreachable: self.unreachable.into_iter().map(|(error, _)| error).collect(),
             neighbours: Vec::new(),
         }
     }
@@ -261,7 +337,6 @@ impl Outgoing {
         }
         self.half.syn = Some(match self.half.syn {
             None => (seen, seen, 1),
-            Some((first, last, tries)) if seen.at.since(last.at) < DUPLICATE_NS => (first, last, tries),
             Some((first, _, tries)) => (first, seen, tries.saturating_add(1)),
         });
     }
@@ -295,22 +370,23 @@ impl Outgoing {
     }
 
     fn repeat(&mut self, start: u64, bytes: u32, seen: Sighting) {
-        let sent_before =
-            self.outstanding.iter().find(|(s, ..)| *s == start).map_or(seen, |(.., first)| *first);
+        let holds = |(s, length, _): &&(u64, u32, Sighting)| {
+            *s <= start && start < s.saturating_add(u64::from(*length))
+        };
+        let sent = self.outstanding.iter().find(holds).copied();
+        let sent_before = sent.map_or(seen, |(.., first)| first);
+        // The same bytes in other pieces: captured once before and once behind the card that cuts them.
+        let is_cut_otherwise = sent.is_some_and(|(s, length, _)| (s, length) != (start, bytes));
+        if is_cut_otherwise && seen.at.since(sent_before.at) < DUPLICATE_NS {
+            return;
+        }
         match &mut self.half.resent {
             Some(known) if known.start == start => {
-                if seen.at.since(known.last.at) < DUPLICATE_NS {
-                    return;
-                }
                 known.tries = known.tries.saturating_add(1);
                 known.last = seen;
                 known.bytes = known.bytes.max(bytes);
             }
             slot => {
-                let copy = sent_before.place != seen.place && seen.at.since(sent_before.at) < DUPLICATE_NS;
-                if copy {
-                    return;
-                }
                 *slot = Some(Resent { start, bytes, tries: 2, first: sent_before, last: seen });
             }
         }
@@ -319,6 +395,7 @@ impl Outgoing {
 
     fn finish(mut self) -> Half {
         self.half.stream.finish();
+        self.half.ttl = self.copies.usual_ttl(self.half.ttl, self.half.reset.map(|reset| reset.ttl));
         self.half
     }
 }
