@@ -27,7 +27,7 @@ const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Op
 /// What is taken off where a check of credentials is put to a connection by user, host and time alone: every service of
 /// the host asks for such. Packets that show the refusal, the port, the service's own word or the client's remove it;
 /// the client's address removes a part.
-fn doubt(case: &Case<'_>, seen: &Seen) -> u8 {
+pub(super) fn doubt(case: &Case<'_>, seen: &Seen) -> u8 {
     let is_check =
         matches!(seen.what(), What::LogonFailed { logon_type: 3, .. } | What::CredentialsValidated { .. });
     let Some(keys) = seen.fact.subject.keys().filter(|_| is_check) else { return 0 };

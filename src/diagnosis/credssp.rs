@@ -1,7 +1,7 @@
 //! Why CredSSP failed: by the status that the server gave, on the wire or in a log; else by who refused, at which round trip.
 
 use super::account::{
-    any_status, by_status, client_told, kerberos, refused_by_service, refused_on_the_wire, status_of,
+    any_status, by_status, client_told, doubt, kerberos, refused_by_service, refused_on_the_wire, status_of,
     with_status,
 };
 use super::{Case, Rule, Weighing};
@@ -40,7 +40,8 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(Weighing::of(90, seen).and(by_service));
             }
             if let Some(said) = with_status(case, &GENERIC) {
-                let weighing = Weighing::of(80, said).and(by_service).and(last_from_client(case));
+                let sure = 80_u8.saturating_sub(doubt(case, said));
+                let weighing = Weighing::of(sure, said).and(by_service).and(last_from_client(case));
                 return Some(weighing.missing(SUB_STATUS));
             }
             if any_status(case).is_some() {

@@ -11,8 +11,11 @@ use crate::fact::{Fact, Keys, What};
 use crate::time::UnixNanos;
 
 mod role;
+mod index;
 
 pub use role::Role;
+
+use index::Index;
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// Records without a key of their own belong to a connection of the same host that began at most this long before them
@@ -126,7 +129,7 @@ impl Cluster {
     fn had(&self, keys: &Keys, at: UnixNanos) -> bool {
         self.facts.iter().any(|fact| {
             let own = fact.subject.keys().and_then(|own| own.session_id);
-            fact.at < at && (keys.session_id.is_none() || own == keys.session_id)
+            fact.at <= at && (keys.session_id.is_none() || own == keys.session_id)
         })
     }
 
@@ -140,6 +143,11 @@ impl Cluster {
         self.facts.iter().any(|fact| role::begins_a_session(&fact.what))
     }
 
+    /// It has sessions, and had not that of the keys by then.
+    fn has_another_session(&self, keys: &Keys, at: UnixNanos) -> bool {
+        keys.session_id.is_some() && !self.sessions.is_empty() && !self.had(keys, at)
+    }
+
     /// It ended before: on the transport, or because the session that it had was taken from it.
     fn is_over(&self, at: UnixNanos) -> bool {
         let logged_on =
@@ -149,6 +157,7 @@ impl Cluster {
             What::SessionDisconnected { .. } | What::SessionLogoff {} => {
                 logged_on.is_some_and(|logged_on| logged_on < fact.at)
                     || fact.at.since(self.start()) > LOGON_NS
+                    || fact.at == self.start()
             }
             _ => false,
         })
@@ -214,6 +223,7 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
             clusters: Vec::new(),
             checks: Vec::new(),
             by_activity: BTreeMap::new(),
+            index: Index::default(),
             alone: 0,
         };
         let (keyed, rest): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(has_own_key);
@@ -270,6 +280,7 @@ struct Host {
     /// What the host checked for another one, each by itself.
     checks: Vec<Cluster>,
     by_activity: BTreeMap<String, usize>,
+    index: Index,
     /// Records that belong to no connection.
     alone: usize,
 }
@@ -298,8 +309,11 @@ impl Host {
             None if role::opens_a_connection(&fact.what) => Some(self.open(&fact, &keys)),
             None => None,
         };
-        match index.and_then(|index| self.clusters.get_mut(index)) {
-            Some(cluster) => cluster.take(fact, &keys),
+        match index.and_then(|index| Some((index, self.clusters.get_mut(index)?))) {
+            Some((index, cluster)) => {
+                cluster.take(fact, &keys);
+                self.index.learn(index, cluster);
+            }
             None => self.alone += 1,
         }
     }
@@ -361,7 +375,9 @@ impl Host {
                 && (logon || ((session || named) && cluster.may_be_user(keys)))
                 && !is_of_the_next(cluster, fact, keys)
         };
-        let mut fitting = self.clusters.iter().enumerate().rev().filter(|(_, cluster)| fits(cluster));
+        let candidates = self.index.with_keys(name, keys).into_iter();
+        let mut fitting =
+            candidates.filter_map(|index| Some((index, self.clusters.get(index)?))).filter(|(_, c)| fits(c));
         if !role::ends_a_session(&fact.what) {
             return fitting.next().map(|(index, _)| index);
         }
@@ -375,9 +391,11 @@ impl Host {
         let owner = fitting.iter().find(|(_, cluster)| told(cluster));
         let owner = owner.or_else(|| {
             let had = || fitting.iter().filter(|(_, cluster)| cluster.had(keys, fact.at));
-            had().find(|(_, cluster)| of_the_client(cluster)).or_else(|| had().next())
+            let open = || had().find(|(_, cluster)| !cluster.is_over(fact.at));
+            had().find(|(_, cluster)| of_the_client(cluster)).or_else(open).or_else(|| had().next())
         });
-        owner.or(fitting.first()).map(|(index, _)| *index)
+        let named = || fitting.first().filter(|_| keys.session_id.is_none());
+        owner.or_else(named).map(|(index, _)| *index)
     }
 
     /// By time on the same host: the connection that began last before it, of the same user and address as far as they
@@ -394,15 +412,19 @@ impl Host {
                 (role::Window::Client | role::Window::Either, Role::Client) => CLIENT_NS,
                 _ => return false,
             };
+            let checked_before = || role::is_logon_check(&fact.what) && cluster.was_let_in(fact.at);
+            let ends_another =
+                || role::ends_a_session(&fact.what) && cluster.has_another_session(keys, fact.at);
             cluster.covers(fact.at, after_ns)
+                && !(checked_before() || ends_another())
                 && !is_of_the_next(cluster, fact, keys)
-                && !(role::is_logon_check(&fact.what) && cluster.was_let_in(fact.at))
                 && cluster.may_be_user(keys)
                 && cluster.may_be_address(keys)
                 && cluster.may_be_port(keys)
         };
-        let nearest = self.clusters.iter().enumerate().filter(|(_, cluster)| fits(cluster));
-        nearest.min_by_key(|(_, cluster)| distance(cluster, fact.at)).map(|(index, _)| index)
+        let candidates = self.index.at(fact.at).filter_map(|index| Some((index, self.clusters.get(index)?)));
+        let nearest = candidates.filter(|(_, cluster)| fits(cluster));
+        nearest.min_by_key(|(index, cluster)| (distance(cluster, fact.at), *index)).map(|(index, _)| index)
     }
 
     /// What happens to the whole host is said of every connection that ends at that time; what only puts it into context,
@@ -410,9 +432,11 @@ impl Host {
     fn every(&mut self, fact: &Fact) {
         let after_ns = if matches!(fact.what, What::LogSays { .. }) { 0 } else { 10 * SECOND_NS };
         let mut told = false;
-        for cluster in self.clusters.iter_mut().filter(|cluster| cluster.covers(fact.at, after_ns)) {
-            cluster.facts.push(fact.clone());
-            told = true;
+        for index in self.index.at(fact.at) {
+            if let Some(cluster) = self.clusters.get_mut(index).filter(|c| c.covers(fact.at, after_ns)) {
+                cluster.facts.push(fact.clone());
+                told = true;
+            }
         }
         self.alone += usize::from(!told);
     }

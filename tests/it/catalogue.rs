@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use rdpwhy::codes::{self, Table};
 use rdpwhy::events;
 use rdpwhy::fact::What;
 use rdpwhy::read::Unwatched;
@@ -337,4 +338,71 @@ fn no_row_tells_something_that_nothing_uses() {
         }
     }
     assert!(unused.is_empty(), "{} rows:\n{}", unused.len(), unused.join("\n"));
+}
+
+/// Tables of known codes: file, column of the number, and our tables that must name it.
+const CODES: [(&str, &str, &[&Table]); 9] = [
+    ("errinfo.tsv", "code_hex", &[&codes::ERROR_INFO]),
+    ("discreason.tsv", "code_hex", &[&codes::DISCONNECT_REASONS]),
+    ("extdisc.tsv", "code_hex", &[&codes::EXTENDED_REASONS]),
+    ("ntstatus_logon.tsv", "status", &[&codes::NTSTATUS, &codes::SEC_E]),
+    ("failure_reason_pct.tsv", "token", &[&codes::FAILURE_REASONS]),
+    ("kerberos_errors.tsv", "code_hex", &[&codes::KERBEROS]),
+    ("gateway_errors.tsv", "code", &[&codes::GATEWAY, &codes::WIN32]),
+    ("tls_alerts.tsv", "alert", &[&codes::TLS_ALERTS]),
+    ("schannel_states.tsv", "value", &[&codes::SCHANNEL_STATES]),
+];
+
+/// Codes of those tables without a name here, with the reason.
+const NAMELESS: [(&str, &str, &str); 16] = [
+    ("extdisc.tsv", "0x1000-0x7fff", "a range, whose codes are those of Set Error Info"),
+    ("gateway_errors.tsv", "HTTP 401", "a status of HTTP, which no log of the gateway gives as its code"),
+    ("gateway_errors.tsv", "HTTP 403", "the same"),
+    ("gateway_errors.tsv", "HTTP 404", "the same"),
+    ("gateway_errors.tsv", "HTTP 503", "the same"),
+    ("schannel_states.tsv", "", "a remark without a number"),
+    ("schannel_states.tsv", "46/48/49/70/40", "alerts, which their own table names"),
+    ("schannel_states.tsv", "10003", "not documented"),
+    ("schannel_states.tsv", "10010", "not documented"),
+    ("schannel_states.tsv", "1203", "not documented: the alert that is sent with it says what happened"),
+    ("schannel_states.tsv", "1205", "the same"),
+    ("schannel_states.tsv", "1207", "the same"),
+    ("schannel_states.tsv", "960", "the same"),
+    ("schannel_states.tsv", "1250", "the same"),
+    ("schannel_states.tsv", "252", "the same"),
+    ("schannel_states.tsv", "808", "the same"),
+];
+
+/// `0x4D4 (1236)`, `RPC 0x5`, `%%2304`, `10001`; an HRESULT made of a Win32 error is that error.
+fn code(text: &str) -> Option<u32> {
+    let word = text.trim_start_matches("RPC ").trim_start_matches('%').split(' ').next()?;
+    let number = match word.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+        None => word.parse().ok()?,
+    };
+    Some(if number & 0xffff_0000 == 0x8007_0000 { number & 0xffff } else { number })
+}
+
+#[test]
+fn every_known_code_has_a_name() {
+    let Some(corpus) = corpus("") else { return };
+    let mut nameless = Vec::new();
+    for (file, column, tables) in CODES {
+        let path = corpus.parent().unwrap().join("knowledge").join(file);
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            eprintln!("SKIPPED: no table at {}", path.display());
+            return;
+        };
+        let mut lines = text.lines();
+        let at = lines.next().unwrap().split('\t').position(|name| name == column).unwrap();
+        for line in lines {
+            let text = line.split('\t').nth(at).unwrap();
+            let named = code(text).is_some_and(|code| tables.iter().any(|table| table.row(code).is_some()));
+            let excused = NAMELESS.iter().any(|(name, code, _)| (*name, *code) == (file, text));
+            if !named && !excused {
+                nameless.push(format!("{file} {text}"));
+            }
+        }
+    }
+    assert!(nameless.is_empty(), "{}", nameless.join("\n"));
 }

@@ -93,6 +93,36 @@ fn the_security_log_and_the_session_manager_tell_of_the_same_reconnection() {
 }
 
 #[test]
+fn the_end_of_a_session_that_began_before_the_log_is_not_of_the_connection_that_takes_it() {
+    // The session was at the computer itself, or its beginning was overwritten; session 3 was made for the logon.
+    let text = format!(
+        "host rdsh01 activity=F4200001 {THERE}:50112
+         +0 accepted
+         host rdsh01 activity=F4200001 {THERE} {ALICE}
+         +0.5 user-authenticated
+         host rdsh01 activity=F4200001 {ALICE} session=3
+         +1 arbitration-began
+         host rdsh01 session=1
+         +1.2 session-ended reason=0x5
+         host rdsh01 {HERE} {ALICE} session=1
+         +1.3 session-disconnected
+         host rdsh01 activity=F4200001 session=3
+         +1.4 session-ended reason=0x0
+         host rdsh01 activity=F4200001 {THERE} {ALICE} session=1
+         +2 session-reconnected
+         host rdsh01 session=1
+         +90 session-ended reason=0xb
+         host rdsh01 {THERE} {ALICE} session=1
+         +90.1 session-disconnected"
+    );
+    let told = told(&story(&text));
+    let new: Vec<&(String, Outcome, usize)> =
+        told.iter().filter(|(client, ..)| client == "198.51.100.20").collect();
+    assert_eq!(new, [&row("198.51.100.20", Outcome::Active, 7)]);
+    assert!(told.iter().all(|(_, outcome, _)| !outcome.is_failure()), "{told:?}");
+}
+
+#[test]
 fn users_at_the_same_time_are_kept_apart() {
     let text = format!(
         "host rdsh01 {HERE} {ALICE} session=2

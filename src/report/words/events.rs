@@ -70,6 +70,9 @@ fn of_the_server(what: &What) -> Option<String> {
         What::SessionBound { name } => {
             format!("the connection{} belongs to a session", brackets(name.as_ref()))
         }
+        What::MethodCalled { method, code: Some(code), .. } if method == "PreDisconnect" => {
+            format!("server begins to disconnect: {}", code.words())
+        }
         What::MethodCalled { method, value, .. } => {
             format!("server calls {}{}", printable(method), brackets(value.as_ref()))
         }
@@ -332,7 +335,11 @@ mod tests {
                 "error-info-set code=0x7",
                 "server tells the client why: ERRINFO_SERVER_DENIED_CONNECTION (0x7) [0x7]",
             ),
-            ("method method=PreDisconnect value=5 code=0x5", "server calls PreDisconnect (5)"),
+            (
+                "method method=PreDisconnect value=5 code=0x5",
+                "server begins to disconnect: ERRINFO_DISCONNECTED_BY_OTHERCONNECTION (0x5)",
+            ),
+            ("method method=OnConnected", "server calls OnConnected"),
             (
                 "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
                 "logon failed (type 3, network): STATUS_WRONG_PASSWORD (0xc000006a), the user is not known or the \
