@@ -13,5 +13,7 @@ pub mod certificate;
 pub mod credssp;
 pub mod licensing;
 pub mod mcs;
+pub mod kerberos;
+pub mod dns;
 
 pub use cursor::WireError;

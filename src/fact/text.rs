@@ -62,7 +62,7 @@ macro_rules! decimal {
     )* };
 }
 
-decimal!(u8, u32, u64, IpAddr);
+decimal!(u8, u32, u64, i64, IpAddr);
 
 macro_rules! hexadecimal {
     ($($type:ident($inner:ty)),*) => { $(
@@ -263,6 +263,10 @@ mod tests {
             "logon-failed logon_type=3 status=0xc000006d sub_status=0xc000006a failure_reason=2313",
             "client-disconnected reason=0x904",
             "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
+            "kerberos-failed code=0x25 service=krbtgt/LAB realm=LAB user=alice asker=client status=0xc0000133 kdc_ahead_s=-600",
+            "lookup-failed asker=client name=_kerberos._udp.lab.test records=SRV code=3 server=192.0.2.53 tries=2 over_ms=5000",
+            "service-unreached asker=server service=ldap server=192.0.2.10 refused=yes tries=1 over_ms=0",
+            "duplicate-address address=192.0.2.5 macs=02:00:00:00:00:01,02:00:00:00:00:02",
             "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
             "license-error by=server code=0x6",
             "error-info code=0x7",
