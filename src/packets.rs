@@ -20,6 +20,9 @@ mod clear;
 mod kerberos;
 mod names;
 mod beside;
+mod udp;
+
+pub use udp::udp_facts;
 
 /// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;

@@ -15,5 +15,7 @@ pub mod licensing;
 pub mod mcs;
 pub mod kerberos;
 pub mod dns;
+pub mod rdpudp;
+pub mod multitransport;
 
 pub use cursor::WireError;

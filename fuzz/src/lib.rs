@@ -7,6 +7,7 @@
 
 mod beside;
 mod captures;
+mod datagrams;
 mod decoders;
 mod logs;
 mod reassembly;
@@ -15,6 +16,7 @@ mod texts;
 
 pub use beside::{dns, kerberos};
 pub use captures::{capture, dialogue, packet, pipeline};
+pub use datagrams::rdpudp;
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use reassembly::reassembly;
@@ -37,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mcs", mcs),
     ("credssp", credssp),
     ("licensing", licensing),
+    ("rdpudp", rdpudp),
     ("keylog", keylog),
     ("kerberos", kerberos),
     ("dns", dns),
