@@ -8,6 +8,7 @@ pub mod tpkt;
 pub mod proxy;
 pub mod negotiation;
 pub mod tls;
+pub mod community_id;
 pub mod keylog;
 pub mod certificate;
 pub mod credssp;
@@ -17,5 +18,11 @@ pub mod kerberos;
 pub mod dns;
 pub mod rdpudp;
 pub mod multitransport;
+pub mod encryption;
 
 pub use cursor::WireError;
+
+/// Lower case hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

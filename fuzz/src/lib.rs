@@ -15,7 +15,7 @@ mod secrets;
 mod texts;
 
 pub use beside::{dns, kerberos};
-pub use captures::{capture, dialogue, packet, pipeline};
+pub use captures::{capture, dialogue, opening, packet, pipeline};
 pub use datagrams::rdpudp;
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
@@ -48,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("printable", printable),
     ("pipeline", pipeline),
     ("dialogue", dialogue),
+    ("opening", opening),
 ];
 
 /// Takes what it needs off the front of the fuzzer's bytes; behind their end everything is 0.

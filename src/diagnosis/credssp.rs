@@ -1,8 +1,8 @@
 //! Why CredSSP failed: by the status that the server gave, on the wire or in a log; else by who refused, at which round trip.
 
 use super::account::{
-    any_kerberos, any_status, by_status, client_told, doubt, kerberos, refused_by_service, refused_on_the_wire,
-    status_of, with_status,
+    any_kerberos, any_status, by_status, client_told, doubt, kerberos, refused_by_service,
+    refused_on_the_wire, status_of, with_status,
 };
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};

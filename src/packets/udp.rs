@@ -193,7 +193,7 @@ fn read_opened(reader: &mut Reader<'_>, opened: &Opened) {
 fn translated(fact: &mut Fact) -> bool {
     fact.what = match &fact.what {
         What::ClientHello { version, .. } => What::UdpClientHello { version: *version },
-        What::ServerHello { version, suite } => What::UdpServerHello { version: *version, suite: *suite },
+        What::ServerHello { version, suite, .. } => What::UdpServerHello { version: *version, suite: *suite },
         What::Alert { by, fatal, code } => What::UdpAlert { by: *by, fatal: *fatal, code: Some(*code) },
         What::EncryptedAlert { by, code } => What::UdpAlert { by: *by, fatal: false, code: *code },
         What::TlsFinished {} => What::UdpSecured {},

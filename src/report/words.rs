@@ -12,6 +12,7 @@ use super::safe::printable;
 use crate::fact::What;
 use crate::session::Listened;
 use crate::time::spoken;
+use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 use crate::wire::negotiation::Protocols;
 
 fn ms(milliseconds: u64) -> String {
@@ -171,18 +172,22 @@ fn of_the_negotiation(what: &What) -> Option<String> {
 
 fn of_tls(what: &What) -> Option<String> {
     Some(match what {
-        What::ClientHello { version, suites, sni, .. } => {
+        What::ClientHello { version, suites, sni, resumes, .. } => {
             let name = sni.as_ref().map(|name| format!(" for {}", printable(name))).unwrap_or_default();
-            format!("client starts TLS{name}: up to {}, {suites} cipher suites", version.words())
+            let resumes = if *resumes { ", asks to resume a session" } else { "" };
+            format!("client starts TLS{name}: up to {}, {suites} cipher suites{resumes}", version.words())
         }
-        What::ServerHello { version, suite } => {
-            format!("server chooses {} with {}", version.words(), suite.words())
+        What::ServerHello { version, suite, resumed, .. } => {
+            let resumed = if *resumed { ", and resumes the earlier session" } else { "" };
+            format!("server chooses {} with {}{resumed}", version.words(), suite.words())
         }
-        What::Certificate { by, subject, issuer, not_before, not_after, self_signed, key, .. } => {
-            let issuer = if *self_signed {
-                "self-signed".to_owned()
-            } else {
-                format!("issued by {}", printable(issuer))
+        What::Certificate {
+            by, subject, issuer, not_before, not_after, self_signed, key, automatic, ..
+        } => {
+            let issuer = match (self_signed, automatic) {
+                (true, true) => "self-signed as Windows makes it by itself".to_owned(),
+                (true, false) => "self-signed".to_owned(),
+                (false, _) => format!("issued by {}", printable(issuer)),
             };
             let subject = printable(subject);
             format!(
@@ -254,8 +259,9 @@ fn of_the_session(what: &What) -> String {
             format!("client {} starts MCS", printable(name))
         }
         What::McsConnectInitial { .. } => "client starts MCS".to_owned(),
-        What::McsConnectResponse { level: Some(level), .. } if *level > 0 => {
-            format!("server answers MCS, encryption level {level}")
+        What::McsConnectResponse { method: Some(method), level: Some(level), .. } if *level > 0 => {
+            let (method, level) = (EncryptionMethod(*method).words(), EncryptionLevel(*level).words());
+            format!("server answers MCS: Standard RDP Security with {method}, encryption level {level}")
         }
         What::McsConnectResponse { .. } => "server answers MCS".to_owned(),
         What::McsAttached {} => "MCS user is attached".to_owned(),

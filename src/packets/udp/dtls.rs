@@ -6,7 +6,7 @@ use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::udp::UdpFlow;
 use crate::wire::rdpudp::{self, DtlsRecord, UdpVersion};
-use crate::wire::tls::{AlertDescription, ContentType, Overhead, Suite, TlsVersion};
+use crate::wire::tls::{AlertDescription, ContentType, Suite, TlsVersion};
 
 /// DTLS 1.2 on the wire; what is older has a greater number.
 const DTLS12: u16 = 0xfefd;
@@ -92,13 +92,6 @@ fn hello(reader: &mut Reader<'_>, state: &mut Seen, record: &DtlsRecord<'_>, see
 /// Plaintext of a record: suites add to it what they add to a record of the TLS version beside it.
 fn message(record: &DtlsRecord<'_>, version: u16, suite: Suite, (side, seen): (Side, Sighting)) -> Message {
     let beside = if version <= DTLS12 { TlsVersion::TLS12 } else { TlsVersion(0x0302) };
-    let length = u32::from(record.length);
-    let (low, high) = match suite.overhead(beside) {
-        Overhead::Fixed(bytes) => (length.saturating_sub(bytes), length.saturating_sub(bytes)),
-        Overhead::Padded { least } => {
-            let high = length.saturating_sub(least);
-            (high.saturating_sub(15), high)
-        }
-    };
+    let (low, high) = suite.overhead(beside, false).plaintext(u32::from(record.length));
     Message { side, low, high, seen, kind: None, reading: Reading::Inferred }
 }

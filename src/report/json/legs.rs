@@ -6,6 +6,7 @@ use super::{Leg, Tls, end, witness_name};
 use crate::analysis::Analysis;
 use crate::fact::{Connection, What};
 use crate::session::Session;
+use crate::wire::community_id;
 
 /// One leg for each transport, whoever saw it: a random initial sequence number is that of one SYN.
 pub(super) fn udp<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Leg<'a>> {
@@ -21,6 +22,8 @@ pub(super) fn udp<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Leg<'
         client: end(Some(transport.client), None),
         server: end(Some(transport.server), None),
         seen_by: seen_by.into_iter().map(|index| witness_name(analysis, index)).collect(),
+        community_id: community_id::udp(transport.client, transport.server),
+        packets: Vec::new(),
         tls: tls(session, transport),
         closed: None,
     };
@@ -34,5 +37,5 @@ fn tls<'a>(session: &Session, transport: &Arc<Connection>) -> Option<Tls<'a>> {
         _ => None,
     })?;
     let decrypted = of_it().any(|seen| matches!(seen.what(), What::UdpOpened { .. }));
-    Some(Tls { version, cipher, sni: None, ja3: None, ja4: None, decrypted, certificate: None })
+    Some(Tls::chosen(version, cipher, decrypted))
 }
