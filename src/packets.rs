@@ -17,6 +17,7 @@ mod credssp;
 mod mcs;
 mod capabilities;
 mod clear;
+mod said;
 
 /// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;

@@ -4,6 +4,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod cursor;
+pub mod text;
 pub mod tpkt;
 pub mod proxy;
 pub mod negotiation;
@@ -11,7 +12,14 @@ pub mod tls;
 pub mod keylog;
 pub mod certificate;
 pub mod credssp;
+pub mod gcc;
+pub mod client_info;
 pub mod licensing;
+pub mod redirection;
+pub mod capability;
+pub mod session_info;
+pub mod autodetect;
+pub mod share;
 pub mod mcs;
 
 pub use cursor::WireError;

@@ -8,6 +8,7 @@
 mod captures;
 mod decoders;
 mod logs;
+mod pdus;
 mod reassembly;
 mod secrets;
 mod texts;
@@ -15,6 +16,7 @@ mod texts;
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
+pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_info, share};
 pub use reassembly::reassembly;
 pub use secrets::{credssp, keylog, licensing};
 pub use texts::{exchange, fact_text, printable};
@@ -33,6 +35,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),
+    ("gcc", gcc),
+    ("share", share),
+    ("client_info", client_info),
+    ("session_info", session_info),
+    ("redirection", redirection),
+    ("auto_detect", auto_detect),
+    ("capability", capability),
     ("credssp", credssp),
     ("licensing", licensing),
     ("keylog", keylog),

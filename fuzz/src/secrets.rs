@@ -45,7 +45,7 @@ pub fn credssp(bytes: &[u8]) {
 /// A licensing message.
 pub fn licensing(bytes: &[u8]) {
     if let Some(read) = message(bytes) {
-        assert!(bytes.first() == Some(&read.kind), "another type than the bytes have");
+        assert!(bytes.first() == Some(&read.kind.0), "another type than the bytes have");
         assert!(read.error.is_none() || bytes.len() >= 8, "a code out of {} bytes", bytes.len());
     }
 }

@@ -6,11 +6,15 @@ use std::net::IpAddr;
 use super::{Side, Tunnel};
 use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
-use crate::wire::licensing::LicenseErrorCode;
-use crate::wire::mcs::UltimatumReason;
+use crate::wire::licensing::{LicenseErrorCode, LicenseKind, StateTransition};
+use crate::wire::mcs::{McsResult, UltimatumReason};
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::proxy::ProxyProtocol;
+use crate::wire::redirection::RedirectionFlags;
+use crate::wire::session_info::{LogonErrorData, LogonErrorType};
+use crate::wire::share::{DataType, StatusCode};
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
+use crate::wire::tpkt::DisconnectCause;
 
 /// Why a line is not the text form of a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,8 @@ macro_rules! hexadecimal {
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
 hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
 hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8));
+hexadecimal!(LicenseKind(u8), StateTransition(u32), McsResult(u8), RedirectionFlags(u32), StatusCode(u32));
+hexadecimal!(LogonErrorType(u32), LogonErrorData(u32), DataType(u8), DisconnectCause(u8));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -268,6 +274,11 @@ mod tests {
             "error-info code=0x7",
             "ultimatum by=server reason=0x3",
             "user-named user=\"a b\" domain=LAB",
+            "mcs-refused what=join result=0x3 channel=1005",
+            "session-info kind=3 error=0xffffffff data=0x0 auto_reconnect=yes",
+            "redirected session_id=2 flags=0x201 address=203.0.113.5 host=rdsh2 password=yes",
+            "license by=server kind=0xff",
+            "license-error by=server code=0x6 transition=0x1",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

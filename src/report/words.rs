@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 mod events;
+mod sequence;
 
 use super::safe::printable;
 use crate::fact::What;
@@ -27,7 +28,7 @@ pub fn listened(one: &Listened) -> String {
 #[must_use]
 pub fn says(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
-    early.or_else(|| of_tls(what)).or_else(|| of_credssp(what)).unwrap_or_else(|| of_the_session(what))
+    early.or_else(|| of_tls(what)).or_else(|| of_credssp(what)).unwrap_or_else(|| sequence::says(what))
 }
 
 fn of_the_connection(what: &What) -> Option<String> {
@@ -242,49 +243,6 @@ fn user_named(user: &Option<String>, domain: &Option<String>, workstation: &Opti
     format!("client names the user {domain}{}{from}", printable(user))
 }
 
-fn of_the_session(what: &What) -> String {
-    match what {
-        What::McsConnectInitial { client_name: Some(name), .. } => {
-            format!("client {} starts MCS", printable(name))
-        }
-        What::McsConnectInitial { .. } => "client starts MCS".to_owned(),
-        What::McsConnectResponse { level: Some(level), .. } if *level > 0 => {
-            format!("server answers MCS, encryption level {level}")
-        }
-        What::McsConnectResponse { .. } => "server answers MCS".to_owned(),
-        What::McsAttached {} => "MCS user is attached".to_owned(),
-        What::McsJoined { channels } => format!("{channels} channels are joined"),
-        What::SecurityExchange {} => "client sends its security exchange".to_owned(),
-        What::ClientInfo {} => "client sends Client Info".to_owned(),
-        What::License { by } => format!("{} sends a licensing message", by.name()),
-        What::LicenseError { by, code } => {
-            let name = code.name().unwrap_or("unlisted");
-            format!("{} sends licensing error {name} ({:#x})", by.name(), code.0)
-        }
-        What::Licensed {} => "licensing is done: the server went on".to_owned(),
-        What::DemandActive {} => "server sends its capabilities".to_owned(),
-        What::ConfirmActive {} => "client confirms capabilities".to_owned(),
-        What::Finalized {} => "connection sequence is complete".to_owned(),
-        What::Running { server_bytes, over_ms } => {
-            format!("desktop runs: {server_bytes} bytes from the server in {}", ms(*over_ms))
-        }
-        What::SessionInfo { kind: 0..=2 } => "server says that the user is logged on".to_owned(),
-        What::SessionInfo { kind } => format!("server tells of the logon (Save Session Info {kind})"),
-        What::ErrorInfo { code } => {
-            let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
-            format!("server says why it ends, {}{meaning}", code.words())
-        }
-        What::ErrorInfoShaped {} => {
-            "server sends a message of the size of Set Error Info right before the end".to_owned()
-        }
-        What::Ultimatum { by, reason } => {
-            let reason = reason.map(|r| format!(", {}", r.name().unwrap_or("unlisted reason")));
-            format!("{} sends MCS Disconnect Provider Ultimatum{}", by.name(), reason.unwrap_or_default())
-        }
-        other => events::says(other).unwrap_or_else(|| other.text()),
-    }
-}
-
 /// The number that a fact carries, as the timeline shows it.
 #[must_use]
 pub fn code(what: &What) -> Option<String> {
@@ -297,6 +255,11 @@ pub fn code(what: &What) -> Option<String> {
         What::LicenseError { code, .. } => format!("{:#x}", code.0),
         What::ErrorInfo { code } => format!("{:#x}", code.0),
         What::Ultimatum { reason: Some(reason), .. } => reason.0.to_string(),
+        What::McsRefused { result, .. } => result.0.to_string(),
+        What::TransportDisconnect { reason: Some(reason), .. } => reason.0.to_string(),
+        What::SessionInfo { error: Some(error), .. } => format!("{:#x}", error.0),
+        What::Redirected { flags: Some(flags), .. } => format!("{:#x}", flags.0),
+        What::ServerStatus { code } => format!("{:#x}", code.0),
         What::Unreachable { kind, code, .. } => format!("{kind}/{code}"),
         What::ProxyAnswered { code, .. } => code.to_string(),
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),

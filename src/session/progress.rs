@@ -4,6 +4,7 @@ use super::{Outcome, Security, Seen, Session};
 use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::step::Step;
+use crate::wire::redirection::RedirectionFlags;
 
 mod logged;
 
@@ -51,13 +52,17 @@ fn mark(what: &What) -> Mark {
         What::McsConnectInitial { .. } | What::McsConnectResponse { .. } => Mark::Begins(Step::Mcs),
         What::McsAttached {} | What::McsJoined { .. } => Mark::Passes(Step::Mcs),
         What::SecurityExchange {} => Mark::Passes(Step::SecurityExchange),
-        What::ClientInfo {} => Mark::Begins(Step::ClientInfo),
+        What::ClientInfo { .. } => Mark::Begins(Step::ClientInfo),
         What::License { .. } => Mark::Begins(Step::Licensing),
         What::LicenseError { .. } => Mark::Fails(Step::Licensing),
         What::Licensed {} => Mark::Passes(Step::Licensing),
-        What::DemandActive {} | What::ConfirmActive {} => Mark::Begins(Step::Capabilities),
+        What::DemandActive { .. } | What::ConfirmActive { .. } => Mark::Begins(Step::Capabilities),
         What::Finalized {} | What::Running { .. } => Mark::Passes(Step::Capabilities),
-        What::SessionInfo { kind: 0..=2 } => Mark::Passes(Step::Logon),
+        What::SessionInfo { kind: 0..=2, .. } => Mark::Passes(Step::Logon),
+        What::Finalizing { .. } => Mark::Begins(Step::Capabilities),
+        What::McsRefused { what, .. } if what == "join" => Mark::Begins(Step::Mcs),
+        What::McsRefused { .. } => Mark::Fails(Step::Mcs),
+        What::Redirected { .. } if is_hand_over(what) => Mark::Passes(Step::Redirection),
         What::SynAnswered { .. }
         | What::Tunnelled { .. }
         | What::ProxyAnswered { .. }
@@ -78,6 +83,16 @@ fn mark(what: &What) -> Mark {
         | What::UserNamed { .. }
         | What::TargetNamed { .. }
         | What::SessionInfo { .. }
+        | What::Redirected { .. }
+        | What::DeactivateAll {}
+        | What::ServerStatus { .. }
+        | What::AutoReconnectRefused { .. }
+        | What::MonitorLayout { .. }
+        | What::NetworkMeasured { .. }
+        | What::Heartbeat { .. }
+        | What::CompressedPdu { .. }
+        | What::TransportDisconnect { .. }
+        | What::TransportError { .. }
         | What::ErrorInfo { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
@@ -153,6 +168,12 @@ fn mark(what: &What) -> Mark {
         | What::ProblemLogged { .. }
         | What::LogSays { .. } => Mark::Nothing,
     }
+}
+
+/// The client is sent elsewhere: its end here is no failure. A redirection "for information" keeps it here.
+fn is_hand_over(what: &What) -> bool {
+    let stays = |flags: &RedirectionFlags| flags.contains(RedirectionFlags::NO_REDIRECT);
+    matches!(what, What::Redirected { flags, .. } if !flags.as_ref().is_some_and(stays))
 }
 
 /// Methods of the server's protocol stack (RdpCoreTS 72), as far as they stand for a step.
@@ -276,6 +297,9 @@ fn outcome(
     failed: Option<Step>,
     current: Option<Step>,
 ) -> (Outcome, Option<Step>) {
+    if session.find(is_hand_over).is_some() && ended_by_code(session).is_none() {
+        return (Outcome::Closed, None);
+    }
     if passed >= Some(Step::Capabilities) && failed.is_none_or(|failed| failed < Step::Capabilities) {
         return after_start(session, passed);
     }
@@ -434,7 +458,7 @@ fn ended_by_code(session: &Session) -> Option<&Seen> {
 /// Before, or shortly after, the connection sequence was complete, and nobody is known to be logged on.
 fn at_the_start(session: &Session, seen: &Seen) -> bool {
     let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
-    let logged_on = session.find(|what| matches!(what, What::SessionInfo { kind: 0..=2 }));
+    let logged_on = session.find(|what| matches!(what, What::SessionInfo { kind: 0..=2, .. }));
     logged_on.is_none() && started.is_none_or(|started| seen.at.since(started.at) < LOGON_NS)
 }
 

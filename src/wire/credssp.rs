@@ -2,6 +2,7 @@
 //! (MS-NLMP 2.2.1). Read leniently: unknown fields are passed over, no field is needed.
 
 use super::cursor::{Cursor, WireError};
+use super::text::text;
 use crate::codes::Status;
 
 /// A `TSRequest`.
@@ -143,18 +144,6 @@ fn challenge(pairs: &[u8]) -> Ntlm {
         computer: computer.or_else(|| take(AV_NETBIOS_COMPUTER)),
         domain: domain.or_else(|| take(AV_NETBIOS_DOMAIN)),
     }
-}
-
-/// Text in UTF-16, little-endian, or in bytes.
-pub(super) fn text(bytes: &[u8], unicode: bool) -> String {
-    if !unicode {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    let units: Vec<u16> = bytes
-        .chunks_exact(2)
-        .filter_map(|pair| pair.first_chunk::<2>().map(|unit| u16::from_le_bytes(*unit)))
-        .collect();
-    String::from_utf16_lossy(&units)
 }
 
 #[cfg(test)]
