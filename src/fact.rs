@@ -16,6 +16,7 @@ use crate::wire::proxy::ProxyProtocol;
 use crate::wire::redirection::RedirectionFlags;
 use crate::wire::session_info::{LogonErrorData, LogonErrorType};
 use crate::wire::share::{DataType, StatusCode};
+use crate::wire::spnego::NegState;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 use crate::wire::tpkt::DisconnectCause;
 
@@ -506,6 +507,12 @@ facts! {
         bytes: u32,
         /// Version of CredSSP that it names.
         version: Option<u32>,
+        /// The token of the security package in it.
+        token: Option<String>,
+        /// Security packages that the client offers, or the one that the server takes.
+        packages: Option<String>,
+        /// How far the server sees the choice of a package (RFC 4178).
+        state: Option<NegState>,
     }
     /// Who the client says it is, in its NTLM message or in Client Info.
     UserNamed = "user-named", None, {
@@ -515,6 +522,10 @@ facts! {
         domain: Option<String>,
         /// Name of the client computer.
         workstation: Option<String>,
+        /// Service that the client believes to talk to.
+        target: Option<String>,
+        /// Build of the client's system.
+        build: Option<u32>,
     }
     /// What the server calls itself in its NTLM challenge.
     TargetNamed = "target-named", None, {
@@ -522,6 +533,45 @@ facts! {
         computer: Option<String>,
         /// Its domain.
         domain: Option<String>,
+        /// Build of its system.
+        build: Option<u32>,
+        /// Milliseconds that its clock is ahead of the capture's, transit included.
+        clock_ms: Option<i64>,
+    }
+    /// The client shows a Kerberos ticket in CredSSP (RFC 4120 5.5.1).
+    KerberosTicket = "kerberos-ticket", Some(Step::Credssp), {
+        /// Realm of the ticket.
+        realm: Option<String>,
+        /// The service that it is for.
+        service: Option<String>,
+    }
+    /// A message of RDSTLS (MS-RDPBCGR 2.2.17).
+    RdstlsMessage = "rdstls", Some(Step::Authorization), {
+        /// Who sent it.
+        by: Side,
+        /// What it is, where it could be read.
+        says: Option<String>,
+        /// User that it names.
+        user: Option<String>,
+        /// Domain of the user.
+        domain: Option<String>,
+    }
+    /// The server's answer to RDSTLS.
+    RdstlsResult = "rdstls-result", Some(Step::Authorization), {
+        /// 0 when the user may connect, else a Win32 error.
+        code: Status,
+    }
+    /// A message of Microsoft Entra ID authentication (RDSAAD, MS-RDPBCGR 2.2.18).
+    EntraMessage = "rdsaad", Some(Step::Authorization), {
+        /// Who sent it.
+        by: Side,
+        /// What it is, where it could be read.
+        says: Option<String>,
+    }
+    /// The server's answer to the Entra ID assertion.
+    EntraResult = "rdsaad-result", Some(Step::Authorization), {
+        /// 0 when the user may connect.
+        code: Status,
     }
     /// CredSSP was ended by one side before it was complete.
     CredsspRefused = "credssp-refused", Some(Step::Credssp), {

@@ -14,6 +14,7 @@ mod negotiation;
 mod opening;
 mod tls;
 mod credssp;
+mod authorization;
 mod mcs;
 mod capabilities;
 mod clear;

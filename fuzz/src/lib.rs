@@ -18,7 +18,7 @@ pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_info, share};
 pub use reassembly::reassembly;
-pub use secrets::{credssp, keylog, licensing};
+pub use secrets::{credssp, keylog, licensing, ntlm, rdsaad, rdstls, spnego};
 pub use texts::{exchange, fact_text, printable};
 
 /// What a fuzzer runs.
@@ -42,6 +42,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("redirection", redirection),
     ("auto_detect", auto_detect),
     ("capability", capability),
+    ("ntlm", ntlm),
+    ("spnego", spnego),
+    ("rdstls", rdstls),
+    ("rdsaad", rdsaad),
     ("credssp", credssp),
     ("licensing", licensing),
     ("keylog", keylog),

@@ -111,7 +111,13 @@ pub(super) fn beside(side: Side, says: &Says) -> Option<What> {
         Says::ClientInfo(info) => {
             let some = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
             let (user, domain) = (some(&info.user), some(&info.domain));
-            user.is_some().then_some(What::UserNamed { user, domain, workstation: None })
+            user.is_some().then_some(What::UserNamed {
+                user,
+                domain,
+                workstation: None,
+                target: None,
+                build: None,
+            })
         }
         Says::Synchronize => Some(finalizing(side, "synchronize".to_owned())),
         Says::Control(action) => Some(finalizing(side, control(*action))),

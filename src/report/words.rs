@@ -6,10 +6,14 @@ mod events;
 mod sequence;
 
 use super::safe::printable;
+use crate::codes::Status;
 use crate::fact::What;
 use crate::session::Listened;
 use crate::time::spoken;
 use crate::wire::negotiation::Protocols;
+
+/// Clocks of computers in a domain differ by less.
+const CLOCK_SHOWN_MS: i64 = 2_000;
 
 fn ms(milliseconds: u64) -> String {
     spoken(i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000_000))
@@ -208,15 +212,50 @@ fn of_tls(what: &What) -> Option<String> {
 
 fn of_credssp(what: &What) -> Option<String> {
     Some(match what {
-        What::CredsspMessage { by, round, bytes, version } => {
+        What::CredsspMessage { by, round, bytes, version, token, packages, state } => {
             let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
-            format!("{} sends CredSSP{version} message of round {round}, {bytes} bytes", by.name())
+            let state = state.map(|state| state.name().map_or_else(|| state.0.to_string(), str::to_owned));
+            let inside = [token.clone(), packages.clone(), state].into_iter().flatten();
+            let inside: Vec<String> = inside.map(|text| printable(&text).into_owned()).collect();
+            let inside = if inside.is_empty() { String::new() } else { format!(" ({})", inside.join("; ")) };
+            format!("{} sends CredSSP{version} message of round {round}{inside}, {bytes} bytes", by.name())
         }
-        What::UserNamed { user, domain, workstation } => user_named(user, domain, workstation),
-        What::TargetNamed { computer, domain } => {
+        What::UserNamed { user, domain, workstation, .. } => user_named(user, domain, workstation),
+        What::TargetNamed { computer, domain, clock_ms, .. } => {
             let computer = computer.as_deref().unwrap_or("without a name");
             let domain = domain.as_ref().map(|d| format!(" of domain {}", printable(d))).unwrap_or_default();
-            format!("server calls itself {}{domain}", printable(computer))
+            let off = clock_ms.filter(|off| off.abs() >= CLOCK_SHOWN_MS).map(|off| {
+                let ns = off.saturating_mul(1_000_000);
+                format!(
+                    ", its clock {} {} the capture's",
+                    spoken(ns.saturating_abs()),
+                    if off < 0 { "behind" } else { "ahead of" }
+                )
+            });
+            format!("server calls itself {}{domain}{}", printable(computer), off.unwrap_or_default())
+        }
+        What::KerberosTicket { realm, service } => {
+            let service = service.as_deref().unwrap_or("a service without a name");
+            let realm = realm.as_ref().map(|realm| format!(" of realm {}", printable(realm)));
+            format!("client shows a Kerberos ticket for {}{}", printable(service), realm.unwrap_or_default())
+        }
+        What::RdstlsMessage { by, says, user, domain } => {
+            let says = says.as_deref().unwrap_or("a message");
+            let domain = domain.as_ref().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+            let user =
+                user.as_ref().map(|user| format!(" of {domain}{}", printable(user))).unwrap_or_default();
+            format!("{} sends RDSTLS {}{user}", by.name(), printable(says))
+        }
+        What::EntraMessage { by, says } => {
+            format!("{} sends Entra ID {}", by.name(), printable(says.as_deref().unwrap_or("message")))
+        }
+        What::RdstlsResult { code: Status(0) } => "server accepts RDSTLS".to_owned(),
+        What::EntraResult { code: Status(0) } => "server accepts the Entra ID assertion".to_owned(),
+        What::RdstlsResult { code } | What::EntraResult { code } => {
+            let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
+            let method =
+                if matches!(what, What::RdstlsResult { .. }) { "RDSTLS" } else { "the Entra ID assertion" };
+            format!("server refuses {method} with {}{meaning}", code.words())
         }
         What::CredsspRefused { by, round, status: Some(status), .. } => {
             let meaning = status.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
@@ -252,6 +291,7 @@ pub fn code(what: &What) -> Option<String> {
         What::EncryptedAlert { code: Some(code), .. } => code.0.to_string(),
         What::CredsspRefused { status: Some(status), .. } => format!("{:#x}", status.0),
         What::EarlyAuthorization { result: Some(result) } => format!("{result:#x}"),
+        What::RdstlsResult { code } | What::EntraResult { code } => format!("{:#x}", code.0),
         What::LicenseError { code, .. } => format!("{:#x}", code.0),
         What::ErrorInfo { code } => format!("{:#x}", code.0),
         What::Ultimatum { reason: Some(reason), .. } => reason.0.to_string(),

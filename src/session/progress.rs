@@ -1,7 +1,7 @@
 //! How far a connection came, at which step it ended, and how.
 
 use super::{Outcome, Security, Seen, Session};
-use crate::codes::ErrorInfo;
+use crate::codes::{ErrorInfo, Status};
 use crate::fact::{Side, What};
 use crate::step::Step;
 use crate::wire::redirection::RedirectionFlags;
@@ -43,7 +43,12 @@ fn mark(what: &What) -> Mark {
         }
         What::Alert { fatal: true, .. } => Mark::Fails(Step::Tls),
         What::TlsFinished {} => Mark::Passes(Step::Tls),
-        What::CredsspMessage { .. } => Mark::Begins(Step::Credssp),
+        What::CredsspMessage { .. } | What::KerberosTicket { .. } => Mark::Begins(Step::Credssp),
+        What::RdstlsMessage { .. } | What::EntraMessage { .. } => Mark::Begins(Step::Authorization),
+        What::RdstlsResult { code: Status(0) } | What::EntraResult { code: Status(0) } => {
+            Mark::Passes(Step::Authorization)
+        }
+        What::RdstlsResult { .. } | What::EntraResult { .. } => Mark::Fails(Step::Authorization),
         What::CredsspRefused { .. } => Mark::Fails(Step::Credssp),
         What::CredsspDone {} => Mark::Passes(Step::Credssp),
         What::EarlyAuthorization { result: None } => Mark::Begins(Step::Authorization),
@@ -355,7 +360,9 @@ fn refused(session: &Session) -> Option<Step> {
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
         What::EarlyAuthorization { result: Some(1..) } => Some(Step::Authorization),
+        What::RdstlsResult { code } | What::EntraResult { code } if code.0 != 0 => Some(Step::Authorization),
         What::LicenseError { .. } => Some(Step::Licensing),
+        What::McsRefused { what, .. } if what != "join" => Some(Step::Mcs),
         _ => None,
     })
 }
