@@ -9,13 +9,18 @@ use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::note::Place;
 use crate::step::Step;
 use crate::time::UnixNanos;
-use crate::wire::licensing::LicenseErrorCode;
-use crate::wire::mcs::UltimatumReason;
+use crate::wire::licensing::{LicenseErrorCode, LicenseKind, StateTransition};
+use crate::wire::mcs::{McsResult, UltimatumReason};
 use crate::wire::multitransport::RequestedProtocol;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::proxy::ProxyProtocol;
 use crate::wire::rdpudp::UdpVersion;
+use crate::wire::redirection::RedirectionFlags;
+use crate::wire::session_info::{LogonErrorData, LogonErrorType};
+use crate::wire::share::{DataType, StatusCode};
+use crate::wire::spnego::NegState;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
+use crate::wire::tpkt::DisconnectCause;
 
 mod text;
 
@@ -547,6 +552,12 @@ facts! {
         bytes: u32,
         /// Version of CredSSP that it names.
         version: Option<u32>,
+        /// The token of the security package in it.
+        token: Option<String>,
+        /// Security packages that the client offers, or the one that the server takes.
+        packages: Option<String>,
+        /// How far the server sees the choice of a package (RFC 4178).
+        state: Option<NegState>,
     }
     /// Who the client says it is, in its NTLM message or in Client Info.
     UserNamed = "user-named", None, {
@@ -556,6 +567,10 @@ facts! {
         domain: Option<String>,
         /// Name of the client computer.
         workstation: Option<String>,
+        /// Service that the client believes to talk to.
+        target: Option<String>,
+        /// Build of the client's system.
+        build: Option<u32>,
     }
     /// What the server calls itself in its NTLM challenge.
     TargetNamed = "target-named", None, {
@@ -563,6 +578,45 @@ facts! {
         computer: Option<String>,
         /// Its domain.
         domain: Option<String>,
+        /// Build of its system.
+        build: Option<u32>,
+        /// Milliseconds that its clock is ahead of the capture's, transit included.
+        clock_ms: Option<i64>,
+    }
+    /// The client shows a Kerberos ticket in CredSSP (RFC 4120 5.5.1).
+    KerberosTicket = "kerberos-ticket", Some(Step::Credssp), {
+        /// Realm of the ticket.
+        realm: Option<String>,
+        /// The service that it is for.
+        service: Option<String>,
+    }
+    /// A message of RDSTLS (MS-RDPBCGR 2.2.17).
+    RdstlsMessage = "rdstls", Some(Step::Authorization), {
+        /// Who sent it.
+        by: Side,
+        /// What it is, where it could be read.
+        says: Option<String>,
+        /// User that it names.
+        user: Option<String>,
+        /// Domain of the user.
+        domain: Option<String>,
+    }
+    /// The server's answer to RDSTLS.
+    RdstlsResult = "rdstls-result", Some(Step::Authorization), {
+        /// 0 when the user may connect, else a Win32 error.
+        code: Status,
+    }
+    /// A message of Microsoft Entra ID authentication (RDSAAD, MS-RDPBCGR 2.2.18).
+    EntraMessage = "rdsaad", Some(Step::Authorization), {
+        /// Who sent it.
+        by: Side,
+        /// What it is, where it could be read.
+        says: Option<String>,
+    }
+    /// The server's answer to the Entra ID assertion.
+    EntraResult = "rdsaad-result", Some(Step::Authorization), {
+        /// 0 when the user may connect.
+        code: Status,
     }
     /// CredSSP was ended by one side before it was complete.
     CredsspRefused = "credssp-refused", Some(Step::Credssp), {
@@ -590,6 +644,22 @@ facts! {
         build: Option<u32>,
         /// Client computer name.
         client_name: Option<String>,
+        /// Version of RDP that the client names.
+        version: Option<u32>,
+        /// `earlyCapabilityFlags`.
+        early_flags: Option<u32>,
+        /// Security protocol that the client read in the connection confirm.
+        selected: Option<Protocols>,
+        /// `connectionType`: 1 is a modem, 6 a local network, 7 is found out.
+        connection_type: Option<u32>,
+        /// Version of server redirection that it supports, from 1.
+        redirection: Option<u32>,
+        /// Session that an earlier redirection named.
+        redirected_session: Option<u32>,
+        /// Monitors.
+        monitors: Option<u32>,
+        /// Flags of the UDP transports that it supports.
+        multitransport: Option<u32>,
     }
     /// MCS Connect Response (MS-RDPBCGR 2.2.1.4).
     McsConnectResponse = "mcs-connect-response", Some(Step::Mcs), {
@@ -597,6 +667,39 @@ facts! {
         method: Option<u32>,
         /// Encryption level of Standard RDP Security; 0 under TLS.
         level: Option<u32>,
+        /// Version of RDP that the server names.
+        version: Option<u32>,
+        /// Security protocols that the server read in the connection request.
+        requested: Option<Protocols>,
+        /// `earlyCapabilityFlags`.
+        early_flags: Option<u32>,
+        /// Kind of the certificate of Standard RDP Security.
+        certificate: Option<String>,
+        /// Flags of the UDP transports that it supports.
+        multitransport: Option<u32>,
+    }
+    /// The server refused a step of MCS (T.125 7, `Result`).
+    McsRefused = "mcs-refused", Some(Step::Mcs), {
+        /// `connect`, `attach` or `join`.
+        what: String,
+        /// Its reason.
+        result: McsResult,
+        /// The channel, of a join.
+        channel: Option<u32>,
+    }
+    /// X.224 disconnect request (X.224 13.5).
+    TransportDisconnect = "x224-disconnect", None, {
+        /// Who sent it.
+        by: Side,
+        /// Its reason.
+        reason: Option<DisconnectCause>,
+    }
+    /// X.224 error (X.224 13.12).
+    TransportError = "x224-error", None, {
+        /// Who sent it.
+        by: Side,
+        /// Reject cause.
+        cause: Option<u32>,
     }
     /// MCS Attach User Confirm: the domain is joined.
     McsAttached = "mcs-attached", Some(Step::Mcs), {}
@@ -608,11 +711,34 @@ facts! {
     /// Security Exchange PDU of Standard RDP Security (MS-RDPBCGR 2.2.1.10).
     SecurityExchange = "security-exchange", Some(Step::SecurityExchange), {}
     /// Client Info PDU (MS-RDPBCGR 2.2.1.11).
-    ClientInfo = "client-info", Some(Step::ClientInfo), {}
+    ClientInfo = "client-info", Some(Step::ClientInfo), {
+        /// `flags`, where they could be read.
+        flags: Option<u32>,
+        /// `CodePage`.
+        code_page: Option<u32>,
+        /// `clientAddressFamily`: 2 is IPv4, 0x17 IPv6.
+        family: Option<u32>,
+        /// Address of the client as it sees itself.
+        address: Option<String>,
+        /// Folder of the client program.
+        directory: Option<String>,
+        /// Its time zone.
+        time_zone: Option<String>,
+        /// `performanceFlags`.
+        performance: Option<u32>,
+        /// It shows an auto-reconnect cookie.
+        auto_reconnect: bool,
+    }
     /// A licensing PDU (MS-RDPELE 2.2.2).
     License = "license", Some(Step::Licensing), {
         /// Who sent it.
         by: Side,
+        /// `bMsgType`, where it could be read.
+        kind: Option<LicenseKind>,
+        /// Product that the server names.
+        product: Option<String>,
+        /// Name that the client's machine has.
+        machine: Option<String>,
     }
     /// A licensing error (MS-RDPBCGR 2.2.1.12.1.3).
     LicenseError = "license-error", Some(Step::Licensing), {
@@ -620,13 +746,96 @@ facts! {
         by: Side,
         /// Its code.
         code: LicenseErrorCode,
+        /// What shall follow.
+        transition: Option<StateTransition>,
     }
     /// The server went on after licensing.
     Licensed = "licensed", Some(Step::Licensing), {}
     /// Demand Active PDU (MS-RDPBCGR 2.2.1.13.1).
-    DemandActive = "demand-active", Some(Step::Capabilities), {}
+    DemandActive = "demand-active", Some(Step::Capabilities), {
+        /// Names of the capability sets, separated by commas.
+        sets: Option<String>,
+    }
     /// Confirm Active PDU (MS-RDPBCGR 2.2.1.13.2).
-    ConfirmActive = "confirm-active", Some(Step::Capabilities), {}
+    ConfirmActive = "confirm-active", Some(Step::Capabilities), {
+        /// Names of the capability sets, separated by commas.
+        sets: Option<String>,
+    }
+    /// A PDU of the finalisation before Font Map (MS-RDPBCGR 2.2.1.14 to 2.2.1.21).
+    Finalizing = "finalizing", Some(Step::Capabilities), {
+        /// Who sent it.
+        by: Side,
+        /// `synchronize`, `font list`, or what a Control PDU does.
+        pdu: String,
+    }
+    /// Deactivate All: the capabilities are exchanged anew (MS-RDPBCGR 2.2.3.1).
+    DeactivateAll = "deactivate-all", None, {}
+    /// Server redirection: where the client shall go instead (MS-RDPBCGR 2.2.13). Absent is what could not be read or is not
+    /// in it.
+    Redirected = "redirected", Some(Step::Redirection), {
+        /// Session to connect to.
+        session_id: Option<u32>,
+        /// What is in it.
+        flags: Option<RedirectionFlags>,
+        /// Address of the target.
+        address: Option<String>,
+        /// Routing token for the next connection.
+        load_balance: Option<String>,
+        /// User to log on with.
+        user: Option<String>,
+        /// Domain of the user.
+        domain: Option<String>,
+        /// Full or NetBIOS name of the target.
+        host: Option<String>,
+        /// All addresses of the target, separated by commas.
+        addresses: Option<String>,
+        /// A password is in it.
+        password: bool,
+        /// The target's certificate is in it.
+        certificate: bool,
+    }
+    /// The server tells what it is waiting for (MS-RDPBCGR 2.2.5.2).
+    ServerStatus = "server-status", None, {
+        /// What.
+        code: StatusCode,
+    }
+    /// The server refused the auto-reconnect cookie (MS-RDPBCGR 2.2.4.1).
+    AutoReconnectRefused = "auto-reconnect-refused", None, {
+        /// `arcStatus`.
+        status: u32,
+    }
+    /// The server tells its monitors (MS-RDPBCGR 2.2.12.1).
+    MonitorLayout = "monitor-layout", None, {
+        /// How many.
+        monitors: u32,
+    }
+    /// What one side measured of the network (MS-RDPBCGR 2.2.14).
+    NetworkMeasured = "network-measured", None, {
+        /// Who says it.
+        by: Side,
+        /// Lowest round-trip time, in milliseconds.
+        base_rtt_ms: Option<u32>,
+        /// Average round-trip time, in milliseconds.
+        average_rtt_ms: Option<u32>,
+        /// Bandwidth, in kilobits per second.
+        bandwidth_kbit: Option<u32>,
+    }
+    /// The server sends heartbeats (MS-RDPBCGR 2.2.16.1).
+    Heartbeat = "heartbeat", None, {
+        /// Seconds between two of them.
+        period_s: u32,
+        /// Missed ones before the client warns.
+        warn_after: u32,
+        /// Missed ones, behind the warning, before it reconnects.
+        reconnect_after: u32,
+    }
+    /// A data PDU whose content is compressed, and so not read.
+    CompressedPdu = "compressed", None, {
+        /// Who sent it.
+        by: Side,
+        /// Its type.
+        pdu: DataType,
+    }
     /// Font Map PDU: the connection sequence is complete (MS-RDPBCGR 2.2.1.22).
     Finalized = "finalized", Some(Step::Capabilities), {}
     /// Desktop traffic flows.
@@ -640,6 +849,18 @@ facts! {
     SessionInfo = "session-info", Some(Step::Logon), {
         /// `infoType`: 0 to 2 a user is logged on, 3 more about it, or an error of the logon.
         kind: u32,
+        /// The session.
+        session_id: Option<u32>,
+        /// User that is logged on.
+        user: Option<String>,
+        /// Domain of the user.
+        domain: Option<String>,
+        /// `ErrorNotificationType`.
+        error: Option<LogonErrorType>,
+        /// `ErrorNotificationData`: what failed, or the session that it is about.
+        data: Option<LogonErrorData>,
+        /// The client gets an auto-reconnect cookie.
+        auto_reconnect: bool,
     }
     /// Set Error Info: why the server ends the connection (MS-RDPBCGR 2.2.5.1).
     ErrorInfo = "error-info", None, {
@@ -1195,7 +1416,7 @@ facts! {
         realm: Option<String>,
         /// Who asked, as the error names the user.
         user: Option<String>,
-        /// Which end of the RDP connection asked; on the wire only.
+        /// Which end of the RDP connection asked a domain controller, on the wire; absent inside of CredSSP.
         asker: Option<Side>,
         /// The NTSTATUS that a Windows domain controller adds (MS-KILE 2.2.2).
         status: Option<Status>,
@@ -1329,6 +1550,79 @@ facts! {
         status: Option<Status>,
         /// What it names.
         detail: Option<String>,
+    }
+}
+
+/// Facts of messages whose size or kind alone is known.
+impl What {
+    /// MCS Connect Initial.
+    #[must_use]
+    pub const fn hidden_connect_initial() -> Self {
+        Self::McsConnectInitial {
+            channels: None,
+            build: None,
+            client_name: None,
+            version: None,
+            early_flags: None,
+            selected: None,
+            connection_type: None,
+            redirection: None,
+            redirected_session: None,
+            monitors: None,
+            multitransport: None,
+        }
+    }
+
+    /// MCS Connect Response.
+    #[must_use]
+    pub const fn hidden_connect_response() -> Self {
+        Self::McsConnectResponse {
+            method: None,
+            level: None,
+            version: None,
+            requested: None,
+            early_flags: None,
+            certificate: None,
+            multitransport: None,
+        }
+    }
+
+    /// Client Info.
+    #[must_use]
+    pub const fn hidden_client_info() -> Self {
+        Self::ClientInfo {
+            flags: None,
+            code_page: None,
+            family: None,
+            address: None,
+            directory: None,
+            time_zone: None,
+            performance: None,
+            auto_reconnect: false,
+        }
+    }
+
+    /// A licensing message.
+    #[must_use]
+    pub const fn hidden_license(by: Side) -> Self {
+        Self::License { by, kind: None, product: None, machine: None }
+    }
+
+    /// A redirection.
+    #[must_use]
+    pub const fn hidden_redirection() -> Self {
+        Self::Redirected {
+            session_id: None,
+            flags: None,
+            address: None,
+            load_balance: None,
+            user: None,
+            domain: None,
+            host: None,
+            addresses: None,
+            password: false,
+            certificate: false,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod cursor;
+pub mod text;
 pub mod tpkt;
 pub mod proxy;
 pub mod negotiation;
@@ -11,8 +12,19 @@ pub mod tls;
 pub mod community_id;
 pub mod keylog;
 pub mod certificate;
+pub mod ntlm;
+pub mod spnego;
 pub mod credssp;
+pub mod rdstls;
+pub mod rdsaad;
+pub mod gcc;
+pub mod client_info;
 pub mod licensing;
+pub mod redirection;
+pub mod capability;
+pub mod session_info;
+pub mod autodetect;
+pub mod share;
 pub mod mcs;
 pub mod kerberos;
 pub mod dns;

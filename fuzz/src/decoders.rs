@@ -72,10 +72,12 @@ pub fn certificate(bytes: &[u8]) {
 pub fn mcs(bytes: &[u8]) {
     match t125::pdu(bytes) {
         Ok(t125::McsPdu::Data(payload)) => assert!(payload.length <= bytes.len()),
-        Ok(t125::McsPdu::ConnectInitial(client)) => {
-            assert!(
-                client.channels.len() <= bytes.len() && client.name.is_none_or(|n| n.len() <= bytes.len())
-            );
+        Ok(t125::McsPdu::ConnectInitial(initial)) => {
+            assert!(initial.parameters.len() <= 3, "{} sets of parameters", initial.parameters.len());
+            assert!(initial.client.channels.len() <= bytes.len());
+        }
+        Ok(t125::McsPdu::ConnectResponse(response)) => {
+            assert!(response.server.channels.len() <= bytes.len());
         }
         Ok(t125::McsPdu::Ultimatum { reason }) => assert!(reason.0 < 8),
         Ok(_) | Err(_) => {}

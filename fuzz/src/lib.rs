@@ -10,6 +10,7 @@ mod captures;
 mod datagrams;
 mod decoders;
 mod logs;
+mod pdus;
 mod reassembly;
 mod secrets;
 mod texts;
@@ -19,8 +20,9 @@ pub use captures::{capture, dialogue, opening, packet, pipeline};
 pub use datagrams::rdpudp;
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
+pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_info, share};
 pub use reassembly::reassembly;
-pub use secrets::{credssp, keylog, licensing};
+pub use secrets::{credssp, keylog, licensing, ntlm, rdsaad, rdstls, spnego};
 pub use texts::{exchange, fact_text, printable};
 
 /// What a fuzzer runs.
@@ -37,6 +39,17 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tls", tls),
     ("certificate", certificate),
     ("mcs", mcs),
+    ("gcc", gcc),
+    ("share", share),
+    ("client_info", client_info),
+    ("session_info", session_info),
+    ("redirection", redirection),
+    ("auto_detect", auto_detect),
+    ("capability", capability),
+    ("ntlm", ntlm),
+    ("spnego", spnego),
+    ("rdstls", rdstls),
+    ("rdsaad", rdsaad),
     ("credssp", credssp),
     ("licensing", licensing),
     ("rdpudp", rdpudp),

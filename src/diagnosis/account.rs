@@ -56,6 +56,16 @@ const CLIENT_REASONS: [(u32, u32); 8] = [
     (0x1807, 0xc000_005e),
 ];
 
+/// `resultCode` of RDSTLS (MS-RDPBCGR 2.2.17.4), Win32 errors, and the NTSTATUS they stand for.
+const RDSTLS_RESULTS: [(u32, u32); 6] = [
+    (0x52e, 0xc000_006d),
+    (0x530, 0xc000_006f),
+    (0x532, 0xc000_0071),
+    (0x533, 0xc000_0072),
+    (0x773, 0xc000_0224),
+    (0x775, 0xc000_0234),
+];
+
 pub(super) fn client_told<'a>(case: &Case<'a>, wanted: u32) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == wanted))
 }
@@ -88,6 +98,11 @@ pub(super) fn status_of(what: &What) -> Option<Status> {
         }
         What::CredsspRefused { status, .. } | What::KerberosFailed { status, .. } => status.and_then(failure),
         What::CredentialsValidated { status } => failure(*status),
+        What::RdstlsResult { code } => {
+            let known = RDSTLS_RESULTS.iter().find(|(win32, _)| *win32 == code.0);
+            known.map(|(_, status)| Status(*status))
+        }
+        What::EntraResult { code } => failure(*code),
         What::PolicyRefused { status, .. } | What::AuthenticationFailed { status, .. } => {
             status.and_then(failure)
         }

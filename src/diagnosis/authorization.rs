@@ -11,6 +11,11 @@ const FIX: &str = "on the server: `Add-LocalGroupMember -Group \"Remote Desktop 
 
 const WHO: &str = "Security 4825 of the server: it names the user that was denied";
 
+const RESULT: &str =
+    "the TLS secrets of this connection, or Security 4625 of the server: the result code of RDSTLS";
+const AAD_LOG: &str =
+    "Microsoft-Windows-AAD/Operational of the host and the client, and the sign-in log of Entra ID";
+
 /// `AUTHZ_ACCESS_DENIED` (MS-RDPBCGR 2.2.10.2).
 const ACCESS_DENIED: u32 = 5;
 
@@ -55,6 +60,36 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let good = case.find(|what| matches!(what, What::LogonSucceeded { logon_type: 3, .. }));
             Some(Weighing::of(85, right_missing(case)?).unless(good, 30))
+        },
+    },
+    Rule {
+        id: "rdstls-failed",
+        step: Some(Step::Authorization),
+        cause: "the host that the broker chose does not accept the credentials of the redirection (RDSTLS)",
+        fix: "let the user type the password anew (the redirection carries what was typed at the first host); on the target read Security 4625 and 4825 of that second; compare the clocks of broker and target, and the target's certificate with the one that the broker knows",
+        refs: &["MS-RDPBCGR 2.2.17.4", "MS-RDPBCGR 5.4.5.3"],
+        weigh: |case| {
+            let refused = case.find(|what| matches!(what, What::RdstlsResult { code } if code.0 != 0));
+            if let Some(refused) = refused {
+                return Some(Weighing::of(85, refused).missing(WHO));
+            }
+            let silent = case.find_last(|what| matches!(what, What::RdstlsMessage { .. }))?;
+            case.failed_at(Step::Authorization).then(|| Weighing::of(50, silent).missing(RESULT))
+        },
+    },
+    Rule {
+        id: "aad-failed",
+        step: Some(Step::Authorization),
+        cause: "the sign-in with Microsoft Entra ID failed",
+        fix: "on the host read Microsoft-Windows-AAD/Operational (1081, 1082, 1098) and `dsregcmd /status`; the user needs the role Virtual Machine User Login or to be a member of Remote Desktop Users; use the name of the host that Entra ID knows; check conditional access in the sign-in log",
+        refs: &["MS-RDPBCGR 2.2.18.3", "MS-RDPBCGR 5.4.5.4"],
+        weigh: |case| {
+            let refused = case.find(|what| matches!(what, What::EntraResult { code } if code.0 != 0));
+            if let Some(refused) = refused {
+                return Some(Weighing::of(85, refused).missing(AAD_LOG));
+            }
+            let silent = case.find_last(|what| matches!(what, What::EntraMessage { .. }))?;
+            case.failed_at(Step::Authorization).then(|| Weighing::of(50, silent).missing(AAD_LOG))
         },
     },
     Rule {

@@ -8,6 +8,7 @@ use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
+use crate::wire::session_info::{LogonErrorData, LogonErrorType};
 
 const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625, with auditing of `Logon` failures), \
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
@@ -21,6 +22,12 @@ const GENERIC: [u32; 2] = [0xc000_006d, 0x8009_030c];
 /// STATUS_LOGON_TYPE_NOT_GRANTED.
 const NOT_GRANTED: u32 = 0xc000_015b;
 
+/// What Kerberos allows two clocks to differ (RFC 4120 1.6).
+const SKEW_MS: i64 = 300_000;
+/// `LOGON_MSG_ACCESS_DENIED` and `LOGON_FAILED_BAD_PASSWORD` (MS-RDPBCGR 2.2.10.1.1.4.1.1).
+const TYPED_WRONG: (LogonErrorType, LogonErrorData) =
+    (LogonErrorType(0xffff_ffff), LogonErrorData::BAD_PASSWORD);
+
 /// A client that says nothing for this long behind the TLS handshake looks for something on the network.
 const LOOKUP_MS: u64 = 8_000;
 
@@ -33,6 +40,9 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-CSSP 3.1.5", "lab: fail-nla-bad-password-shadow3, fail-nla-bad-password-tls12"],
         weigh: |case| {
             let by_service = refused_by_service(case);
+            if let Some(typed) = typed_wrong(case).filter(|_| case.failed_at(Step::Logon)) {
+                return Some(Weighing::of(80, typed).missing(SUB_STATUS));
+            }
             if let Some(weighing) = by_status(case, &[0xc000_006a], 94) {
                 return Some(weighing);
             }
@@ -264,8 +274,10 @@ pub(super) const RULES: &[Rule] = &[
         fix: "`w32tm /query /status` on both sides and the domain controller; `w32tm /resync /rediscover`; in a virtual machine let only one service set the clock",
         refs: &["RFC 4120 7.5.9", "MS-ERREF 2.3.1"],
         weigh: |case| {
+            let off = |what: &What| matches!(what, What::TargetNamed { clock_ms: Some(off), .. } if off.abs() > SKEW_MS);
             by_status(case, &[0xc000_0133, 0x8009_0324], 93)
                 .or_else(|| Some(Weighing::of(94, kerberos(case, 0x25)?)))
+                .map(|weighing| weighing.surer(case.find(off), 3))
         },
     },
     Rule {
@@ -288,6 +300,12 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+/// Without NLA, the server tells at its logon screen that the password is wrong.
+fn typed_wrong<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let told = (Some(TYPED_WRONG.0), Some(TYPED_WRONG.1));
+    case.find(|what| matches!(what, What::SessionInfo { error, data, .. } if (*error, *data) == told))
+}
 
 /// The server refused, and nobody could read a status.
 fn refused_silently<'a>(case: &Case<'a>) -> Option<&'a Seen> {

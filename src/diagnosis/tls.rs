@@ -251,8 +251,15 @@ fn is_weak(what: &What) -> bool {
 /// The client ended the handshake, or the connection right behind it, without saying why in clear.
 fn refused_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let (by, end) = case.ended_by()?;
-    let said_nothing =
-        case.find(|what| matches!(what, What::CredsspMessage { .. } | What::McsConnectInitial { .. }));
+    let said_nothing = case.find(|what| {
+        matches!(
+            what,
+            What::CredsspMessage { .. }
+                | What::RdstlsMessage { .. }
+                | What::EntraMessage { .. }
+                | What::McsConnectInitial { .. }
+        )
+    });
     let server_spoke = case.find(|what| matches!(what, What::ServerHello { .. }));
     (by == Side::Client && said_nothing.is_none() && server_spoke.is_some() && !went_on(case)).then_some(end)
 }

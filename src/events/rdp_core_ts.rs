@@ -54,7 +54,9 @@ const EVENTS: &[EventMap] = &[
     event(103, "the connection ended", |seen| {
         Some(What::Disconnected { reason: ErrorInfo(seen.number("ReasonCode")?) })
     }),
-    event(104, "the client's time zone is known: its Client Info was read", |_| Some(What::ClientInfo {})),
+    event(104, "the client's time zone is known: its Client Info was read", |_| {
+        Some(What::hidden_client_info())
+    }),
     event(105, "the settings allow Standard RDP Security", note),
     event(106, "the listener is disabled: the client is told to connect again", note),
     event(107, "the client ended the connection in order", |_| {

@@ -6,13 +6,18 @@ use std::net::IpAddr;
 use super::{Side, Tunnel};
 use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
-use crate::wire::licensing::LicenseErrorCode;
-use crate::wire::mcs::UltimatumReason;
+use crate::wire::licensing::{LicenseErrorCode, LicenseKind, StateTransition};
+use crate::wire::mcs::{McsResult, UltimatumReason};
 use crate::wire::multitransport::RequestedProtocol;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::proxy::ProxyProtocol;
 use crate::wire::rdpudp::UdpVersion;
+use crate::wire::redirection::RedirectionFlags;
+use crate::wire::session_info::{LogonErrorData, LogonErrorType};
+use crate::wire::share::{DataType, StatusCode};
+use crate::wire::spnego::NegState;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
+use crate::wire::tpkt::DisconnectCause;
 
 /// Why a line is not the text form of a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +85,8 @@ macro_rules! hexadecimal {
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
 hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
 hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8), RequestedProtocol(u16), UdpVersion(u16));
+hexadecimal!(LicenseKind(u8), StateTransition(u32), McsResult(u8), RedirectionFlags(u32), StatusCode(u32));
+hexadecimal!(LogonErrorType(u32), LogonErrorData(u32), DataType(u8), DisconnectCause(u8), NegState(u8));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -278,6 +285,14 @@ mod tests {
             "error-info code=0x7",
             "ultimatum by=server reason=0x3",
             "user-named user=\"a b\" domain=LAB",
+            "target-named computer=rdsh01 build=20348 clock_ms=-137000",
+            "rdstls-result code=0x52e",
+            "credssp by=server round=1 bytes=57 version=6 packages=Kerberos state=0x2",
+            "mcs-refused what=join result=0x3 channel=1005",
+            "session-info kind=3 error=0xffffffff data=0x0 auto_reconnect=yes",
+            "redirected session_id=2 flags=0x201 address=203.0.113.5 host=rdsh2 password=yes",
+            "license by=server kind=0xff",
+            "license-error by=server code=0x6 transition=0x1",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

@@ -1,6 +1,7 @@
 //! From Client Info to the running desktop: licensing, capabilities and finalisation, by clear headers or by sizes
 //! (MS-RDPBCGR 1.3.1.1, 2.2.1.11 to 2.2.1.22).
 
+use super::clear::Details;
 use super::{Known, Message, Reader, mcs, ms_between};
 use crate::fact::{Side, What};
 
@@ -15,12 +16,12 @@ const ACTIVE_BYTES_MIN: u32 = 150;
 /// The server's control messages behind Synchronize: cooperate, granted, and Font Map.
 const CONTROLS: usize = 3;
 
-/// Reads the messages from Client Info on.
-pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
+/// Reads the messages from Client Info on; `details` are what those of them say that could be read.
+pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], details: &Details) {
     let sized = || messages.iter().position(|m| m.side == Side::Client && m.kind.is_none());
     let info = known(messages, Known::ClientInfo).or_else(sized);
     if let Some(message) = info.and_then(|info| messages.get(info)) {
-        reader.tell(message, What::ClientInfo {});
+        reader.tell(message, details.told(message, What::hidden_client_info()));
     }
     // Where Client Info is missing, what follows it still tells itself.
     let behind = messages.get(info.map_or(0, |info| info + 1)..).unwrap_or_default();
@@ -30,18 +31,18 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
         .or_else(|| known(behind, Known::DemandActive));
     for message in behind.get(..demand.or(confirm).unwrap_or(behind.len())).unwrap_or(behind) {
         if is_licensing(message) {
-            reader.tell(message, What::License { by: message.side });
+            reader.tell(message, details.told(message, What::hidden_license(message.side)));
         }
     }
     if let Some(message) = demand.and_then(|at| behind.get(at)) {
         reader.tell(message, What::Licensed {});
-        reader.tell(message, What::DemandActive {});
+        reader.tell(message, details.told(message, What::DemandActive { sets: None }));
     }
     let Some((at, message)) = confirm.and_then(|at| Some((at, behind.get(at)?))) else {
         traffic_only(reader, behind);
         return ending(reader, behind);
     };
-    reader.tell(message, What::ConfirmActive {});
+    reader.tell(message, details.told(message, What::ConfirmActive { sets: None }));
     let after = behind.get(at + 1..).unwrap_or_default();
     if let Some(done) = font_map(after) {
         if let Some(message) = after.get(done) {

@@ -1,14 +1,14 @@
 //! MCS and the RDP PDUs that it carries, where their bytes can be read: under Standard RDP Security, whose security
 //! headers still tell some kinds of what is encrypted (MS-RDPBCGR 5.3), and in TLS records that were opened.
 
-use super::{Known, Message, Reader, capabilities, udp};
-use crate::codes::Status;
+use std::collections::BTreeMap;
+
+use super::{Known, Message, Reader, capabilities, said};
 use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
-use crate::wire::licensing::LicenseErrorCode;
-use crate::wire::mcs::{self, McsPdu, Payload, Says, UltimatumReason, security, share};
-use crate::wire::multitransport::Initiate;
+use crate::wire::mcs::{self, McsPdu, UltimatumReason};
+use crate::wire::share::{DataType, Payload, Says, control, security};
 use crate::wire::tpkt::{self, TpduCode, Unit};
 
 /// Units of one direction that are looked at.
@@ -17,15 +17,30 @@ const UNITS_MAX: usize = 8_192;
 const ENCRYPTED_HEADER_BYTES: u32 = 12;
 /// The I/O channel where no Connect Response names it: what every known server takes.
 const IO_CHANNEL: u16 = 1003;
-/// Licensing errors of one connection that are said.
-const LICENSE_ERRORS_MAX: usize = 8;
+/// Facts of one name that single PDUs of a connection give: a server may repeat itself for hours.
+const ALIKE_MAX: usize = 16;
+/// What a TPKT packet carries.
+enum Carried {
+    Mcs(McsPdu),
+    /// An X.224 disconnect request or error.
+    Transport(What),
+}
 
 /// A PDU with its side and place.
 pub(super) struct Pdu {
     pub(super) side: Side,
-    pub(super) pdu: McsPdu,
+    carried: Carried,
     length: u32,
     pub(super) seen: Sighting,
+}
+
+impl Pdu {
+    fn mcs(&self) -> Option<&McsPdu> {
+        match &self.carried {
+            Carried::Mcs(pdu) => Some(pdu),
+            Carried::Transport(_) => None,
+        }
+    }
 }
 
 /// Standard RDP Security: reads the units from these offsets on.
@@ -48,27 +63,57 @@ pub(super) fn pdus(client: (&Stream, u64), server: (&Stream, u64)) -> Vec<Pdu> {
     pdus
 }
 
+/// The channels that are no virtual ones: those of the RDP PDUs and of the messages beside them.
+#[derive(Clone, Copy)]
+struct Channels {
+    io: u16,
+    message: Option<u16>,
+}
+
+impl Channels {
+    fn of(pdus: &[Pdu]) -> Self {
+        let named = pdus.iter().find_map(|pdu| match pdu.mcs()? {
+            McsPdu::ConnectResponse(response) => Some(&response.server),
+            _ => None,
+        });
+        let io = named.and_then(|server| server.io_channel).unwrap_or(IO_CHANNEL);
+        Self { io, message: named.and_then(|server| server.message_channel) }
+    }
+
+    /// Virtual channels have other headers, and on the message channel only these flags mean something.
+    fn holds(self, payload: &Payload) -> bool {
+        const MESSAGES: u16 = security::AUTODETECT | security::HEARTBEAT | security::TRANSPORT;
+        payload.channel == self.io
+            || (Some(payload.channel) == self.message && payload.security_flags & MESSAGES != 0)
+    }
+}
+
 /// Reads PDUs from MCS Connect Initial on. `hidden` are messages behind them of which only the size is known.
 pub(super) fn read(reader: &mut Reader<'_>, pdus: &[Pdu], hidden: Vec<Message>, reading: Reading) {
     let mut joined = 0;
     let mut messages = Vec::new();
-    let io_channel = io_channel(pdus);
+    let channels = Channels::of(pdus);
     for pdu in pdus {
-        match &pdu.pdu {
-            McsPdu::ConnectInitial(data) => {
-                let channels = (!data.channels.is_empty()).then(|| data.channels.join(","));
-                let (build, client_name) = (data.build, data.name.clone());
-                let what = What::McsConnectInitial { channels, build, client_name };
-                reader.say_read(pdu.seen, reading, what);
+        let mcs = match &pdu.carried {
+            Carried::Mcs(mcs) => mcs,
+            Carried::Transport(what) => {
+                reader.say_read(pdu.seen, reading, what.clone());
+                continue;
             }
-            McsPdu::ConnectResponse(data) => {
-                let (method, level) = (data.encryption_method, data.encryption_level);
-                reader.say_read(pdu.seen, reading, What::McsConnectResponse { method, level });
+        };
+        if let Some(refused) = said::mcs_refused(mcs) {
+            reader.say_read(pdu.seen, reading, refused);
+            continue;
+        }
+        match mcs {
+            McsPdu::ConnectInitial(initial) => {
+                reader.say_read(pdu.seen, reading, said::connect_initial(initial));
             }
-            McsPdu::AttachUserConfirm => reader.say_read(pdu.seen, reading, What::McsAttached {}),
-            McsPdu::JoinConfirm => {
-                joined += 1;
+            McsPdu::ConnectResponse(response) => {
+                reader.say_read(pdu.seen, reading, said::connect_response(response));
             }
+            McsPdu::AttachUserConfirm { .. } => reader.say_read(pdu.seen, reading, What::McsAttached {}),
+            McsPdu::JoinConfirm { .. } => joined += 1,
             McsPdu::Data(payload)
                 if payload.security_flags & security::EXCHANGE != 0
                     && messages.is_empty()
@@ -76,67 +121,85 @@ pub(super) fn read(reader: &mut Reader<'_>, pdus: &[Pdu], hidden: Vec<Message>, 
             {
                 reader.say(pdu.seen, What::SecurityExchange {});
             }
-            McsPdu::Data(payload) if payload.channel != io_channel => {
+            McsPdu::Data(payload) if !channels.holds(payload) => {
                 messages.push(other(pdu, Known::OtherData, reading));
             }
             McsPdu::Data(payload) => messages.push(message(pdu, payload, reading)),
             McsPdu::Ultimatum { .. } => messages.push(other(pdu, Known::Ultimatum, reading)),
-            McsPdu::ErectDomain | McsPdu::AttachUserRequest | McsPdu::JoinRequest | McsPdu::Other(_) => {}
+            McsPdu::ErectDomain
+            | McsPdu::AttachUserRequest
+            | McsPdu::JoinRequest { .. }
+            | McsPdu::Other(_) => {}
         }
     }
-    if let Some(last) = pdus.iter().rfind(|pdu| pdu.pdu == McsPdu::JoinConfirm) {
+    let is_join = |pdu: &&Pdu| matches!(pdu.mcs(), Some(McsPdu::JoinConfirm { .. }));
+    if let Some(last) = pdus.iter().rfind(is_join).filter(|_| joined > 0) {
         reader.say_read(last.seen, reading, What::McsJoined { channels: joined });
     }
-    say_more(reader, pdus, reading);
+    say_more(reader, pdus, channels, reading);
     messages.extend(hidden);
     messages.sort_by_key(|message| message.seen);
-    capabilities::read(reader, &messages);
+    capabilities::read(reader, &messages, &Details::of(pdus, channels));
 }
 
-/// The channel of the RDP PDUs; others carry virtual channels, whose headers mean something else.
-fn io_channel(pdus: &[Pdu]) -> u16 {
-    let named = pdus.iter().find_map(|pdu| match &pdu.pdu {
-        McsPdu::ConnectResponse(data) => data.io_channel,
-        _ => None,
-    });
-    named.unwrap_or(IO_CHANNEL)
+/// What those PDUs say that have a place of their own in the sequence: the fact of each, by when it was seen.
+pub(super) struct Details(Vec<(Sighting, What)>);
+
+impl Details {
+    /// Nothing could be read.
+    pub(super) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    fn of(pdus: &[Pdu], channels: Channels) -> Self {
+        let fact = |pdu: &Pdu| match pdu.mcs()? {
+            McsPdu::Data(payload) if channels.holds(payload) => match payload.says.as_ref()? {
+                Says::ClientInfo(info) => Some(said::client_info(info)),
+                Says::License(message) => Some(said::license(pdu.side, message)),
+                Says::DemandActive(active) => Some(What::DemandActive { sets: said::sets(active) }),
+                Says::ConfirmActive(active) => Some(What::ConfirmActive { sets: said::sets(active) }),
+                _ => None,
+            },
+            _ => None,
+        };
+        Self(pdus.iter().filter_map(|pdu| Some((pdu.seen, fact(pdu)?))).collect())
+    }
+
+    /// The fact of a message, else `hidden`, which must be of the same kind.
+    pub(super) fn told(&self, message: &Message, hidden: What) -> What {
+        let same = |what: &What| what.name() == hidden.name();
+        let found = self.0.iter().find(|(seen, what)| *seen == message.seen && same(what));
+        found.map_or(hidden, |(_, what)| what.clone())
+    }
 }
 
-/// The channel of auto-detection and of PDUs about the UDP transport (MS-RDPBCGR 2.2.1.4.5).
-fn message_channel(pdus: &[Pdu]) -> Option<u16> {
-    pdus.iter().find_map(|pdu| match &pdu.pdu {
-        McsPdu::ConnectResponse(data) => data.message_channel,
-        _ => None,
-    })
-}
-
-const fn is_side_channel(says: &Says) -> bool {
-    matches!(says, Says::Multitransport(_))
-}
-
-/// What single PDUs say: who logs on, why licensing failed, why the server ends the connection.
-fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], reading: Reading) {
-    let io_channel = io_channel(pdus);
-    let messages = message_channel(pdus).unwrap_or(io_channel);
-    let mut license_errors = 0;
-    let mut last = None;
+/// What single PDUs say: who logs on, why licensing failed, where the client is sent, why the server ends the connection.
+fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], channels: Channels, reading: Reading) {
+    let (mut last, mut finalized) = (None, false);
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     for pdu in pdus {
-        let what = match &pdu.pdu {
-            McsPdu::Ultimatum { reason } => ultimatum(pdu.side, *reason),
-            McsPdu::Data(Payload { channel, says: Some(says), .. })
-                if *channel == if is_side_channel(says) { messages } else { io_channel } =>
-            {
-                match said(pdu.side, says) {
-                    Some(What::LicenseError { .. }) if license_errors >= LICENSE_ERRORS_MAX => continue,
-                    Some(what) => what,
-                    None => continue,
+        let what = match pdu.mcs() {
+            Some(McsPdu::Ultimatum { reason }) => Some(ultimatum(pdu.side, *reason)),
+            Some(McsPdu::Data(payload)) if channels.holds(payload) => {
+                finalized |= payload.says == Some(Says::FontMap);
+                let unread =
+                    payload.says.is_none() && pdu.side == Side::Server && payload.share_type.is_none();
+                let redirects = unread && payload.security_flags & security::REDIRECTION != 0;
+                match &payload.says {
+                    None => redirects.then(What::hidden_redirection),
+                    Some(says) => said::beside(pdu.side, says),
                 }
             }
-            _ => continue,
+            _ => None,
         };
-        license_errors += usize::from(matches!(what, What::LicenseError { .. }));
+        // Behind Font Map a client may synchronise its keys for as long as the session lasts.
+        let Some(what) = what.filter(|what| !finalized || !matches!(what, What::Finalizing { .. })) else {
+            continue;
+        };
+        let count = counts.entry(what.name()).or_default();
         // Some servers say the same twice.
-        if last.as_ref() != Some(&what) {
+        if last.as_ref() != Some(&what) && *count < ALIKE_MAX {
+            *count += 1;
             reader.say_read(pdu.seen, reading, what.clone());
             last = Some(what);
         }
@@ -145,30 +208,6 @@ fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], reading: Reading) {
 
 fn ultimatum(by: Side, reason: UltimatumReason) -> What {
     What::Ultimatum { by, reason: Some(reason) }
-}
-
-fn said(side: Side, says: &Says) -> Option<What> {
-    match says {
-        Says::ErrorInfo(code) => (side == Side::Server).then_some(What::ErrorInfo { code: *code }),
-        Says::SessionInfo(kind) => (side == Side::Server).then_some(What::SessionInfo { kind: *kind }),
-        Says::License(license) => {
-            let code = license.error.filter(|code| *code != LicenseErrorCode::VALID_CLIENT)?;
-            Some(What::LicenseError { by: side, code })
-        }
-        Says::Multitransport(Initiate::Request { request, protocol, cookie }) => {
-            let (request, protocol, cookie_hash) = (*request, *protocol, udp::hash_of(*cookie));
-            (side == Side::Server).then_some(What::MultitransportAsked { request, protocol, cookie_hash })
-        }
-        Says::Multitransport(Initiate::Response { request, result }) => {
-            let (request, result) = (*request, Status(*result));
-            (side == Side::Client).then_some(What::MultitransportAnswered { request, result })
-        }
-        Says::ClientInfo { domain, user } => {
-            let some = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
-            let (user, domain) = (some(user), some(domain));
-            user.is_some().then_some(What::UserNamed { user, domain, workstation: None })
-        }
-    }
 }
 
 fn one_way(stream: &Stream, from: u64, side: Side) -> Vec<Pdu> {
@@ -183,14 +222,31 @@ fn one_way(stream: &Stream, from: u64, side: Side) -> Vec<Pdu> {
         };
         let Some(seen) = stream.seen(at) else { break };
         let length = u32::try_from(unit.length()).unwrap_or(u32::MAX);
-        if let Unit::Tpdu { code: TpduCode::DATA, body, .. } = unit
-            && let Ok(pdu) = mcs::pdu(body)
-        {
-            pdus.push(Pdu { side, pdu, length, seen });
+        if let Some(carried) = carried(unit, side) {
+            pdus.push(Pdu { side, carried, length, seen });
         }
         at += u64::from(length);
     }
     pdus
+}
+
+fn carried(unit: Unit<'_>, side: Side) -> Option<Carried> {
+    match unit {
+        Unit::Tpdu { code: TpduCode::DATA, body, .. } => mcs::pdu(body).ok().map(Carried::Mcs),
+        Unit::Tpdu { code, body, .. } => transport(code, body, side).map(Carried::Transport),
+        Unit::FastPath { .. } => None,
+    }
+}
+
+/// An X.224 disconnect request or error.
+pub(super) fn transport(code: TpduCode, body: &[u8], by: Side) -> Option<What> {
+    match code {
+        TpduCode::DISCONNECT_REQUEST => {
+            Some(What::TransportDisconnect { by, reason: tpkt::disconnect_cause(body) })
+        }
+        TpduCode::ERROR => Some(What::TransportError { by, cause: tpkt::reject_cause(body).map(u32::from) }),
+        _ => None,
+    }
 }
 
 fn message(pdu: &Pdu, payload: &Payload, reading: Reading) -> Message {
@@ -205,9 +261,10 @@ fn message(pdu: &Pdu, payload: &Payload, reading: Reading) -> Message {
 fn kind(side: Side, payload: &Payload, encrypted: bool) -> Option<Known> {
     if let Some(kind) = payload.share_type {
         return Some(match (kind, payload.data_type) {
-            (share::DEMAND_ACTIVE, _) => Known::DemandActive,
-            (share::CONFIRM_ACTIVE, _) => Known::ConfirmActive,
-            (share::DATA, Some(share::FONT_MAP)) => Known::FontMap,
+            (control::DEMAND_ACTIVE, _) => Known::DemandActive,
+            (control::CONFIRM_ACTIVE, _) => Known::ConfirmActive,
+            (control::DATA, Some(DataType::FONT_MAP)) => Known::FontMap,
+            (control::REDIRECTION, _) => Known::Redirection,
             _ => Known::OtherData,
         });
     }
@@ -218,7 +275,7 @@ fn kind(side: Side, payload: &Payload, encrypted: bool) -> Option<Known> {
         Some(Known::License)
     } else if flags & security::REDIRECTION != 0 {
         Some(Known::Redirection)
-    } else if flags & (security::AUTODETECT | security::TRANSPORT) != 0 {
+    } else if flags & (security::AUTODETECT | security::HEARTBEAT | security::TRANSPORT) != 0 {
         Some(Known::AutoDetect)
     } else {
         (!encrypted).then_some(Known::OtherData)

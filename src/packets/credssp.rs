@@ -7,7 +7,9 @@ use crate::codes::Status;
 use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
-use crate::wire::credssp::{Ntlm, TsRequest, ts_request};
+use crate::wire::credssp::{TsRequest, ts_request};
+use crate::wire::ntlm::{Ntlm, NtlmVersion};
+use crate::wire::spnego::{KerberosToken, TokenId};
 use crate::wire::tpkt;
 
 /// Messages of one direction that are looked at.
@@ -78,17 +80,32 @@ fn early_at(messages: &[Message]) -> Option<usize> {
     (rounds(found) >= 2).then_some(found)
 }
 
-fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message], versions: &[Option<u32>]) {
+fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message], requests: &[&TsRequest]) {
     let mut round = 0;
     let mut speaker = Side::Server;
-    let versions = versions.iter().copied().chain(std::iter::repeat(None));
-    for (message, version) in exchange.iter().zip(versions) {
+    let requests = requests.iter().map(|request| Some(*request)).chain(std::iter::repeat(None));
+    for (message, request) in exchange.iter().zip(requests) {
         if message.side == Side::Client && speaker == Side::Server {
             round += 1;
         }
         speaker = message.side;
-        let what = What::CredsspMessage { by: message.side, round, bytes: message.high, version };
-        reader.tell(message, what);
+        reader.tell(message, one_message(message, round, request));
+    }
+}
+
+fn one_message(message: &Message, round: u32, request: Option<&TsRequest>) -> What {
+    let spnego = request.and_then(|request| request.spnego.as_ref());
+    let kerberos = spnego.and_then(|spnego| spnego.kerberos.as_ref()).and_then(|token| token.kind.name());
+    let ntlm = request.and_then(|request| request.ntlm.as_ref()).map(Ntlm::name);
+    let offered = spnego.filter(|spnego| !spnego.offered.is_empty()).map(|spnego| spnego.offered.join(", "));
+    What::CredsspMessage {
+        by: message.side,
+        round,
+        bytes: message.high,
+        version: request.and_then(|request| request.version),
+        token: ntlm.or(kerberos).map(str::to_owned),
+        packages: offered.or_else(|| spnego?.chosen.clone()),
+        state: spnego.and_then(|spnego| spnego.state),
     }
 }
 
@@ -149,10 +166,13 @@ impl Exchange {
     /// Says it. `initial` is the MCS Connect Initial behind it.
     pub(super) fn read(&self, reader: &mut Reader<'_>, initial: Option<Sighting>) {
         let messages: Vec<Message> = self.spoken.iter().map(|spoken| spoken.message).collect();
-        let versions: Vec<Option<u32>> = self.spoken.iter().map(|spoken| spoken.request.version).collect();
-        say_rounds(reader, &messages, &versions);
+        let requests: Vec<&TsRequest> = self.spoken.iter().map(|spoken| &spoken.request).collect();
+        say_rounds(reader, &messages, &requests);
         for spoken in &self.spoken {
-            if let Some(what) = spoken.request.ntlm.as_ref().and_then(named) {
+            let request = &spoken.request;
+            let named = request.ntlm.as_ref().and_then(|ntlm| named(ntlm, spoken.message.seen));
+            let kerberos = request.spnego.as_ref().and_then(|spnego| spnego.kerberos.as_ref());
+            for what in named.into_iter().chain(kerberos.and_then(shown)) {
                 reader.tell(&spoken.message, what);
             }
         }
@@ -168,15 +188,39 @@ impl Exchange {
     }
 }
 
-fn named(ntlm: &Ntlm) -> Option<What> {
+/// Whom an NTLM message names. The server writes its clock into its challenge right before it sends it (MS-NLMP 3.2.5.1.1).
+fn named(ntlm: &Ntlm, seen: Sighting) -> Option<What> {
+    let build = |version: Option<NtlmVersion>| version.map(|version| u32::from(version.build));
     match ntlm.clone() {
-        Ntlm::Authenticate { user, domain, workstation } => {
-            user.is_some().then_some(What::UserNamed { user, domain, workstation })
+        Ntlm::Authenticate { user, domain, workstation, target, version, .. } => {
+            let build = build(version);
+            user.is_some().then_some(What::UserNamed { user, domain, workstation, target, build })
         }
-        Ntlm::Challenge { computer, domain } => {
-            (computer.is_some() || domain.is_some()).then_some(What::TargetNamed { computer, domain })
+        Ntlm::Challenge { computer, domain, version, time, .. } => {
+            let clock_ms = time.map(|time| time.since(seen.at) / 1_000_000);
+            let build = build(version);
+            let named = computer.is_some() || domain.is_some();
+            named.then_some(What::TargetNamed { computer, domain, build, clock_ms })
         }
-        Ntlm::Negotiate | Ntlm::Other(_) => None,
+        Ntlm::Negotiate { .. } | Ntlm::Other(_) => None,
+    }
+}
+
+/// A ticket that the client shows, or why the server does not take it.
+fn shown(token: &KerberosToken) -> Option<What> {
+    match token.kind {
+        TokenId::AP_REQ => {
+            Some(What::KerberosTicket { realm: token.realm.clone(), service: token.service.clone() })
+        }
+        _ => Some(What::KerberosFailed {
+            code: token.error?,
+            service: token.service.clone(),
+            realm: token.realm.clone(),
+            user: None,
+            asker: None,
+            status: None,
+            kdc_ahead_s: None,
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! MCS without keys: its fixed sizes mark where the connection stands, whatever names it carries (T.125, MS-RDPBCGR
 //! 2.2.1.3 to 2.2.1.9).
 
+use super::clear::Details;
 use super::{Message, Reader, capabilities};
 use crate::fact::{Side, What};
 
@@ -41,9 +42,9 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
     let Some((initial, rest)) = messages.split_first().filter(|(first, _)| first.side == Side::Client) else {
         return;
     };
-    reader.infer(initial.seen, What::McsConnectInitial { channels: None, build: None, client_name: None });
+    reader.infer(initial.seen, What::hidden_connect_initial());
     let Some(answer) = rest.iter().find(|m| m.side == Side::Server) else { return };
-    reader.infer(answer.seen, What::McsConnectResponse { method: None, level: None });
+    reader.infer(answer.seen, What::hidden_connect_response());
     let Some(erect) = erect_domain(messages) else {
         capabilities::traffic_only(reader, messages);
         return;
@@ -62,7 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
         let channels = u32::try_from(confirms.len()).unwrap_or(u32::MAX);
         reader.infer(last.seen, What::McsJoined { channels });
     }
-    capabilities::read(reader, behind.get(joins..).unwrap_or_default());
+    capabilities::read(reader, behind.get(joins..).unwrap_or_default(), &Details::none());
 }
 
 fn is_join(message: &Message) -> bool {

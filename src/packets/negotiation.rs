@@ -98,7 +98,13 @@ fn without_confirm(reader: &mut Reader<'_>, asked: bool, seen: Sighting, client_
     if asked {
         let closed = flow.from_server.fin.is_some() || flow.from_server.reset.is_some();
         let may_be_cut = !closed && tpkt::may_start_rdp(first) && first.len() < 11;
-        if !may_be_cut && from_start {
+        let transport = match tpkt::unit(first) {
+            Ok(Unit::Tpdu { code, body, .. }) => clear::transport(code, body, Side::Server),
+            _ => None,
+        };
+        if let Some(what) = transport {
+            reader.say(seen, what);
+        } else if !may_be_cut && from_start {
             reader.say(seen, What::OtherProtocol { from: Side::Server, protocol: name_of(first) });
         }
     } else if record_header(client_first).is_ok() && record_header(first).is_ok() {

@@ -1,6 +1,7 @@
 //! The TLS handshake in clear, and behind it the encrypted records: opened where secrets are given, else as messages of
 //! known size.
 
+use super::authorization::{self, Method};
 use super::opening::{self, Hellos, Inside, Opened};
 use super::{Message, Reader, clear, credssp, mcs, ms_between};
 use crate::fact::{Reading, Side, What};
@@ -82,7 +83,9 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     reader.turn = messages.last().map_or(Some(Side::Client), |last| Some(last.side.other()));
     if chosen.is_nla() {
         credssp::read(reader, &messages, chosen.contains(Protocols::HYBRID_EX));
-    } else if carries_mcs(chosen) {
+    } else if let Some(method) = Method::of(chosen) {
+        authorization::read(reader, &messages, method);
+    } else {
         mcs::read(reader, &messages);
     }
 }
@@ -155,11 +158,6 @@ fn finished(records: &[Record], opened: &Opened, version: TlsVersion) -> Option<
     }
 }
 
-/// MCS follows on the TLS handshake, without another exchange between them.
-fn carries_mcs(chosen: Protocols) -> bool {
-    !chosen.contains(Protocols::RDSTLS) && !chosen.contains(Protocols::RDSAAD)
-}
-
 /// That records were opened, and the certificates that TLS 1.3 hides.
 fn say_opened(reader: &mut Reader<'_>, opened: &Opened) {
     let Some(first) = opened.first() else { return };
@@ -189,9 +187,14 @@ fn read_opened(
 ) -> bool {
     let exchange =
         chosen.is_nla().then(|| credssp::Exchange::of(opened, chosen.contains(Protocols::HYBRID_EX)));
-    let (client_from, server_from) = exchange.as_ref().map_or((0, 0), |exchange| exchange.behind);
+    let other = Method::of(chosen).filter(|_| exchange.is_none());
+    let other = other.map(|method| authorization::Exchange::of(opened, method));
+    let behind = exchange.as_ref().map(|exchange| exchange.behind);
+    let (client_from, server_from) = behind.or(other.as_ref().map(|other| other.behind)).unwrap_or_default();
     let pdus = clear::pdus((&opened.client.stream, client_from), (&opened.server.stream, server_from));
-    let told = !pdus.is_empty() || exchange.as_ref().is_some_and(|exchange| exchange.error().is_some());
+    let told = !pdus.is_empty()
+        || exchange.as_ref().is_some_and(|exchange| exchange.error().is_some())
+        || other.as_ref().is_some_and(authorization::Exchange::is_told);
     if !told && !opened.is_complete() {
         return false;
     }
@@ -209,7 +212,10 @@ fn read_opened(
     if let Some(exchange) = exchange {
         exchange.read(reader, pdus.first().map(|pdu| pdu.seen));
     }
-    if carries_mcs(chosen) && !pdus.is_empty() {
+    if let Some(other) = other {
+        other.read(reader);
+    }
+    if !pdus.is_empty() {
         let overhead = hellos.suite.overhead(hellos.version, hellos.encrypt_then_mac);
         let closed = opened.client.closed.iter().chain(&opened.server.closed);
         let behind = pdus.first().map(|pdu| pdu.seen);

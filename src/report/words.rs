@@ -4,16 +4,20 @@ use std::net::IpAddr;
 
 mod beside;
 mod events;
+mod sequence;
 mod udp;
 
 pub(super) use udp::remark;
 
 use super::safe::printable;
+use crate::codes::Status;
 use crate::fact::What;
 use crate::session::Listened;
 use crate::time::spoken;
-use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 use crate::wire::negotiation::Protocols;
+
+/// Clocks of computers in a domain differ by less.
+const CLOCK_SHOWN_MS: i64 = 2_000;
 
 fn ms(milliseconds: u64) -> String {
     spoken(i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000_000))
@@ -34,7 +38,7 @@ pub fn says(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
     let early = early.or_else(|| of_tls(what)).or_else(|| of_credssp(what));
     let later = || beside::says(what).or_else(|| udp::says(what));
-    early.or_else(later).unwrap_or_else(|| of_the_session(what))
+    early.or_else(later).unwrap_or_else(|| sequence::says(what))
 }
 
 fn of_the_connection(what: &What) -> Option<String> {
@@ -218,15 +222,50 @@ fn of_tls(what: &What) -> Option<String> {
 
 fn of_credssp(what: &What) -> Option<String> {
     Some(match what {
-        What::CredsspMessage { by, round, bytes, version } => {
+        What::CredsspMessage { by, round, bytes, version, token, packages, state } => {
             let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
-            format!("{} sends CredSSP{version} message of round {round}, {bytes} bytes", by.name())
+            let state = state.map(|state| state.name().map_or_else(|| state.0.to_string(), str::to_owned));
+            let inside = [token.clone(), packages.clone(), state].into_iter().flatten();
+            let inside: Vec<String> = inside.map(|text| printable(&text).into_owned()).collect();
+            let inside = if inside.is_empty() { String::new() } else { format!(" ({})", inside.join("; ")) };
+            format!("{} sends CredSSP{version} message of round {round}{inside}, {bytes} bytes", by.name())
         }
-        What::UserNamed { user, domain, workstation } => user_named(user, domain, workstation),
-        What::TargetNamed { computer, domain } => {
+        What::UserNamed { user, domain, workstation, .. } => user_named(user, domain, workstation),
+        What::TargetNamed { computer, domain, clock_ms, .. } => {
             let computer = computer.as_deref().unwrap_or("without a name");
             let domain = domain.as_ref().map(|d| format!(" of domain {}", printable(d))).unwrap_or_default();
-            format!("server calls itself {}{domain}", printable(computer))
+            let off = clock_ms.filter(|off| off.abs() >= CLOCK_SHOWN_MS).map(|off| {
+                let ns = off.saturating_mul(1_000_000);
+                format!(
+                    ", its clock {} {} the capture's",
+                    spoken(ns.saturating_abs()),
+                    if off < 0 { "behind" } else { "ahead of" }
+                )
+            });
+            format!("server calls itself {}{domain}{}", printable(computer), off.unwrap_or_default())
+        }
+        What::KerberosTicket { realm, service } => {
+            let service = service.as_deref().unwrap_or("a service without a name");
+            let realm = realm.as_ref().map(|realm| format!(" of realm {}", printable(realm)));
+            format!("client shows a Kerberos ticket for {}{}", printable(service), realm.unwrap_or_default())
+        }
+        What::RdstlsMessage { by, says, user, domain } => {
+            let says = says.as_deref().unwrap_or("a message");
+            let domain = domain.as_ref().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
+            let user =
+                user.as_ref().map(|user| format!(" of {domain}{}", printable(user))).unwrap_or_default();
+            format!("{} sends RDSTLS {}{user}", by.name(), printable(says))
+        }
+        What::EntraMessage { by, says } => {
+            format!("{} sends Entra ID {}", by.name(), printable(says.as_deref().unwrap_or("message")))
+        }
+        What::RdstlsResult { code: Status(0) } => "server accepts RDSTLS".to_owned(),
+        What::EntraResult { code: Status(0) } => "server accepts the Entra ID assertion".to_owned(),
+        What::RdstlsResult { code } | What::EntraResult { code } => {
+            let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
+            let method =
+                if matches!(what, What::RdstlsResult { .. }) { "RDSTLS" } else { "the Entra ID assertion" };
+            format!("server refuses {method} with {}{meaning}", code.words())
         }
         What::CredsspRefused { by, round, status: Some(status), .. } => {
             let meaning = status.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
@@ -253,50 +292,6 @@ fn user_named(user: &Option<String>, domain: &Option<String>, workstation: &Opti
     format!("client names the user {domain}{}{from}", printable(user))
 }
 
-fn of_the_session(what: &What) -> String {
-    match what {
-        What::McsConnectInitial { client_name: Some(name), .. } => {
-            format!("client {} starts MCS", printable(name))
-        }
-        What::McsConnectInitial { .. } => "client starts MCS".to_owned(),
-        What::McsConnectResponse { method: Some(method), level: Some(level), .. } if *level > 0 => {
-            let (method, level) = (EncryptionMethod(*method).words(), EncryptionLevel(*level).words());
-            format!("server answers MCS: Standard RDP Security with {method}, encryption level {level}")
-        }
-        What::McsConnectResponse { .. } => "server answers MCS".to_owned(),
-        What::McsAttached {} => "MCS user is attached".to_owned(),
-        What::McsJoined { channels } => format!("{channels} channels are joined"),
-        What::SecurityExchange {} => "client sends its security exchange".to_owned(),
-        What::ClientInfo {} => "client sends Client Info".to_owned(),
-        What::License { by } => format!("{} sends a licensing message", by.name()),
-        What::LicenseError { by, code } => {
-            let name = code.name().unwrap_or("unlisted");
-            format!("{} sends licensing error {name} ({:#x})", by.name(), code.0)
-        }
-        What::Licensed {} => "licensing is done: the server went on".to_owned(),
-        What::DemandActive {} => "server sends its capabilities".to_owned(),
-        What::ConfirmActive {} => "client confirms capabilities".to_owned(),
-        What::Finalized {} => "connection sequence is complete".to_owned(),
-        What::Running { server_bytes, over_ms } => {
-            format!("desktop runs: {server_bytes} bytes from the server in {}", ms(*over_ms))
-        }
-        What::SessionInfo { kind: 0..=2 } => "server says that the user is logged on".to_owned(),
-        What::SessionInfo { kind } => format!("server tells of the logon (Save Session Info {kind})"),
-        What::ErrorInfo { code } => {
-            let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
-            format!("server says why it ends, {}{meaning}", code.words())
-        }
-        What::ErrorInfoShaped {} => {
-            "server sends a message of the size of Set Error Info right before the end".to_owned()
-        }
-        What::Ultimatum { by, reason } => {
-            let reason = reason.map(|r| format!(", {}", r.name().unwrap_or("unlisted reason")));
-            format!("{} sends MCS Disconnect Provider Ultimatum{}", by.name(), reason.unwrap_or_default())
-        }
-        other => events::says(other).unwrap_or_else(|| other.text()),
-    }
-}
-
 /// The number that a fact carries, as the timeline shows it.
 #[must_use]
 pub fn code(what: &What) -> Option<String> {
@@ -306,9 +301,15 @@ pub fn code(what: &What) -> Option<String> {
         What::EncryptedAlert { code: Some(code), .. } => code.0.to_string(),
         What::CredsspRefused { status: Some(status), .. } => format!("{:#x}", status.0),
         What::EarlyAuthorization { result: Some(result) } => format!("{result:#x}"),
+        What::RdstlsResult { code } | What::EntraResult { code } => format!("{:#x}", code.0),
         What::LicenseError { code, .. } => format!("{:#x}", code.0),
         What::ErrorInfo { code } => format!("{:#x}", code.0),
         What::Ultimatum { reason: Some(reason), .. } => reason.0.to_string(),
+        What::McsRefused { result, .. } => result.0.to_string(),
+        What::TransportDisconnect { reason: Some(reason), .. } => reason.0.to_string(),
+        What::SessionInfo { error: Some(error), .. } => format!("{:#x}", error.0),
+        What::Redirected { flags: Some(flags), .. } => format!("{:#x}", flags.0),
+        What::ServerStatus { code } => format!("{:#x}", code.0),
         What::Unreachable { kind, code, .. } => format!("{kind}/{code}"),
         What::ProxyAnswered { code, .. } => code.to_string(),
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),

@@ -18,6 +18,10 @@ impl Session {
         if seen.fact.subject.connection().is_none() {
             return true;
         }
+        // It stands inside of CredSSP itself.
+        if asker.is_none() {
+            return self.reached < Some(Step::Credssp);
+        }
         let service = service.as_deref().unwrap_or_default();
         let in_credssp = self
             .find(|what| matches!(what, What::TlsFinished {}))

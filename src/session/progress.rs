@@ -1,9 +1,10 @@
 //! How far a connection came, at which step it ended, and how.
 
 use super::{Outcome, Security, Seen, Session};
-use crate::codes::ErrorInfo;
+use crate::codes::{ErrorInfo, Status};
 use crate::fact::{Side, What};
 use crate::step::Step;
+use crate::wire::redirection::RedirectionFlags;
 
 mod logged;
 
@@ -42,7 +43,12 @@ fn mark(what: &What) -> Mark {
         }
         What::Alert { fatal: true, .. } => Mark::Fails(Step::Tls),
         What::TlsFinished {} => Mark::Passes(Step::Tls),
-        What::CredsspMessage { .. } => Mark::Begins(Step::Credssp),
+        What::CredsspMessage { .. } | What::KerberosTicket { .. } => Mark::Begins(Step::Credssp),
+        What::RdstlsMessage { .. } | What::EntraMessage { .. } => Mark::Begins(Step::Authorization),
+        What::RdstlsResult { code: Status(0) } | What::EntraResult { code: Status(0) } => {
+            Mark::Passes(Step::Authorization)
+        }
+        What::RdstlsResult { .. } | What::EntraResult { .. } => Mark::Fails(Step::Authorization),
         What::CredsspRefused { .. } => Mark::Fails(Step::Credssp),
         What::CredsspDone {} => Mark::Passes(Step::Credssp),
         What::EarlyAuthorization { result: None } => Mark::Begins(Step::Authorization),
@@ -51,13 +57,17 @@ fn mark(what: &What) -> Mark {
         What::McsConnectInitial { .. } | What::McsConnectResponse { .. } => Mark::Begins(Step::Mcs),
         What::McsAttached {} | What::McsJoined { .. } => Mark::Passes(Step::Mcs),
         What::SecurityExchange {} => Mark::Passes(Step::SecurityExchange),
-        What::ClientInfo {} => Mark::Begins(Step::ClientInfo),
+        What::ClientInfo { .. } => Mark::Begins(Step::ClientInfo),
         What::License { .. } => Mark::Begins(Step::Licensing),
         What::LicenseError { .. } => Mark::Fails(Step::Licensing),
         What::Licensed {} => Mark::Passes(Step::Licensing),
-        What::DemandActive {} | What::ConfirmActive {} => Mark::Begins(Step::Capabilities),
+        What::DemandActive { .. } | What::ConfirmActive { .. } => Mark::Begins(Step::Capabilities),
         What::Finalized {} | What::Running { .. } => Mark::Passes(Step::Capabilities),
-        What::SessionInfo { kind: 0..=2 } => Mark::Passes(Step::Logon),
+        What::SessionInfo { kind: 0..=2, .. } => Mark::Passes(Step::Logon),
+        What::Finalizing { .. } => Mark::Begins(Step::Capabilities),
+        What::McsRefused { what, .. } if what == "join" => Mark::Begins(Step::Mcs),
+        What::McsRefused { .. } => Mark::Fails(Step::Mcs),
+        What::Redirected { .. } if is_hand_over(what) => Mark::Passes(Step::Redirection),
         What::SynAnswered { .. }
         | What::Tunnelled { .. }
         | What::ProxyAnswered { .. }
@@ -83,6 +93,16 @@ fn mark(what: &What) -> Mark {
         | What::UserNamed { .. }
         | What::TargetNamed { .. }
         | What::SessionInfo { .. }
+        | What::Redirected { .. }
+        | What::DeactivateAll {}
+        | What::ServerStatus { .. }
+        | What::AutoReconnectRefused { .. }
+        | What::MonitorLayout { .. }
+        | What::NetworkMeasured { .. }
+        | What::Heartbeat { .. }
+        | What::CompressedPdu { .. }
+        | What::TransportDisconnect { .. }
+        | What::TransportError { .. }
         | What::ErrorInfo { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
@@ -175,6 +195,12 @@ fn mark(what: &What) -> Mark {
         | What::ProblemLogged { .. }
         | What::LogSays { .. } => Mark::Nothing,
     }
+}
+
+/// The client is sent elsewhere: its end here is no failure. A redirection "for information" keeps it here.
+fn is_hand_over(what: &What) -> bool {
+    let stays = |flags: &RedirectionFlags| flags.contains(RedirectionFlags::NO_REDIRECT);
+    matches!(what, What::Redirected { flags, .. } if !flags.as_ref().is_some_and(stays))
 }
 
 /// Methods of the server's protocol stack (RdpCoreTS 72), as far as they stand for a step.
@@ -298,6 +324,9 @@ fn outcome(
     failed: Option<Step>,
     current: Option<Step>,
 ) -> (Outcome, Option<Step>) {
+    if session.find(is_hand_over).is_some() && ended_by_code(session).is_none() {
+        return (Outcome::Closed, None);
+    }
     if passed >= Some(Step::Capabilities) && failed.is_none_or(|failed| failed < Step::Capabilities) {
         return after_start(session, passed);
     }
@@ -353,7 +382,9 @@ fn refused(session: &Session) -> Option<Step> {
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
         What::EarlyAuthorization { result: Some(1..) } => Some(Step::Authorization),
+        What::RdstlsResult { code } | What::EntraResult { code } if code.0 != 0 => Some(Step::Authorization),
         What::LicenseError { .. } => Some(Step::Licensing),
+        What::McsRefused { what, .. } if what != "join" => Some(Step::Mcs),
         _ => None,
     })
 }
@@ -456,7 +487,7 @@ fn ended_by_code(session: &Session) -> Option<&Seen> {
 /// Before, or shortly after, the connection sequence was complete, and nobody is known to be logged on.
 fn at_the_start(session: &Session, seen: &Seen) -> bool {
     let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
-    let logged_on = session.find(|what| matches!(what, What::SessionInfo { kind: 0..=2 }));
+    let logged_on = session.find(|what| matches!(what, What::SessionInfo { kind: 0..=2, .. }));
     logged_on.is_none() && started.is_none_or(|started| seen.at.since(started.at) < LOGON_NS)
 }
 

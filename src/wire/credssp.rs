@@ -1,7 +1,9 @@
-//! CredSSP messages (MS-CSSP 2.2.1), as far as they tell who refused what, and the names inside of their NTLM messages
-//! (MS-NLMP 2.2.1). Read leniently: unknown fields are passed over, no field is needed.
+//! CredSSP messages (MS-CSSP 2.2.1), as far as they tell who refused what, with the NTLM or SPNEGO token inside. Read
+//! leniently: unknown fields are passed over, no field is needed.
 
 use super::cursor::{Cursor, WireError};
+use super::ntlm::{Ntlm, ntlm};
+use super::spnego::{Spnego, spnego};
 use crate::codes::Status;
 
 /// A `TSRequest`.
@@ -19,47 +21,12 @@ pub struct TsRequest {
     pub error: Option<Status>,
     /// The NTLM message in the tokens.
     pub ntlm: Option<Ntlm>,
-}
-
-/// Names in an NTLM message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ntlm {
-    /// NEGOTIATE.
-    Negotiate,
-    /// CHALLENGE: what the server calls itself.
-    Challenge {
-        /// DNS name of the computer, or its NetBIOS name.
-        computer: Option<String>,
-        /// DNS name of its domain, or its NetBIOS name.
-        domain: Option<String>,
-    },
-    /// AUTHENTICATE: who the client says it is.
-    Authenticate {
-        /// User.
-        user: Option<String>,
-        /// Domain.
-        domain: Option<String>,
-        /// Name of the client computer.
-        workstation: Option<String>,
-    },
-    /// Another type.
-    Other(u32),
+    /// The SPNEGO token, or the Kerberos token without one around it.
+    pub spnego: Option<Spnego>,
 }
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
-const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
-/// Strings are UTF-16 (`NTLMSSP_NEGOTIATE_UNICODE`).
-const UNICODE: u32 = 1;
-/// Ids of `AV_PAIR` (MS-NLMP 2.2.2.1).
-const AV_END: u16 = 0;
-const AV_NETBIOS_COMPUTER: u16 = 1;
-const AV_NETBIOS_DOMAIN: u16 = 2;
-const AV_DNS_COMPUTER: u16 = 3;
-const AV_DNS_DOMAIN: u16 = 4;
-/// Pairs that are looked at.
-const AV_PAIRS_MAX: usize = 32;
-
 /// Reads the `TSRequest` at the start of `bytes` and returns it with its length.
 ///
 /// # Errors
@@ -78,7 +45,11 @@ pub fn ts_request(bytes: &[u8]) -> Result<(TsRequest, usize), WireError> {
         let Ok(value) = fields.slice(length, "field") else { break };
         match tag {
             0xa0 => request.version = integer(value),
-            0xa1 => (request.has_tokens, request.ntlm) = (true, ntlm(value)),
+            0xa1 => {
+                request.has_tokens = true;
+                request.ntlm = ntlm(value);
+                request.spnego = first_token(value).and_then(spnego);
+            }
             0xa2 => request.has_credentials = true,
             0xa3 => request.has_proof = true,
             0xa4 => request.error = integer(value).map(Status),
@@ -97,64 +68,16 @@ fn integer(bytes: &[u8]) -> Option<u32> {
     tag.map(|_| digits.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)))
 }
 
-/// The first NTLM message in these bytes, whatever lies around it.
-fn ntlm(bytes: &[u8]) -> Option<Ntlm> {
-    let start = bytes.windows(NTLM_SIGNATURE.len()).position(|window| window == NTLM_SIGNATURE)?;
-    let message = bytes.get(start..)?;
-    let number = |offset: usize| Cursor::new(message.get(offset..)?).u32_le("number").ok();
-    Some(match number(8)? {
-        1 => Ntlm::Negotiate,
-        2 => challenge(field(message, 40).unwrap_or_default()),
-        3 => {
-            let unicode = number(60).is_none_or(|flags| flags & UNICODE != 0);
-            let name = |offset: usize| field(message, offset).map(|bytes| text(bytes, unicode));
-            let some = |offset: usize| name(offset).filter(|name| !name.is_empty());
-            Ntlm::Authenticate { domain: some(28), user: some(36), workstation: some(44) }
-        }
-        other => Ntlm::Other(other),
-    })
-}
-
-/// A field's payload: its length (2), room (2) and offset (4) stand at `offset`.
-fn field(message: &[u8], offset: usize) -> Option<&[u8]> {
-    let mut at = Cursor::new(message.get(offset..)?);
-    let length = usize::from(at.u16_le("length").ok()?);
-    at.u16_le("room").ok()?;
-    let start = usize::try_from(at.u32_le("offset").ok()?).ok()?;
-    message.get(start..start.checked_add(length)?)
-}
-
-fn challenge(pairs: &[u8]) -> Ntlm {
-    let mut at = Cursor::new(pairs);
-    let mut names: [Option<String>; 5] = [const { None }; 5];
-    for _ in 0..AV_PAIRS_MAX {
-        let (Ok(id), Ok(length)) = (at.u16_le("id"), at.u16_le("length")) else { break };
-        let Ok(value) = at.slice(usize::from(length), "value") else { break };
-        if id == AV_END {
-            break;
-        }
-        if let Some(slot) = names.get_mut(usize::from(id)) {
-            *slot = Some(text(value, true)).filter(|name| !name.is_empty());
-        }
+/// The first of `negoTokens`: SEQUENCE OF SEQUENCE { negoToken [0] OCTET STRING }.
+fn first_token(bytes: &[u8]) -> Option<&[u8]> {
+    let mut inside = bytes;
+    for wanted in [SEQUENCE, SEQUENCE, 0xa0, 0x04] {
+        let mut at = Cursor::new(inside);
+        at.u8("tag").ok().filter(|tag| *tag == wanted)?;
+        let length = at.ber_length("length").ok()?;
+        inside = at.slice(length.min(at.rest().len()), "content").ok()?;
     }
-    let mut take = |id: u16| names.get_mut(usize::from(id)).and_then(Option::take);
-    let (computer, domain) = (take(AV_DNS_COMPUTER), take(AV_DNS_DOMAIN));
-    Ntlm::Challenge {
-        computer: computer.or_else(|| take(AV_NETBIOS_COMPUTER)),
-        domain: domain.or_else(|| take(AV_NETBIOS_DOMAIN)),
-    }
-}
-
-/// Text in UTF-16, little-endian, or in bytes.
-pub(super) fn text(bytes: &[u8], unicode: bool) -> String {
-    if !unicode {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    let units: Vec<u16> = bytes
-        .chunks_exact(2)
-        .filter_map(|pair| pair.first_chunk::<2>().map(|unit| u16::from_le_bytes(*unit)))
-        .collect();
-    String::from_utf16_lossy(&units)
+    Some(inside)
 }
 
 #[cfg(test)]
@@ -183,37 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn names_of_an_ntlm_authenticate() {
-        let utf16 = |name: &str| name.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-        let (domain, user) = (utf16("LAB"), utf16("al\u{e9}"));
-        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
-        message.resize(28, 0);
-        for (length, offset) in [(domain.len(), 64), (user.len(), 64 + domain.len()), (0, 64)] {
-            message.extend(u16::try_from(length).unwrap().to_le_bytes());
-            message.extend([0; 2]);
-            message.extend(u32::try_from(offset).unwrap().to_le_bytes());
-        }
-        message.resize(60, 0);
-        message.extend([1, 0, 0, 0]);
-        message.extend(domain.iter().chain(&user));
-        let named = Ntlm::Authenticate {
-            user: Some("al\u{e9}".to_owned()),
-            domain: Some("LAB".to_owned()),
-            workstation: None,
-        };
-        assert_eq!(ntlm(&message), Some(named));
-        message.truncate(20);
-        let nameless = Ntlm::Authenticate { user: None, domain: None, workstation: None };
-        assert_eq!(ntlm(&message), Some(nameless));
-    }
-
-    #[test]
-    fn the_challenge_names_the_server() {
-        let mut message = b"NTLMSSP\0\x02\0\0\0".to_vec();
-        message.resize(40, 0);
-        message.extend([14, 0, 14, 0, 48, 0, 0, 0]);
-        message.extend([1, 0, 2, 0, b'N', 0, 3, 0, 4, 0, b'h', 0, b'.', 0]);
-        let named = Ntlm::Challenge { computer: Some("h.".to_owned()), domain: None };
-        assert_eq!(ntlm(&message), Some(named));
+    fn tokens_are_opened() {
+        let mut bytes =
+            vec![0x30, 0x1c, 0xa0, 3, 2, 1, 6, 0xa1, 0x15, 0x30, 0x13, 0x30, 0x11, 0xa0, 0x0f, 4, 0x0d];
+        bytes.extend(b"NTLMSSP\0\x09\0\0\0x");
+        let (request, _) = ts_request(&bytes).unwrap();
+        assert_eq!((request.ntlm, request.spnego), (Some(Ntlm::Other(9)), None));
+        let answer =
+            [0x30, 21, 0xa0, 3, 2, 1, 6, 0xa1, 14, 0x30, 12, 0x30, 10, 0xa0, 8, 4, 6, 0xa1, 4, 0x30, 2, 5, 0];
+        let (request, length) = ts_request(&answer).unwrap();
+        assert_eq!((request.spnego, length), (Some(Spnego::default()), 23));
     }
 }

@@ -1,11 +1,9 @@
-//! MCS (T.125) and the GCC blocks inside Connect Initial and Connect Response, as far as they stand in clear
-//! (MS-RDPBCGR 2.2.1.3 to 2.2.1.9), and the security header of the RDP PDUs carried in MCS data.
+//! MCS (T.125): the domain PDUs of a Remote Desktop connection, and what of Connect Initial and Connect Response is not GCC
+//! user data (MS-RDPBCGR 2.2.1.3 to 2.2.1.9).
 
-use super::credssp::text;
 use super::cursor::{Cursor, WireError};
-use super::licensing::{self, LicenseMessage};
-use super::multitransport::{self, Initiate};
-use crate::codes::ErrorInfo;
+use super::gcc::{ClientData, ServerData, client_data, server_data};
+use super::share::{Payload, payload};
 
 /// Reason of a Disconnect Provider Ultimatum (T.125 7, `Reason`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +24,87 @@ impl UltimatumReason {
     }
 }
 
+/// `Result` of a confirm or of Connect Response (T.125 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct McsResult(pub u8);
+
+impl McsResult {
+    /// It worked.
+    pub const SUCCESSFUL: Self = Self(0);
+
+    /// The name in the standard, or `None` for a number that it does not have.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "rt-successful",
+            1 => "rt-domain-merging",
+            2 => "rt-domain-not-hierarchical",
+            3 => "rt-no-such-channel",
+            4 => "rt-no-such-domain",
+            5 => "rt-no-such-user",
+            6 => "rt-not-admitted",
+            7 => "rt-other-user-id",
+            8 => "rt-parameters-unacceptable",
+            9 => "rt-token-not-available",
+            10 => "rt-token-not-possessed",
+            11 => "rt-too-many-channels",
+            12 => "rt-too-many-tokens",
+            13 => "rt-too-many-users",
+            14 => "rt-unspecified-failure",
+            15 => "rt-user-rejected",
+            _ => return None,
+        })
+    }
+}
+
+/// `DomainParameters` (T.125 7). What is not there is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DomainParameters {
+    /// `maxChannelIds`.
+    pub channel_ids_max: u32,
+    /// `maxUserIds`.
+    pub user_ids_max: u32,
+    /// `maxTokenIds`.
+    pub token_ids_max: u32,
+    /// `numPriorities`.
+    pub priorities: u32,
+    /// `minThroughput`.
+    pub throughput_min: u32,
+    /// `maxHeight`.
+    pub height_max: u32,
+    /// `maxMCSPDUsize`.
+    pub pdu_bytes_max: u32,
+    /// `protocolVersion`.
+    pub version: u32,
+}
+
+/// Connect Initial.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectInitial {
+    /// Target, minimum and maximum parameters, as far as they are there.
+    pub parameters: Vec<DomainParameters>,
+    /// The GCC blocks.
+    pub client: ClientData,
+}
+
+/// Connect Response.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectResponse {
+    /// `result`.
+    pub result: Option<McsResult>,
+    /// `domainParameters`.
+    pub parameters: Option<DomainParameters>,
+    /// The GCC blocks.
+    pub server: ServerData,
+}
+
 /// Kind of an MCS PDU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum McsPdu {
     /// Connect Initial.
-    ConnectInitial(ClientData),
+    ConnectInitial(Box<ConnectInitial>),
     /// Connect Response.
-    ConnectResponse(ServerData),
+    ConnectResponse(Box<ConnectResponse>),
     /// Erect Domain Request.
     ErectDomain,
     /// Disconnect Provider Ultimatum, with its reason.
@@ -43,129 +115,35 @@ pub enum McsPdu {
     /// Attach User Request.
     AttachUserRequest,
     /// Attach User Confirm.
-    AttachUserConfirm,
+    AttachUserConfirm {
+        /// Its result.
+        result: McsResult,
+        /// The user that the server gave.
+        user: Option<u16>,
+    },
     /// Channel Join Request.
-    JoinRequest,
+    JoinRequest {
+        /// The channel; 0 when it is cut.
+        channel: u16,
+    },
     /// Channel Join Confirm.
-    JoinConfirm,
+    JoinConfirm {
+        /// Its result.
+        result: McsResult,
+        /// The channel that was asked for.
+        requested: u16,
+    },
     /// Send Data Request or Indication.
     Data(Payload),
     /// Another choice of the domain PDU.
     Other(u8),
 }
 
-/// What stands in front of an RDP PDU inside MCS data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload {
-    /// MCS channel; what follows holds on the I/O channel only, other channels have headers of their own.
-    pub channel: u16,
-    /// Flags of the basic security header (MS-RDPBCGR 2.2.8.1.1.2.1); meaningless when there is none.
-    pub security_flags: u16,
-    /// The `pduType` of a share control header at the very start (MS-RDPBCGR 2.2.8.1.1.1.1), low 4 bits.
-    pub share_type: Option<u8>,
-    /// The `pduType2` of a share data header that follows it.
-    pub data_type: Option<u8>,
-    /// The same two types behind a security header without encryption.
-    pub share_type_behind: Option<u8>,
-    /// Bytes of the payload.
-    pub length: usize,
-    /// What it says, where it is not encrypted and says something that is read here.
-    pub says: Option<Says>,
-}
-
-/// What a PDU says beyond its kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Says {
-    /// Set Error Info, with its code.
-    ErrorInfo(ErrorInfo),
-    /// Save Session Info, with its `infoType` (MS-RDPBCGR 2.2.10.1.1).
-    SessionInfo(u32),
-    /// A licensing message.
-    License(LicenseMessage),
-    /// A PDU about the UDP transport, which holds on the message channel only.
-    Multitransport(Initiate),
-    /// Client Info: who wants to log on.
-    ClientInfo {
-        /// Domain.
-        domain: String,
-        /// User.
-        user: String,
-    },
-}
-
-/// Flags of the basic security header.
-pub mod security {
-    /// Security Exchange PDU.
-    pub const EXCHANGE: u16 = 0x0001;
-    /// Encrypted.
-    pub const ENCRYPT: u16 = 0x0008;
-    /// Client Info PDU.
-    pub const INFO: u16 = 0x0040;
-    /// Licensing PDU.
-    pub const LICENSE: u16 = 0x0080;
-    /// Server redirection.
-    pub const REDIRECTION: u16 = 0x0400;
-    /// Auto-detect request or response.
-    pub const AUTODETECT: u16 = 0x1000 | 0x2000;
-    /// Initiate multitransport request.
-    pub const TRANSPORT: u16 = 0x0002 | 0x0004;
-}
-
-/// Share control PDU types (MS-RDPBCGR 2.2.8.1.1.1.1).
-pub mod share {
-    /// Demand Active.
-    pub const DEMAND_ACTIVE: u8 = 1;
-    /// Confirm Active.
-    pub const CONFIRM_ACTIVE: u8 = 3;
-    /// Data.
-    pub const DATA: u8 = 7;
-    /// Font Map, a `pduType2`.
-    pub const FONT_MAP: u8 = 0x28;
-    /// Set Error Info, a `pduType2`.
-    pub const SET_ERROR_INFO: u8 = 0x2f;
-    /// Save Session Info, a `pduType2`.
-    pub const SAVE_SESSION_INFO: u8 = 0x26;
-    /// Compressed, a flag of `compressedType`.
-    pub const COMPRESSED: u8 = 0x20;
-}
-
-/// The client's GCC blocks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClientData {
-    /// `clientBuild` of the core block.
-    pub build: Option<u32>,
-    /// `clientName` of the core block.
-    pub name: Option<String>,
-    /// Names of the static virtual channels.
-    pub channels: Vec<String>,
-    /// `earlyCapabilityFlags` of the core block.
-    pub early_capabilities: Option<u16>,
-}
-
-/// The server's GCC blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ServerData {
-    /// MCS result: 0 is success.
-    pub result: Option<u8>,
-    /// `MCSChannelId` of the network block: the I/O channel.
-    pub io_channel: Option<u16>,
-    /// `MCSChannelID` of the message channel block.
-    pub message_channel: Option<u16>,
-    /// `encryptionMethod` of the security block.
-    pub encryption_method: Option<u32>,
-    /// `encryptionLevel` of the security block.
-    pub encryption_level: Option<u32>,
-}
-
-/// Bytes of the basic security header.
-const SECURITY_HEADER: usize = 4;
-/// Strings of Client Info are UTF-16 (MS-RDPBCGR 2.2.1.11.1.1).
-const INFO_UNICODE: u32 = 0x10;
-const CS_CORE: u16 = 0xc001;
-const CS_NET: u16 = 0xc003;
-const SC_SECURITY: u16 = 0x0c02;
-const SC_NET: u16 = 0x0c03;
-const SC_MCS_MSGCHANNEL: u16 = 0x0c04;
+/// A user id is 1001 and what stands on the wire (T.125 7, `UserId`).
+const USER_BASE: u16 = 1001;
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const ENUMERATED: u8 = 0x0a;
 
 /// Reads an MCS PDU: what an X.224 data TPDU carries.
 ///
@@ -177,8 +155,11 @@ pub fn pdu(body: &[u8]) -> Result<McsPdu, WireError> {
     if first == 0x7f {
         let application = at.u8("MCS application tag")?;
         return match application {
-            0x65 => Ok(McsPdu::ConnectInitial(client_data(body))),
-            0x66 => Ok(McsPdu::ConnectResponse(server_data(body))),
+            0x65 => Ok(McsPdu::ConnectInitial(Box::new(ConnectInitial {
+                parameters: initial_parameters(body).unwrap_or_default(),
+                client: client_data(body),
+            }))),
+            0x66 => Ok(McsPdu::ConnectResponse(Box::new(connect_response(body)))),
             other => Ok(McsPdu::Other(other)),
         };
     }
@@ -189,9 +170,20 @@ pub fn pdu(body: &[u8]) -> Result<McsPdu, WireError> {
             McsPdu::Ultimatum { reason: UltimatumReason(((first & 0x03) << 1) | (second >> 7)) }
         }
         10 => McsPdu::AttachUserRequest,
-        11 => McsPdu::AttachUserConfirm,
-        14 => McsPdu::JoinRequest,
-        15 => McsPdu::JoinConfirm,
+        11 => {
+            let result = confirm_result(first, &mut at);
+            let user = at.u16_be("initiator").ok().and_then(|user| user.checked_add(USER_BASE));
+            McsPdu::AttachUserConfirm { result, user }
+        }
+        14 => {
+            at.u16_be("initiator").ok();
+            McsPdu::JoinRequest { channel: at.u16_be("channelId").unwrap_or(0) }
+        }
+        15 => {
+            let result = confirm_result(first, &mut at);
+            at.u16_be("initiator").ok();
+            McsPdu::JoinConfirm { result, requested: at.u16_be("requested").unwrap_or(0) }
+        }
         25 | 26 => {
             let [_, _, high, low, _] = at.take::<5>("initiator, channel, priority")?;
             at.per_length("user data length")?;
@@ -201,159 +193,59 @@ pub fn pdu(body: &[u8]) -> Result<McsPdu, WireError> {
     })
 }
 
-fn payload(channel: u16, bytes: &[u8]) -> Payload {
-    let security_flags = Cursor::new(bytes).u16_le("flags").unwrap_or(0);
-    let (share_type, data_type) = share_types(bytes);
-    let behind = bytes.get(SECURITY_HEADER..).unwrap_or_default();
-    let (share_type_behind, _) = share_types(behind);
-    let says = match share_type {
-        Some(_) => share_data(bytes),
-        None if security_flags & security::ENCRYPT != 0 => None,
-        None if share_type_behind.is_some() => share_data(behind),
-        None if security_flags & security::LICENSE != 0 => licensing::message(behind).map(Says::License),
-        None if security_flags & security::INFO != 0 => client_info(behind),
-        None if security_flags & security::TRANSPORT != 0 => {
-            multitransport::initiate(bytes).ok().map(Says::Multitransport)
-        }
-        None => None,
-    };
-    Payload { channel, security_flags, share_type, data_type, share_type_behind, length: bytes.len(), says }
+/// The result of a confirm: 4 bits behind the choice (6) and the flag of an optional field (1), so that one stands in the
+/// first byte and three in the second (X.691 10.5.7, 13; MS-RDPBCGR 4.1.6).
+fn confirm_result(first: u8, at: &mut Cursor<'_>) -> McsResult {
+    McsResult(((first & 1) << 3) | (at.u8("result").unwrap_or(0) >> 5))
 }
 
-/// Share control header: total length (2), type and version (2), source (2); then, for data, share id (4), padding,
-/// stream, uncompressed length (2), `pduType2`. All little-endian.
-fn share_types(bytes: &[u8]) -> (Option<u8>, Option<u8>) {
-    let mut at = Cursor::new(bytes);
-    let (Ok(length), Ok(kind)) = (at.u16_le("totalLength"), at.u16_le("pduType")) else {
-        return (None, None);
-    };
-    let fits = usize::from(length) == bytes.len() && kind & 0x00f0 == 0x10;
-    if !fits {
-        return (None, None);
-    }
-    let [low, _] = kind.to_le_bytes();
-    let kind = low & 0x0f;
-    let data = (kind == share::DATA).then(|| {
-        at.slice(2_usize.saturating_add(8), "share data header").ok()?;
-        at.u8("pduType2").ok()
-    });
-    (Some(kind), data.flatten())
-}
-
-/// What a data PDU says: behind `pduType2` stand `compressedType` (1) and `compressedLength` (2), then the number.
-fn share_data(bytes: &[u8]) -> Option<Says> {
-    let (_, data_type) = share_types(bytes);
-    let mut at = Cursor::new(bytes);
-    at.take::<15>("share headers").ok()?;
-    let compressed = at.u8("compressedType").ok()? & share::COMPRESSED != 0;
-    at.u16_le("compressedLength").ok()?;
-    let number = at.u32_le("number").ok().filter(|_| !compressed)?;
-    match data_type? {
-        share::SET_ERROR_INFO => Some(Says::ErrorInfo(ErrorInfo(number))),
-        share::SAVE_SESSION_INFO => Some(Says::SessionInfo(number)),
-        _ => None,
-    }
-}
-
-/// `TS_INFO_PACKET`: code page (4), flags (4), lengths of domain, user, password, shell and folder (2 each, without the
-/// ending 0), then the strings. The password is not read.
-fn client_info(bytes: &[u8]) -> Option<Says> {
-    let mut at = Cursor::new(bytes);
-    at.u32_le("CodePage").ok()?;
-    let unicode = at.u32_le("flags").ok()? & INFO_UNICODE != 0;
-    let (domain, user) = (at.u16_le("cbDomain").ok()?, at.u16_le("cbUserName").ok()?);
-    at.take::<6>("lengths").ok()?;
-    let domain = at.slice(usize::from(domain), "Domain").ok()?;
-    at.slice(if unicode { 2 } else { 1 }, "end of Domain").ok()?;
-    let user = at.slice(usize::from(user), "UserName").ok()?;
-    Some(Says::ClientInfo { domain: text(domain, unicode), user: text(user, unicode) })
-}
-
-/// Finds a GCC block of `kind` by its header (type, length, both 2 bytes little-endian) after the `Duca` or `McDn`
-/// key of the conference PDU.
-fn blocks<'a>(body: &'a [u8], key: &[u8; 4]) -> Vec<(u16, &'a [u8])> {
-    let mut found = Vec::new();
-    let Some(start) = body.windows(4).position(|window| window == key) else { return found };
-    let mut at = Cursor::new(body.get(start.saturating_add(4)..).unwrap_or_default());
-    if at.per_length("user data length").is_err() {
-        return found;
-    }
-    while let (Ok(kind), Ok(length)) = (at.u16_le("type"), at.u16_le("length")) {
-        let Some(length) = usize::from(length).checked_sub(4) else { break };
-        let Ok(block) = at.slice(length.min(at.rest().len()), "block") else { break };
-        found.push((kind, block));
-    }
-    found
-}
-
-fn client_data(body: &[u8]) -> ClientData {
-    let mut data = ClientData::default();
-    for (kind, block) in blocks(body, b"Duca") {
-        match kind {
-            CS_CORE => core(block, &mut data),
-            CS_NET => data.channels = channels(block),
-            _ => {}
-        }
-    }
-    data
-}
-
-/// `TS_UD_CS_CORE`: version (4), desktop size (4), colour depth, SAS, keyboard layout (8), build (4), name (32, UTF-16).
-fn core(block: &[u8], data: &mut ClientData) {
-    let mut at = Cursor::new(block);
-    if at.take::<16>("core").is_err() {
-        return;
-    }
-    data.build = at.u32_le("clientBuild").ok();
-    let Ok(name) = at.take::<32>("clientName") else { return };
-    let units: Vec<u16> = name
-        .chunks_exact(2)
-        .filter_map(|pair| pair.first_chunk::<2>().map(|unit| u16::from_le_bytes(*unit)))
-        .take_while(|unit| *unit != 0)
-        .collect();
-    data.name = Some(String::from_utf16_lossy(&units)).filter(|name| !name.is_empty());
-    let skip = 88;
-    data.early_capabilities =
-        at.slice(skip, "core tail").and_then(|_| at.u16_le("earlyCapabilityFlags")).ok();
-}
-
-/// `TS_UD_CS_NET`: channel count (4), then per channel a name of 8 bytes and options (4); at most 31 channels.
-fn channels(block: &[u8]) -> Vec<String> {
-    let mut at = Cursor::new(block);
-    let count = at.u32_le("channelCount").unwrap_or(0).min(31);
-    let mut names = Vec::new();
-    for _ in 0..count {
-        let Ok(channel) = at.take::<12>("channel") else { break };
-        let name: Vec<u8> = channel.iter().take(8).take_while(|byte| **byte != 0).copied().collect();
-        names.push(String::from_utf8_lossy(&name).into_owned());
-    }
-    names
-}
-
-fn server_data(body: &[u8]) -> ServerData {
-    let mut data = ServerData { result: connect_result(body), ..ServerData::default() };
-    for (kind, block) in blocks(body, b"McDn") {
-        let mut at = Cursor::new(block);
-        if kind == SC_NET {
-            data.io_channel = at.u16_le("MCSChannelId").ok();
-        } else if kind == SC_MCS_MSGCHANNEL {
-            data.message_channel = at.u16_le("MCSChannelID").ok();
-        } else if kind == SC_SECURITY {
-            data.encryption_method = at.u32_le("encryptionMethod").ok();
-            data.encryption_level = at.u32_le("encryptionLevel").ok();
-        }
-    }
-    data
-}
-
-/// Connect Response: application tag (2), length, then `0a 01 result`.
-fn connect_result(body: &[u8]) -> Option<u8> {
+/// Connect Initial: tag (2), length, two selectors, the upward flag, then three times the parameters.
+fn initial_parameters(body: &[u8]) -> Option<Vec<DomainParameters>> {
     let mut at = Cursor::new(body.get(2..)?);
-    at.ber_length("Connect Response").ok()?;
-    match at.take::<3>("result").ok()? {
-        [0x0a, 0x01, result] => Some(result),
-        _ => None,
+    at.ber_length("Connect Initial").ok()?;
+    for what in ["callingDomainSelector", "calledDomainSelector", "upwardFlag"] {
+        element(&mut at, what)?;
     }
+    Some((0..3).map_while(|_| domain_parameters(&mut at)).collect())
+}
+
+/// Connect Response: tag (2), length, result, `calledConnectId`, parameters.
+fn connect_response(body: &[u8]) -> ConnectResponse {
+    let mut response = ConnectResponse { server: server_data(body), ..ConnectResponse::default() };
+    let mut at = Cursor::new(body.get(2..).unwrap_or_default());
+    if at.ber_length("Connect Response").is_err() {
+        return response;
+    }
+    let Some((ENUMERATED, [result])) = element(&mut at, "result") else { return response };
+    response.result = Some(McsResult(*result));
+    response.parameters = element(&mut at, "calledConnectId").and_then(|_| domain_parameters(&mut at));
+    response
+}
+
+/// Tag and content of the BER element at the cursor.
+fn element<'a>(at: &mut Cursor<'a>, what: &'static str) -> Option<(u8, &'a [u8])> {
+    let tag = at.u8(what).ok()?;
+    let length = at.ber_length(what).ok()?;
+    Some((tag, at.slice(length, what).ok()?))
+}
+
+fn domain_parameters(at: &mut Cursor<'_>) -> Option<DomainParameters> {
+    let (SEQUENCE, inside) = element(at, "DomainParameters")? else { return None };
+    let mut inside = Cursor::new(inside);
+    let mut number = || match element(&mut inside, "parameter") {
+        Some((INTEGER, digits)) => digits.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)),
+        _ => 0,
+    };
+    Some(DomainParameters {
+        channel_ids_max: number(),
+        user_ids_max: number(),
+        token_ids_max: number(),
+        priorities: number(),
+        throughput_min: number(),
+        height_max: number(),
+        pdu_bytes_max: number(),
+        version: number(),
+    })
 }
 
 #[cfg(test)]
@@ -364,52 +256,57 @@ mod tests {
     fn domain_pdus_are_told_by_their_first_byte() {
         assert_eq!(pdu(&[0x04, 1, 0, 1, 0]), Ok(McsPdu::ErectDomain));
         assert_eq!(pdu(&[0x28]), Ok(McsPdu::AttachUserRequest));
-        assert_eq!(pdu(&[0x2e, 0, 0, 6]), Ok(McsPdu::AttachUserConfirm));
-        assert_eq!(pdu(&[0x38, 0, 6, 3, 0xeb]), Ok(McsPdu::JoinRequest));
+        let attached = McsPdu::AttachUserConfirm { result: McsResult::SUCCESSFUL, user: Some(1007) };
+        assert_eq!(pdu(&[0x2e, 0, 0, 6]), Ok(attached));
+        assert_eq!(pdu(&[0x38, 0, 6, 3, 0xeb]), Ok(McsPdu::JoinRequest { channel: 1003 }));
         assert_eq!(pdu(&[0x21, 0x80]), Ok(McsPdu::Ultimatum { reason: UltimatumReason(3) }));
         assert_eq!(pdu(&[]), Err(WireError::Short { what: "MCS choice", need: 1, have: 0 }));
     }
 
     #[test]
-    fn set_error_info_is_seen_in_clear() {
-        let mut body = vec![0x68, 0, 1, 3, 0xeb, 0x70, 22];
-        body.extend([22, 0, 0x17, 0, 0xea, 3, 1, 0, 1, 0, 0, 1, 8, 0, 0x2f, 0, 0, 0, 7, 0, 0, 0]);
-        let Ok(McsPdu::Data(payload)) = pdu(&body) else { panic!("not data") };
-        assert_eq!((payload.share_type, payload.data_type), (Some(share::DATA), Some(share::SET_ERROR_INFO)));
-        assert_eq!(payload.says, Some(Says::ErrorInfo(ErrorInfo(7))));
+    fn results_stand_across_two_bytes() {
+        let refused = McsPdu::AttachUserConfirm { result: McsResult(13), user: None };
+        assert_eq!(pdu(&[0x2d, 0xa0]), Ok(refused));
+        let no_channel = McsPdu::JoinConfirm { result: McsResult(3), requested: 1005 };
+        assert_eq!(pdu(&[0x3c, 0x60, 0, 6, 3, 0xed]), Ok(no_channel));
+        assert_eq!((McsResult(13).name(), McsResult(16).name()), (Some("rt-too-many-users"), None));
     }
 
     #[test]
-    fn licensing_errors_and_client_info_say_more_unless_encrypted() {
-        let data = |payload: &[u8]| {
-            let mut body = vec![0x64, 0, 1, 3, 0xeb, 0x70, u8::try_from(payload.len()).unwrap()];
-            body.extend(payload);
-            match pdu(&body) {
-                Ok(McsPdu::Data(payload)) => payload.says,
-                _ => None,
-            }
+    fn every_reason_of_an_ultimatum() {
+        let reason = |bytes: [u8; 2]| match pdu(&bytes) {
+            Ok(McsPdu::Ultimatum { reason }) => reason,
+            other => panic!("{other:?}"),
         };
-        let mut license = vec![0x80, 0, 0, 0, 0xff, 3, 16, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0];
-        let code = licensing::LicenseErrorCode::NO_LICENSE;
-        assert_eq!(data(&license), Some(Says::License(LicenseMessage { kind: 0xff, error: Some(code) })));
-        license.iter_mut().take(1).for_each(|flags| *flags |= 8);
-        assert_eq!(data(&license), None);
-        let mut info = vec![0x40, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0];
-        info.extend([b'D', 0, 0, 0, b'm', 0, b'e', 0, 0, 0]);
-        assert_eq!(data(&info), Some(Says::ClientInfo { domain: "D".to_owned(), user: "me".to_owned() }));
+        for (bytes, name) in [
+            ([0x20, 0x00], "rn-domain-disconnected"),
+            ([0x20, 0x80], "rn-provider-initiated"),
+            ([0x21, 0x00], "rn-token-purged"),
+            ([0x21, 0x80], "rn-user-requested"),
+            ([0x22, 0x00], "rn-channel-purged"),
+        ] {
+            assert_eq!(reason(bytes).name(), Some(name));
+        }
+        assert_eq!(reason([0x23, 0x80]).name(), None);
     }
 
     #[test]
-    fn client_blocks_give_channels_and_build() {
-        let mut body = vec![0x7f, 0x65, 0x82, 1, 0];
-        body.extend(b"Duca");
-        let mut blocks = vec![0x03, 0xc0, 20, 0, 1, 0, 0, 0];
-        blocks.extend(b"MS_T120\0");
-        blocks.extend([0; 4]);
-        body.push(u8::try_from(blocks.len()).unwrap());
-        body.extend(blocks);
-        let Ok(McsPdu::ConnectInitial(data)) = pdu(&body) else { panic!("not Connect Initial") };
-        assert_eq!(data.channels, ["MS_T120"]);
-        assert_eq!(data.build, None);
+    fn connect_pdus_give_parameters_and_result() {
+        let numbers = |values: [u8; 8]| {
+            let inside: Vec<u8> = values.iter().flat_map(|value| [2, 1, *value]).collect();
+            [&[0x30, 24][..], &inside].concat()
+        };
+        let mut initial = vec![0x7f, 0x65, 0x81, 0x90, 4, 1, 1, 4, 1, 1, 1, 1, 0xff];
+        initial.extend(numbers([34, 2, 0, 1, 0, 1, 9, 2]));
+        initial.extend(numbers([1, 1, 1, 1, 0, 1, 8, 2]));
+        let Ok(McsPdu::ConnectInitial(read)) = pdu(&initial) else { panic!("not Connect Initial") };
+        let maxima: Vec<u32> = read.parameters.iter().map(|one| one.channel_ids_max).collect();
+        assert_eq!(maxima, [34, 1]);
+        let mut response = vec![0x7f, 0x66, 0x40, 0x0a, 1, 8, 2, 1, 0];
+        response.extend(numbers([34, 3, 0, 1, 0, 1, 9, 2]));
+        response.resize(67, 0);
+        let Ok(McsPdu::ConnectResponse(read)) = pdu(&response) else { panic!("not Connect Response") };
+        assert_eq!(read.result.and_then(McsResult::name), Some("rt-parameters-unacceptable"));
+        assert_eq!(read.parameters.map(|one| (one.user_ids_max, one.version)), Some((3, 2)));
     }
 }

@@ -81,6 +81,7 @@ pub fn unit(bytes: &[u8]) -> Result<Unit<'_>, WireError> {
             header.slice(5, "X.224 references and class")?;
             header.rest()
         }
+        TpduCode::DISCONNECT_REQUEST | TpduCode::ERROR => header.rest(),
         _ => at.rest(),
     };
     Ok(Unit::Tpdu { code, body, length })
@@ -96,6 +97,46 @@ fn fast_path(bytes: &[u8], first: u8) -> Result<Unit<'_>, WireError> {
         return Err(WireError::Short { what: "fast-path PDU", need: length, have: bytes.len() });
     }
     Ok(Unit::FastPath { length })
+}
+
+/// Reason of a disconnect request (X.224 13.5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DisconnectCause(pub u8);
+
+impl DisconnectCause {
+    /// What it means in class 0, or `None` for a number that the standard does not list.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "reason not specified",
+            1 => "congestion at TSAP",
+            2 => "session entity not attached to TSAP",
+            3 => "address unknown",
+            128 => "normal disconnect",
+            129 => "remote transport entity congestion",
+            130 => "connection negotiation failed",
+            133 => "protocol error",
+            138 => "connection request refused on this network connection",
+            _ => return None,
+        })
+    }
+}
+
+/// The reason of a disconnect request: of its body, behind both references (2 bytes each).
+#[must_use]
+pub fn disconnect_cause(body: &[u8]) -> Option<DisconnectCause> {
+    let mut at = Cursor::new(body);
+    at.take::<4>("DST-REF, SRC-REF").ok()?;
+    at.u8("reason").ok().map(DisconnectCause)
+}
+
+/// Cause of an error TPDU (X.224 13.12): of its body, behind the reference (2 bytes). 0 is not specified, 1 an invalid
+/// parameter code, 2 an invalid TPDU type, 3 an invalid parameter value.
+#[must_use]
+pub fn reject_cause(body: &[u8]) -> Option<u8> {
+    let mut at = Cursor::new(body);
+    at.take::<2>("DST-REF").ok()?;
+    at.u8("reject cause").ok()
 }
 
 /// Do these first bytes of a stream start an X.224 connection request or confirm?
@@ -155,6 +196,19 @@ mod tests {
     fn a_cut_unit_says_what_it_needs() {
         let cut = CONFIRM.get(..10).map(unit);
         assert_eq!(cut, Some(Err(WireError::Short { what: "TPKT", need: 19, have: 10 })));
+    }
+
+    #[test]
+    fn disconnect_requests_and_errors_have_a_cause() {
+        let body = |bytes: &'static [u8]| match unit(bytes) {
+            Ok(Unit::Tpdu { body, .. }) => body,
+            other => panic!("{other:?}"),
+        };
+        let cause = disconnect_cause(body(&[3, 0, 0, 11, 6, 0x80, 0, 0, 0x12, 0x34, 128]));
+        assert_eq!(cause.and_then(DisconnectCause::name), Some("normal disconnect"));
+        assert_eq!(reject_cause(body(&[3, 0, 0, 9, 4, 0x70, 0, 0, 2])), Some(2));
+        assert_eq!(disconnect_cause(body(&[3, 0, 0, 7, 2, 0x80, 0])), None);
+        assert_eq!(DisconnectCause(77).name(), None);
     }
 
     #[test]

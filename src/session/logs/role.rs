@@ -266,7 +266,7 @@ pub(super) const fn lets_in(what: &What) -> bool {
     matches!(
         what,
         What::UserAuthenticated {}
-            | What::ClientInfo {}
+            | What::ClientInfo { .. }
             | What::Licensed {}
             | What::SessionLogon { .. }
             | What::SessionReconnected { .. }

@@ -1,0 +1,5 @@
+//! Runs the target `share` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rdpwhy_fuzz::share(bytes));
