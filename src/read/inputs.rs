@@ -352,6 +352,8 @@ fn plain_kind(first: &[u8]) -> Kind {
         [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Known("big-endian modified pcap"),
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Kind::Pcapng,
         [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Kind::Evtx,
+        [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Kind::Known("snoop capture"),
+        [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => Kind::Known("Network Monitor capture"),
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
@@ -524,6 +526,8 @@ mod tests {
         assert_eq!(kind_of(b""), (Kind::Empty, false));
         assert_eq!(kind_of(b"# secrets\nEXPORTER_SECRET 00 01\n"), (Kind::KeyLog, false));
         assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));
+        assert_eq!(kind_of(b"snoop\0\0\0\0\0\0\x02").0, Kind::Known("snoop capture"));
+        assert_eq!(kind_of(&[0xa1, 0xb2, 0xcd, 0x34, 0, 2]).0, Kind::Known("big-endian modified pcap"));
     }
 
     #[test]

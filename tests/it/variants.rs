@@ -7,8 +7,8 @@ use rdpwhy::read::{Unwatched, inputs};
 use rdpwhy::step::Step;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{
-    Conversation, Endpoint, Frame, IcmpError, LINKTYPE_ETHERNET, PcapWriter, Side, Tunnel, as_hdlc, as_ppp,
-    doubled, fragmented,
+    Conversation, Endpoint, Envelope, Frame, IcmpError, LINKTYPE_ETHERNET, PcapWriter, Side, Tunnel, as_hdlc,
+    as_ppp, doubled, fragmented,
 };
 
 use crate::support::{children, corpus};
@@ -144,6 +144,15 @@ fn a_connection_in_a_tunnel_is_the_same_connection() {
     }
 }
 
+/// PPTP acknowledges with GRE packets that carry nothing.
+#[test]
+fn a_tunnel_without_content_is_no_damage() {
+    let envelope = Envelope::new("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+    let bare = [0x20, 0x81, 0x88, 0x0b, 0, 0, 0, 3, 0, 0, 0, 8];
+    let frame = Frame { time_ns: START_NS, bytes: envelope.packet(47, &bare) };
+    assert_eq!(notes(&analysed(LINKTYPE_ETHERNET, &[frame])), [""; 0]);
+}
+
 #[test]
 fn tunnels_in_tunnels_are_read_up_to_a_depth() {
     let (_, frames) = conversations().swap_remove(0);
@@ -218,8 +227,7 @@ fn a_packet_captured_twice_counts_once() {
 
 #[test]
 fn a_datagram_to_a_port_of_a_tunnel_may_be_anything() {
-    let envelope =
-        rdpwhy_lab::capture::Envelope::new("198.51.100.7".parse().unwrap(), "203.0.113.20".parse().unwrap());
+    let envelope = Envelope::new("198.51.100.7".parse().unwrap(), "203.0.113.20".parse().unwrap());
     for payload in [&b"\x08\0\0\0\0\0\x2a\0no frame at all, only text"[..], b"hello", &[0; 60]] {
         let frame = Frame { time_ns: START_NS, bytes: envelope.udp(1_024, 4_789, payload) };
         let analysis = analysed(LINKTYPE_ETHERNET, &[frame]);

@@ -130,6 +130,10 @@ fn gre(bytes: &[u8], ends: (IpAddr, IpAddr), shell: Shell) -> Packet<'_> {
     let parts = [flags & 0x80 != 0, flags & 0x20 != 0, flags & 0x10 != 0, acknowledges];
     let skipped = parts.iter().filter(|is_there| **is_there).count() * 4;
     let Some(inner) = rest.get(skipped..) else { return Packet::Unreadable };
+    if inner.is_empty() {
+        // A bare acknowledgement of PPTP, or a keep-alive.
+        return Packet::Other;
+    }
     let is_numbered = flags & 0x10 != 0;
     match kind {
         ERSPAN | ERSPAN_3 => match erspan(kind, is_numbered, inner) {
