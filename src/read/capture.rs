@@ -310,23 +310,23 @@ impl<'t, 's> CaptureFile<'t, 's> {
             return;
         };
         let seen = Sighting { at, place: Place::frame(self.input_index, self.counts.packets) };
-        self.unwrapped(link::packet(link, bytes), seen);
+        self.unwrapped(&link::packet(link, bytes), seen);
     }
 
-    fn unwrapped(&mut self, packet: Packet<'_>, seen: Sighting) {
+    fn unwrapped(&mut self, packet: &Packet<'_>, seen: Sighting) {
         match packet {
-            Packet::Tcp(segment) => self.table.segment(&segment, seen),
-            Packet::Udp(datagram) => self.table.datagram(&datagram, seen),
-            Packet::Arp { answers, sender, target, mac } => {
+            Packet::Tcp(segment) => self.table.segment(segment, seen),
+            Packet::Udp(datagram) => self.table.datagram(datagram, seen),
+            &Packet::Arp { answers, sender, target, mac } => {
                 self.table.arp(Arp { seen, answers, sender, target, mac });
             }
-            Packet::Unreachable { by, kind, code, from, to, udp } => {
+            &Packet::Unreachable { by, kind, code, from, to, udp } => {
                 let error = UnreachableSeen { seen, from: by, kind, code, times: 1 };
                 self.table.unreachable((from, to), udp, error);
             }
             Packet::Fragment(fragment) => {
-                if let Some(whole) = self.incomplete.take(&fragment, seen) {
-                    self.unwrapped(link::reassembled(&whole), seen);
+                if let Some(whole) = self.incomplete.take(fragment, seen) {
+                    self.unwrapped(&link::reassembled(&whole), seen);
                 }
             }
             Packet::TooDeep => {

@@ -115,8 +115,8 @@ pub struct Segment<'a> {
     pub ttl: u8,
     /// IPv4 identification: each packet of a sender has another one, unless it is 0; IPv6 has none.
     pub identification: u16,
-    /// The tunnel it came in.
-    pub outer: Option<Outer>,
+    /// The tunnel it came in; boxed, because a packet is moved and few come in one.
+    pub outer: Option<Box<Outer>>,
     /// Header and options.
     pub tcp: TcpSlice<'a>,
     /// Payload bytes that were captured.
@@ -133,7 +133,7 @@ pub struct Datagram<'a> {
     /// Receiver.
     pub to: SocketAddr,
     /// The tunnel it came in.
-    pub outer: Option<Outer>,
+    pub outer: Option<Box<Outer>>,
     /// Payload bytes that were captured.
     pub payload: &'a [u8],
     /// Payload bytes on the wire.
@@ -217,7 +217,7 @@ pub enum Packet<'a> {
         udp: bool,
     },
     /// A fragment of an IP packet, not the whole.
-    Fragment(Fragment<'a>),
+    Fragment(Box<Fragment<'a>>),
     /// More tunnels in tunnels than are unwrapped.
     TooDeep,
     /// Something else.
@@ -327,7 +327,7 @@ impl Net {
 
 fn fragment_v4<'a>(header: Ipv4HeaderSlice<'_>, bytes: &'a [u8], whole: bool, shell: Shell) -> Packet<'a> {
     let Net { ends: (from, to), ttl, identification } = Net::v4(header);
-    Packet::Fragment(Fragment {
+    Packet::Fragment(Box::new(Fragment {
         from,
         to,
         identification: u32::from(identification),
@@ -338,7 +338,7 @@ fn fragment_v4<'a>(header: Ipv4HeaderSlice<'_>, bytes: &'a [u8], whole: bool, sh
         whole,
         ttl,
         shell,
-    })
+    }))
 }
 
 /// A fragment whose own extension headers stand behind the fragment header is not put together: only the first has them,
@@ -357,7 +357,7 @@ fn fragment_v6<'a>(
     });
     let Some(fragment) = found else { return Packet::Unreadable };
     let Net { ends: (from, to), ttl, .. } = Net::v6(header);
-    Packet::Fragment(Fragment {
+    Packet::Fragment(Box::new(Fragment {
         from,
         to,
         identification: fragment.identification(),
@@ -368,7 +368,7 @@ fn fragment_v6<'a>(
         whole: whole && parts.next().is_none(),
         ttl,
         shell,
-    })
+    }))
 }
 
 /// What stands behind the IP headers of a packet that was put together.
@@ -390,7 +390,7 @@ fn transport(net: Net, protocol: IpNumber, bytes: &[u8], shell: Shell) -> Packet
 fn segment(net: Net, shell: Shell, tcp: TcpSlice<'_>, length: u32) -> Packet<'_> {
     let from = SocketAddr::new(net.ends.0, tcp.source_port());
     let to = SocketAddr::new(net.ends.1, tcp.destination_port());
-    let (payload, outer) = (tcp.payload(), shell.outer);
+    let (payload, outer) = (tcp.payload(), shell.outer.map(Box::new));
     let (ttl, identification) = (net.ttl, net.identification);
     Packet::Tcp(Segment { from, to, ttl, identification, outer, tcp, payload, length })
 }
@@ -402,7 +402,7 @@ fn datagram<'a>(net: Net, shell: Shell, udp: &UdpSlice<'a>, length: u32) -> Pack
     }
     let from = SocketAddr::new(net.ends.0, udp.source_port());
     let to = SocketAddr::new(net.ends.1, port);
-    Packet::Udp(Datagram { from, to, outer: shell.outer, payload, length })
+    Packet::Udp(Datagram { from, to, outer: shell.outer.map(Box::new), payload, length })
 }
 
 fn arp<'a>(packet: &ArpPacketSlice<'a>) -> Packet<'a> {

@@ -82,7 +82,7 @@ impl Entry {
             reversed: None,
             proven: false,
             preamble: None,
-            outer: segment.outer,
+            outer: segment.outer.as_deref().copied(),
             sides: [Outgoing::default(), Outgoing::default()],
             unreachable: Vec::new(),
         }
