@@ -832,6 +832,75 @@ facts! {
         reason: Option<UltimatumReason>,
     }
 
+    // What the ends of the connection exchange with others beside it.
+
+    /// A domain controller gave a ticket (AS-REP, TGS-REP on port 88).
+    KerberosGranted = "kerberos-granted", Some(Step::Credssp), {
+        /// The service that it is for.
+        service: Option<String>,
+        /// Which end of the connection asked.
+        asker: Side,
+    }
+    /// A name was looked up that leads to the server of this connection.
+    NameResolved = "name-resolved", Some(Step::Dns), {
+        /// The name, in lower case.
+        name: String,
+        /// Its addresses, separated by commas.
+        addresses: String,
+    }
+    /// A domain controller was sought in the DNS, and none was found.
+    LookupFailed = "lookup-failed", Some(Step::Credssp), {
+        /// Which end of the connection asked.
+        asker: Side,
+        /// The name asked for.
+        name: String,
+        /// Type of the records asked for.
+        records: Option<String>,
+        /// Response code (RFC 1035 4.1.1): 3 is NXDOMAIN, 0 no such records; absent without an answer.
+        code: Option<u32>,
+        /// Address of the name server.
+        server: IpAddr,
+        /// How often it was asked.
+        tries: u32,
+        /// Milliseconds from the first to the last.
+        over_ms: u64,
+    }
+    /// A service that an end of the connection asked did not answer, or refused the TCP connection. By itself it is no cause.
+    ServiceUnreached = "service-unreached", None, {
+        /// Which end of the connection asked.
+        asker: Side,
+        /// Name of its port (IANA): `kerberos`, `domain`, `ldap`, `microsoft-ds` and others.
+        service: String,
+        /// Address of the host that was asked.
+        server: IpAddr,
+        /// Over UDP; else over TCP.
+        udp: bool,
+        /// It answered the SYN with a reset.
+        refused: bool,
+        /// SYNs or datagrams.
+        tries: u32,
+        /// Milliseconds from the first to the last.
+        over_ms: u64,
+    }
+    /// Nobody answers ARP for the server's address (RFC 826), on its own link.
+    ArpUnanswered = "arp-unanswered", Some(Step::Tcp), {
+        /// The address.
+        address: IpAddr,
+        /// Who asks.
+        asker: IpAddr,
+        /// How often.
+        tries: u32,
+        /// Milliseconds from the first to the last.
+        over_ms: u64,
+    }
+    /// Two link addresses answer ARP for one address, both to one request or in turns (RFC 5227 2.4).
+    DuplicateAddress = "duplicate-address", None, {
+        /// The address.
+        address: IpAddr,
+        /// The link addresses, separated by a comma.
+        macs: String,
+    }
+
     // What event logs say, in the words of Windows.
 
     /// The server's transport took a connection (RdpCoreTS 131, RCM 1158); its address and port stand in the keys.
@@ -1174,12 +1243,22 @@ facts! {
         /// The program that wanted it.
         process: Option<String>,
     }
-    /// Kerberos failed (Security 4768, 4769, 4771 on a domain controller, Kerberos on client and server).
+    /// Kerberos failed (KRB-ERROR on port 88 or inside of CredSSP; Security 4768, 4769, 4771 on a domain controller, Kerberos on client and server).
     KerberosFailed = "kerberos-failed", Some(Step::Credssp), {
         /// Why.
         code: KerberosError,
         /// The service that a ticket was for.
         service: Option<String>,
+        /// The realm of the service, on the wire.
+        realm: Option<String>,
+        /// Who asked, as the error names the user.
+        user: Option<String>,
+        /// Which end of the RDP connection asked; on port 88 only.
+        asker: Option<Side>,
+        /// The NTSTATUS that a Windows domain controller adds (MS-KILE 2.2.2).
+        status: Option<Status>,
+        /// Seconds by which the domain controller's clock is ahead of the capture's; negative when it is behind.
+        kdc_ahead_s: Option<i64>,
     }
     /// An authentication policy or the Protected Users group does not let the user in (Security 4820 to 4824, NTLM 100, 101).
     PolicyRefused = "policy-refused", Some(Step::Credssp), {

@@ -299,6 +299,14 @@ impl Note {
         }
     }
 
+    /// A connection that did not come up, beside which more was exchanged than is kept.
+    #[must_use]
+    pub fn neighbours_cut(place: Place) -> Self {
+        let text = "of what its ends asked others (names, Kerberos, domain controllers) only a part was kept"
+            .to_owned();
+        Self { place, text }
+    }
+
     /// Connections of which logs tell more than is kept.
     #[must_use]
     pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {

@@ -19,6 +19,9 @@ mod mcs;
 mod capabilities;
 mod clear;
 mod said;
+mod kerberos;
+mod names;
+mod beside;
 
 /// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;
@@ -39,6 +42,9 @@ pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<
     tcp::opening(&mut reader);
     negotiation::read(&mut reader);
     tcp::ending(&mut reader);
+    kerberos::read(&mut reader);
+    names::read(&mut reader);
+    beside::read(&mut reader);
     reader.finish()
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod logs;
 mod gather;
 mod clients;
+mod credssp;
 mod progress;
 mod attempt;
 mod differs;
@@ -256,13 +257,20 @@ impl Session {
         })
     }
 
-    /// The server's name as the client asked for it.
+    /// The server's name as the client asked for it, else as it looked it up.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
-        self.facts.iter().find_map(|seen| match seen.what() {
+        let asked = self.facts.iter().find_map(|seen| match seen.what() {
             What::ClientHello { sni, .. } => sni.clone(),
             _ => None,
-        })
+        });
+        let looked_up = || {
+            self.facts.iter().find_map(|seen| match seen.what() {
+                What::NameResolved { name, .. } => Some(name.clone()),
+                _ => None,
+            })
+        };
+        asked.or_else(looked_up)
     }
 
     /// The name of the host with this role, where its logs are there.

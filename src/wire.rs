@@ -25,5 +25,7 @@ pub mod session_info;
 pub mod autodetect;
 pub mod share;
 pub mod mcs;
+pub mod kerberos;
+pub mod dns;
 
 pub use cursor::WireError;

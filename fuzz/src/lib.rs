@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod beside;
 mod captures;
 mod decoders;
 mod logs;
@@ -13,6 +14,7 @@ mod reassembly;
 mod secrets;
 mod texts;
 
+pub use beside::{dns, kerberos};
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
@@ -49,6 +51,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("credssp", credssp),
     ("licensing", licensing),
     ("keylog", keylog),
+    ("kerberos", kerberos),
+    ("dns", dns),
     ("fact_text", fact_text),
     ("exchange", exchange),
     ("printable", printable),

@@ -74,7 +74,10 @@ pub(super) fn client_told<'a>(case: &Case<'a>, wanted: u32) -> Option<&'a Seen> 
 fn facts<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> + use<'a> {
     let session = case.session;
     let asked = session.connections.is_empty() || session.broke_at >= Some(Step::Credssp);
-    session.facts.iter().filter(move |_| asked)
+    let counts = |seen: &&Seen| {
+        !matches!(seen.what(), What::KerberosFailed { .. }) || session.is_decided_by_kerberos(seen)
+    };
+    session.facts.iter().filter(move |_| asked).filter(counts)
 }
 
 /// The fact that gives one of these statuses. A sub-status says more than the status it stands with.
@@ -93,7 +96,7 @@ pub(super) fn status_of(what: &What) -> Option<Status> {
         What::LogonFailed { status, sub_status, .. } => {
             sub_status.and_then(failure).or_else(|| failure(*status))
         }
-        What::CredsspRefused { status, .. } => status.and_then(failure),
+        What::CredsspRefused { status, .. } | What::KerberosFailed { status, .. } => status.and_then(failure),
         What::CredentialsValidated { status } => failure(*status),
         What::RdstlsResult { code } => {
             let known = RDSTLS_RESULTS.iter().find(|(win32, _)| *win32 == code.0);
@@ -109,6 +112,11 @@ pub(super) fn status_of(what: &What) -> Option<Status> {
 
 pub(super) fn kerberos<'a>(case: &Case<'a>, wanted: u32) -> Option<&'a Seen> {
     facts(case).find(|seen| matches!(seen.what(), What::KerberosFailed { code, .. } if code.0 == wanted))
+}
+
+/// The first Kerberos error that counts.
+pub(super) fn any_kerberos<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    facts(case).find(|seen| matches!(seen.what(), What::KerberosFailed { .. }))
 }
 
 /// RdpCoreTS 140: the service itself says that user name or password were not accepted.

@@ -11,6 +11,8 @@ const ALWAYS_FITS_BYTES: u32 = 536;
 /// Silence that outlasts the usual retries.
 const SILENCE_MS: u64 = 3_000;
 const OTHER_END: &str = "a capture at the other end over the same time: it shows whether the packets arrived";
+const CLAIMANTS: &str =
+    "System logs of client and server: Tcpip 4198 or 4199 names the link address of the other host";
 /// Connections that only looked, before they are called a scan.
 const PROBES_MIN: usize = 5;
 
@@ -53,6 +55,23 @@ pub(super) const RULES: &[Rule] = &[
               hosts in its firewall, IPS or application control",
         refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-clienthello"],
         weigh: middlebox_reset,
+    },
+    Rule {
+        id: "dup-ip",
+        step: None,
+        cause: "two hosts use the same IP address: packets of the connection reach one that knows nothing of it",
+        fix: "`arp -a` and the address tables of the switches tell which hosts have the two link addresses; give one of them another address; look for Tcpip 4199 in the System logs",
+        refs: &["RFC 5227 2.4", "RFC 826"],
+        weigh: |case| {
+            let twice = case.find(|what| matches!(what, What::DuplicateAddress { .. }))?;
+            let lost = case.find(|what| {
+                matches!(what, What::Reset { .. } | What::Unanswered { .. } | What::ProbesUnanswered { .. })
+            });
+            let said_why = case.session.broke_at.is_some_and(|_| case.session.outcome == Outcome::Refused);
+            let reset_at_once = case.find(|what| matches!(what, What::Reset { answers_syn: true, .. }));
+            let told = said_why && reset_at_once.is_none();
+            (!told).then(|| Weighing::of(50, twice).surer(lost, 32).missing(CLAIMANTS))
+        },
     },
     Rule {
         id: "scanner",

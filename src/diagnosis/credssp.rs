@@ -1,8 +1,8 @@
 //! Why CredSSP failed: by the status that the server gave, on the wire or in a log; else by who refused, at which round trip.
 
 use super::account::{
-    any_status, by_status, client_told, doubt, kerberos, refused_by_service, refused_on_the_wire, status_of,
-    with_status,
+    any_kerberos, any_status, by_status, client_told, doubt, kerberos, refused_by_service,
+    refused_on_the_wire, status_of, with_status,
 };
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
@@ -161,7 +161,15 @@ pub(super) const RULES: &[Rule] = &[
             {
                 return Some(weighing);
             }
-            Some(Weighing::of(58, client_waited(case)?).missing(KERBEROS).missing(CLIENT_LOGS))
+            let in_vain = sought_in_vain(case);
+            if let Some(waited) = client_waited(case) {
+                let weighing = Weighing::of(58, waited).surer(in_vain, 30);
+                let weighing = if in_vain.is_none() { weighing.missing(KERBEROS) } else { weighing };
+                return Some(weighing.missing(CLIENT_LOGS));
+            }
+            // Without NTLM to fall back to, a client leaves as soon as the last domain controller has refused.
+            let left = left_by_client(case)?;
+            Some(Weighing::of(70, in_vain?).and(Some(left)).missing(CLIENT_LOGS))
         },
     },
     Rule {
@@ -313,8 +321,26 @@ fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let left = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Client, .. }))?;
-    let unexplained = any_status(case).is_none() && client_waited(case).is_none();
+    let unexplained =
+        any_status(case).is_none() && any_kerberos(case).is_none() && client_waited(case).is_none();
     (case.failed_at(Step::Credssp) && unexplained).then_some(left)
+}
+
+/// The client looked for a domain controller, or asked one, and got neither ticket nor refusal.
+fn sought_in_vain<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let answered = case.find(|what| {
+        matches!(
+            what,
+            What::KerberosGranted { asker: Side::Client, .. }
+                | What::KerberosFailed { asker: Some(Side::Client), .. }
+        )
+    });
+    let sought = case.find(|what| match what {
+        What::LookupFailed { asker: Side::Client, .. } => true,
+        What::ServiceUnreached { asker: Side::Client, service, .. } => service == "kerberos",
+        _ => false,
+    });
+    sought.filter(|_| answered.is_none())
 }
 
 fn last_from_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {

@@ -62,7 +62,7 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let syn = unanswered(case)?;
             let icmp = case.find(|what| matches!(what, What::Unreachable { .. }));
-            Some(Weighing::of(80, syn).unless(icmp, 60).missing(SERVER_CAPTURE).missing(
+            Some(Weighing::of(80, syn).unless(icmp, 60).unless(unresolved(case), 50).missing(SERVER_CAPTURE).missing(
                 "Security log of the server with auditing of `Filtering Platform Packet Drop` (5152, 5157): it names the rule that drops",
             ))
         },
@@ -136,7 +136,14 @@ pub(super) const RULES: &[Rule] = &[
             match host_unreachable {
                 Some(icmp) if case.failed_at(Step::Tcp) => Some(Weighing::of(60, icmp).missing(missing)),
                 Some(_) => None,
-                None => Some(Weighing::of(25, unanswered(case)?).missing(missing)),
+                None => {
+                    let syn = unanswered(case)?;
+                    let weighing = match unresolved(case) {
+                        Some(arp) => Weighing::of(85, arp).and(Some(syn)),
+                        None => Weighing::of(25, syn),
+                    };
+                    Some(weighing.missing(missing))
+                }
             }
         },
     },
@@ -195,6 +202,11 @@ fn refused<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 fn other_hop(case: &Case<'_>, reset: &Seen) -> bool {
     let What::Reset { ttl, .. } = reset.what() else { return false };
     case.server_ttl_elsewhere().is_some_and(|usual| usual != *ttl)
+}
+
+/// Nobody has the server's address on its own link.
+fn unresolved<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::ArpUnanswered { .. }))
 }
 
 fn unanswered<'a>(case: &Case<'a>) -> Option<&'a Seen> {

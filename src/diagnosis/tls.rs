@@ -253,7 +253,16 @@ fn refused_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
         )
     });
     let server_spoke = case.find(|what| matches!(what, What::ServerHello { .. }));
-    (by == Side::Client && said_nothing.is_none() && server_spoke.is_some()).then_some(end)
+    (by == Side::Client && said_nothing.is_none() && server_spoke.is_some() && !went_on(case)).then_some(end)
+}
+
+/// The client asked a domain controller for this connection: it was content with the certificate.
+fn went_on(case: &Case<'_>) -> bool {
+    let session = case.session;
+    session
+        .facts
+        .iter()
+        .any(|seen| seen.fact.subject.connection().is_some() && session.is_decided_by_kerberos(seen))
 }
 
 fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {

@@ -29,13 +29,13 @@ const CLASSIC_EVENTS: &[EventMap] = &[
     event(3, "a Kerberos error came", error),
     event(4, "the server could not decrypt the ticket", |seen| {
         let service = seen.any(&["Targetname", "TargetName", "2", "Server", "0"]);
-        Some(What::KerberosFailed { code: KerberosError(KRB_AP_ERR_MODIFIED), service })
+        Some(failed(KerberosError(KRB_AP_ERR_MODIFIED), service))
     }),
     event(5, "the ticket is not valid yet: the clocks may be apart", |seen| {
         if seen.record.qualifiers == SMART_CARD {
             return problem(seen);
         }
-        Some(What::KerberosFailed { code: KerberosError(KRB_AP_ERR_TKT_NYV), service: None })
+        Some(failed(KerberosError(KRB_AP_ERR_TKT_NYV), None))
     }),
     event(6, "the ticket is too big, or the smart card could not be read", problem),
     event(7, "the ticket could not be checked with the domain, or the smart card could not sign", problem),
@@ -69,5 +69,18 @@ fn keys(seen: &Seen<'_>, keys: &mut Keys) {
 fn error(seen: &Seen<'_>) -> Option<What> {
     let code = KerberosError(seen.number("ErrorCode").or_else(|| seen.number("3"))?);
     let service = seen.any(&["ServerName", "TargetName"]);
-    (!code.is_normal_step()).then_some(What::KerberosFailed { code, service })
+    (!code.is_normal_step()).then(|| failed(code, service))
+}
+
+/// A failure as records have it: what stands only on the wire is absent.
+pub(super) fn failed(code: KerberosError, service: Option<String>) -> What {
+    What::KerberosFailed {
+        code,
+        service,
+        realm: None,
+        user: None,
+        asker: None,
+        status: None,
+        kdc_ahead_s: None,
+    }
 }

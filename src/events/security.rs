@@ -174,7 +174,7 @@ fn ticket(seen: &Seen<'_>) -> Option<What> {
     match code {
         _ if code.is_normal_step() => None,
         KerberosError(0) => None,
-        _ => Some(What::KerberosFailed { code, service }),
+        _ => Some(super::kerberos::failed(code, service)),
     }
 }
 

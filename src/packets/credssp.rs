@@ -212,7 +212,15 @@ fn shown(token: &KerberosToken) -> Option<What> {
         TokenId::AP_REQ => {
             Some(What::KerberosTicket { realm: token.realm.clone(), service: token.service.clone() })
         }
-        _ => Some(What::KerberosFailed { code: token.error?, service: token.service.clone() }),
+        _ => Some(What::KerberosFailed {
+            code: token.error?,
+            service: token.service.clone(),
+            realm: token.realm.clone(),
+            user: None,
+            asker: None,
+            status: None,
+            kdc_ahead_s: None,
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::link::Outer;
-use super::neighbours::Neighbour;
+use super::neighbours::Beside;
 use super::stream::Stream;
 use crate::fact::{Recognised, Side};
 use crate::note::Place;
@@ -127,8 +127,8 @@ pub struct Flow {
     pub from_server: Half,
     /// ICMP errors that quote it.
     pub unreachable: Vec<UnreachableSeen>,
-    /// What else its client or server said at that time that may explain it.
-    pub neighbours: Vec<Neighbour>,
+    /// What its client or server asked others at that time.
+    pub neighbours: Beside,
 }
 
 impl Flow {

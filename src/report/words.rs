@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+mod beside;
 mod events;
 mod sequence;
 
@@ -32,7 +33,8 @@ pub fn listened(one: &Listened) -> String {
 #[must_use]
 pub fn says(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
-    early.or_else(|| of_tls(what)).or_else(|| of_credssp(what)).unwrap_or_else(|| sequence::says(what))
+    let early = early.or_else(|| of_tls(what)).or_else(|| of_credssp(what));
+    early.or_else(|| beside::says(what)).unwrap_or_else(|| sequence::says(what))
 }
 
 fn of_the_connection(what: &What) -> Option<String> {

@@ -82,6 +82,11 @@ fn mark(what: &What) -> Mark {
         | What::OneWay { .. }
         | What::CaptureEnds { .. }
         | What::Stalled { .. }
+        | What::NameResolved { .. }
+        | What::LookupFailed { .. }
+        | What::ServiceUnreached { .. }
+        | What::ArpUnanswered { .. }
+        | What::DuplicateAddress { .. }
         | What::Alert { .. }
         | What::EncryptedAlert { .. }
         | What::TlsOpened { .. }
@@ -159,6 +164,7 @@ fn mark(what: &What) -> Mark {
         | What::CredsspVersionRefused { .. }
         | What::NtlmBlocked { .. }
         | What::KerberosFailed { .. }
+        | What::KerberosGranted { .. }
         | What::PolicyRefused { .. }
         | What::LogonSucceeded { .. }
         | What::LogonFailed { .. }

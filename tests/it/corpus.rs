@@ -9,16 +9,10 @@ use serde_json::Value;
 use crate::support::{children, corpus, run, scratch};
 
 /// Cases whose cause this version cannot tell, because it stands in other protocols: Kerberos and RD Gateway.
-const NOT_YET: &[&str] = &[
-    "fail-gateway-http-401",
-    "fail-krb-clock-skew",
-    "fail-krb-password-expired",
-    "fail-krb-unknown-spn-no-ntlm-fallback",
-];
+const NOT_YET: &[&str] = &["fail-gateway-http-401"];
 
 /// The same without keys, where the gateway is not to be told from any HTTPS.
-const NOT_YET_WITHOUT_KEYS: &[&str] =
-    &["fail-krb-clock-skew", "fail-krb-password-expired", "fail-krb-unknown-spn-no-ntlm-fallback"];
+const NOT_YET_WITHOUT_KEYS: &[&str] = &[];
 
 fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key).and_then(Value::as_str)

@@ -8,6 +8,7 @@
 )]
 
 mod support;
+mod beside;
 mod cases;
 mod corpus;
 mod determinism;

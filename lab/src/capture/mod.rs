@@ -25,8 +25,10 @@ mod tunnel;
 mod taps;
 mod icmp;
 mod conversation;
+mod beside;
 mod bulk;
 
+pub use beside::{arp, dns, kerberos_error, kerberos_over_tcp, kerberos_request, kerberos_ticket};
 pub use bulk::{Bulk, Made};
 pub use conversation::{Conversation, Endpoint, Side};
 pub use frame::{ByteOrder, Frame, FrameSink};

@@ -7,6 +7,7 @@ use etherparse::TcpOptionElement;
 
 use super::super::flow::{Flow, Half, Resent, ResetSeen, Sighting, UnreachableSeen};
 use super::super::link::{Outer, Segment};
+use super::super::neighbours::Beside;
 use super::RDP_PORT;
 use crate::fact::Recognised;
 use crate::note::Place;
@@ -252,7 +253,7 @@ impl Entry {
             from_client: from_client.finish(),
             from_server: from_server.finish(),
             unreachable: self.unreachable.into_iter().map(|(error, _)| error).collect(),
-            neighbours: Vec::new(),
+            neighbours: Beside::default(),
         }
     }
 }

@@ -282,10 +282,7 @@ fn of_a_logon(what: &What) -> Option<String> {
         What::NtlmBlocked { place, target, .. } => {
             format!("policy blocks {} NTLM{}", printable(place), tail("to", target.as_ref()))
         }
-        What::KerberosFailed { code, service } => {
-            let meaning = code.row().map(|row| format!(", {}", row.meaning)).unwrap_or_default();
-            format!("Kerberos failed{}: {}{meaning}", tail("for", service.as_ref()), code.words())
-        }
+        What::KerberosFailed { .. } => super::beside::says(what)?,
         What::PolicyRefused { status, policy } => {
             format!(
                 "an authentication policy{} does not let the user in{}",

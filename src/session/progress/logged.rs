@@ -22,7 +22,8 @@ pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen,
     let captured = super::captured(session);
     let counts = |seen: &&Seen| {
         let beside = captured && passed < Some(Step::Tls) && is_check(seen.what());
-        !beside && !was_mended(session, seen.what())
+        let foreign = is_kerberos(seen.what()) && !session.is_decided_by_kerberos(seen);
+        !beside && !foreign && !was_mended(session, seen.what())
     };
     session
         .facts
@@ -33,6 +34,10 @@ pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen,
             // What names an account or a code says more than that something failed.
             (rank(seen.what()), *step)
         })
+}
+
+const fn is_kerberos(what: &What) -> bool {
+    matches!(what, What::KerberosFailed { .. })
 }
 
 fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
@@ -56,7 +61,7 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
         {
             Step::Credssp
         }
-        What::KerberosFailed { code, .. } if before(Step::Credssp) && !code.is_normal_step() => Step::Credssp,
+        What::KerberosFailed { .. } if before(Step::Credssp) => Step::Credssp,
         What::AuthenticationFailed { .. } | What::SecurityError { .. } if before(Step::Credssp) => {
             Step::Credssp
         }
