@@ -23,3 +23,5 @@ mod exchange;
 mod catalogue;
 mod log_sessions;
 mod variants;
+mod steps;
+mod differential;
