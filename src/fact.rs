@@ -126,6 +126,12 @@ pub struct Connection {
     pub first: Place,
     /// When its last packet was seen.
     pub last_seen: UnixNanos,
+    /// Where its last packet is.
+    pub last: Place,
+    /// Packets of the client and of the server.
+    pub packets: [u64; 2],
+    /// Payload bytes of the client and of the server, by their sequence numbers: each byte counts once.
+    pub bytes: [u64; 2],
     /// How it was recognised.
     pub recognised: Recognised,
 }
@@ -443,6 +449,18 @@ facts! {
         sni: Option<String>,
         /// Offered suites, as 4 hexadecimal digits each.
         offered: String,
+        /// All versions offered, highest first, as 4 hexadecimal digits each.
+        versions: Option<String>,
+        /// Version of the message itself, which stays TLS 1.2 where newer ones are offered.
+        legacy: Option<TlsVersion>,
+        /// Application protocols offered, separated by commas.
+        alpn: Option<String>,
+        /// It asks to resume an earlier session.
+        resumes: bool,
+        /// JA3 fingerprint.
+        ja3: Option<String>,
+        /// JA4 fingerprint.
+        ja4: Option<String>,
     }
     /// TLS ServerHello.
     ServerHello = "server-hello", Some(Step::Tls), {
@@ -450,6 +468,12 @@ facts! {
         version: TlsVersion,
         /// Cipher suite chosen.
         suite: Suite,
+        /// It resumes the session that the client asked for: no certificate is shown.
+        resumed: bool,
+        /// Application protocol chosen, where it is told in clear.
+        alpn: Option<String>,
+        /// JA3S fingerprint.
+        ja3s: Option<String>,
     }
     /// A certificate that stands in clear.
     Certificate = "certificate", Some(Step::Tls), {
@@ -469,6 +493,14 @@ facts! {
         key: String,
         /// Signature algorithm.
         signature: String,
+        /// Names of the subject alternative name, separated by commas.
+        names: Option<String>,
+        /// SHA-1 thumbprint, as Windows shows it.
+        sha1: Option<String>,
+        /// SHA-256 of the certificate.
+        sha256: Option<String>,
+        /// It has the shape of those that Windows makes for Remote Desktop by itself.
+        automatic: bool,
     }
     /// A TLS alert in clear.
     Alert = "alert", Some(Step::Tls), {

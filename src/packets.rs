@@ -69,6 +69,9 @@ impl<'f> Reader<'f> {
             opened: flow.first.at,
             first: flow.first.place,
             last_seen: flow.last.at,
+            last: flow.last.place,
+            packets: [flow.from_client.packets, flow.from_server.packets],
+            bytes: [flow.from_client.claimed_end, flow.from_server.claimed_end],
             recognised: flow.recognised,
         });
         Self { flow, keys, connection, facts: Vec::new(), notes: Vec::new(), cut: 0, turn: None }

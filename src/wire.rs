@@ -9,6 +9,7 @@ pub mod tpkt;
 pub mod proxy;
 pub mod negotiation;
 pub mod tls;
+pub mod community_id;
 pub mod keylog;
 pub mod certificate;
 pub mod ntlm;
@@ -25,5 +26,11 @@ pub mod session_info;
 pub mod autodetect;
 pub mod share;
 pub mod mcs;
+pub mod encryption;
 
 pub use cursor::WireError;
+
+/// Lower case hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,5 +1,6 @@
 //! Targets of the reader and of the whole pipe: captures, packets, and dialogues that reach what lies behind TCP.
 
+use rdpwhy::fact::{Reading, What};
 use rdpwhy::note::Place;
 use rdpwhy::read::fragments::Fragments;
 use rdpwhy::read::link::{self, Link, Packet};
@@ -103,9 +104,26 @@ pub fn dialogue(bytes: &[u8]) {
     assert_eq!(analysis.story.sessions.len(), 1, "one connection is one session");
 }
 
+/// A capture with TLS secrets: the length of the key log (2, little-endian), the key log, the capture.
+pub fn opening(bytes: &[u8]) {
+    let mut draw = Draw::new(bytes);
+    let length = usize::from(draw.u16());
+    let keys = draw.slice(length).to_vec();
+    let capture = draw.slice(usize::MAX).to_vec();
+    let analysis = answers_of(vec![("fuzz.pcap".to_owned(), capture), ("keys.log".to_owned(), keys)]);
+    for session in &analysis.story.sessions {
+        let opened = session.find(|what| matches!(what, What::TlsOpened { .. })).is_some();
+        let read = session.facts.iter().any(|seen| seen.reading() == Reading::Opened);
+        assert_eq!(opened, read, "what was read of opened records says that they were opened");
+    }
+}
+
 fn answers(bytes: Vec<u8>) -> Analysis {
-    let inventory = inputs::held(vec![("fuzz.pcap".to_owned(), bytes)]);
-    let analysis = analyze_inventory(inventory, &Unwatched);
+    answers_of(vec![("fuzz.pcap".to_owned(), bytes)])
+}
+
+fn answers_of(files: Vec<(String, Vec<u8>)>) -> Analysis {
+    let analysis = analyze_inventory(inputs::held(files), &Unwatched);
     for session in &analysis.story.sessions {
         for fact in &session.facts {
             let text = fact.what().text();

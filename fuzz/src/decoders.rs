@@ -49,6 +49,13 @@ fn messages(bytes: &[u8]) {
             assert!(shown.iter().map(Vec::len).sum::<usize>() <= length, "more was read than is there");
             shown.iter().for_each(|der| certificate(der));
         }
+        if let Handshake::ClientHello(hello) = &message {
+            assert!(hello.suites.len() * 2 <= length && hello.extensions.len() * 4 <= length);
+            assert_eq!((hello.ja3().len(), hello.ja4().len()), (32, 36), "a fingerprint has a fixed length");
+        }
+        if let Handshake::ServerHello(hello) = &message {
+            assert!(hello.extensions.len() * 4 <= length && hello.ja3s().len() == 32);
+        }
         rest = &rest[length..];
     }
 }
@@ -57,6 +64,7 @@ fn messages(bytes: &[u8]) {
 pub fn certificate(bytes: &[u8]) {
     if let Ok(read) = x509::certificate(bytes) {
         assert!(!read.key.is_empty() && !read.signature.is_empty());
+        assert_eq!((read.sha1.len(), read.sha256.len()), (40, 64));
     }
 }
 

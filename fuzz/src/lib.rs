@@ -13,7 +13,7 @@ mod reassembly;
 mod secrets;
 mod texts;
 
-pub use captures::{capture, dialogue, packet, pipeline};
+pub use captures::{capture, dialogue, opening, packet, pipeline};
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_info, share};
@@ -54,6 +54,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("printable", printable),
     ("pipeline", pipeline),
     ("dialogue", dialogue),
+    ("opening", opening),
 ];
 
 /// Takes what it needs off the front of the fuzzer's bytes; behind their end everything is 0.

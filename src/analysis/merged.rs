@@ -92,7 +92,8 @@ impl Renumber<'_> {
         let which = (self.part, connection.witness_index);
         let witness_index = self.witnesses.get(&which).copied().unwrap_or(connection.witness_index);
         let first = (self.anew)(connection.first);
-        let new = Arc::new(Connection { witness_index, first, ..Connection::clone(connection) });
+        let last = (self.anew)(connection.last);
+        let new = Arc::new(Connection { witness_index, first, last, ..Connection::clone(connection) });
         self.known = Some((Arc::clone(connection), Arc::clone(&new)));
         new
     }

@@ -42,7 +42,8 @@ pub(super) const RULES: &[Rule] = &[
         fix: "enable TLS 1.2 on both sides: SCHANNEL\\Protocols\\TLS 1.2\\{Client,Server} with Enabled=1 and DisabledByDefault=0; on Windows 7 install KB3080079",
         refs: &["RFC 8446 6.2", "lab: fail-tls-version-server12-client10"],
         weigh: |case| {
-            Some(Weighing::of(95, alert(case, &[AlertDescription::PROTOCOL_VERSION])?).and(hello(case)))
+            let sent = alert(case, &[AlertDescription::PROTOCOL_VERSION])?;
+            Some(Weighing::of(95, sent).and(hello(case)).and(newer_elsewhere(case)))
         },
     },
     Rule {
@@ -55,7 +56,13 @@ pub(super) const RULES: &[Rule] = &[
             let codes = [AlertDescription::HANDSHAKE_FAILURE, AlertDescription::INSUFFICIENT_SECURITY];
             let unshared = case.find(|what| matches!(what, What::NoSharedSuite { .. }));
             let sent = alert(case, &codes).or(unshared.filter(|_| !is_behind_tls(case)))?;
-            Some(Weighing::of(88, sent).and(hello(case)).missing(SERVER_SCHANNEL))
+            let (not_offered, offered) = match chosen_elsewhere(case) {
+                Some((seen, true)) => (None, Some(seen)),
+                Some((seen, false)) => (Some(seen), None),
+                None => (None, None),
+            };
+            let weighing = Weighing::of(88, sent).and(hello(case)).surer(not_offered, 6);
+            Some(weighing.unless(offered, 25).missing(SERVER_SCHANNEL))
         },
     },
     Rule {
@@ -174,8 +181,9 @@ pub(super) const RULES: &[Rule] = &[
             if case.session.broke_at > Some(Step::Mcs) {
                 return None;
             }
+            let weighing = Weighing::of(25, other_name(case)?).and(hello(case));
             Some(
-                Weighing::of(25, other_name(case)?).and(hello(case)).missing(
+                weighing.surer(other_certificate_before(case), 15).missing(
                     "the thumbprint of the intended host's certificate (event 1056 in its System log)",
                 ),
             )
@@ -265,31 +273,85 @@ fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
         AlertDescription::CERTIFICATE_REVOKED,
     ];
     let mismatch = other_name(case);
+    let before = other_certificate_before(case);
     if let Some(sent) = alert(case, &codes) {
-        return Some(Weighing::of(85, sent).surer(mismatch, 5).missing(CLIENT_CAPI2));
+        return Some(Weighing::of(85, sent).surer(mismatch, 5).surer(before, 4).missing(CLIENT_CAPI2));
     }
     let end = refused_certificate(case)?;
     let self_signed = case.find(|what| matches!(what, What::Certificate { self_signed: true, .. }));
-    let weighing = Weighing::of(50, end).surer(self_signed, 8).surer(mismatch, 5);
+    let weighing = Weighing::of(50, end).surer(self_signed, 8).surer(mismatch, 5).surer(before, 8);
     Some(weighing.unless(super::credssp::client_waited(case), 8).missing(CLIENT_CAPI2))
 }
 
-/// The certificate's subject does not hold the name that the client asked for.
+/// Neither the subject nor the alternative names of the certificate hold the name that the client asked for.
 fn other_name<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let asked = case.session.facts.iter().find_map(|seen| match seen.what() {
         What::ClientHello { sni: Some(name), .. } => Some(name.to_ascii_lowercase()),
         _ => None,
     })?;
-    if asked.parse::<std::net::IpAddr>().is_ok() {
+    if asked.is_empty() || asked.parse::<std::net::IpAddr>().is_ok() {
         return None;
     }
-    let host = asked.split('.').next().unwrap_or_default().to_owned();
     case.find(|what| match what {
-        What::Certificate { by: Side::Server, subject, .. } => {
-            !host.is_empty() && !subject.to_ascii_lowercase().contains(&host)
+        What::Certificate { by: Side::Server, subject, names, .. } => {
+            let subject = subject.to_ascii_lowercase();
+            let names = names.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let common = subject.split(", ").filter_map(|part| part.strip_prefix("cn="));
+            !common.chain(names.split(',')).any(|name| covers(name, &asked))
         }
         _ => false,
     })
+}
+
+/// Does a certificate's name stand for the host asked for? People type the host alone, too, so its first label is enough.
+fn covers(name: &str, asked: &str) -> bool {
+    let host = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let domain = asked.split_once('.').map(|(_, domain)| domain);
+    name.strip_prefix("*.").is_some_and(|any| domain.is_none_or(|domain| domain == any))
+        || host(name) == host(asked)
+}
+
+/// The certificate that the same server showed in an earlier connection, when it was another one.
+fn other_certificate_before<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let own = case.session.facts.iter().find_map(|seen| thumbprint(seen.what()))?;
+    same_server(case)
+        .filter(|other| other.start < case.session.start)
+        .find_map(|other| other.find(|what| thumbprint(what).is_some_and(|thumbprint| thumbprint != own)))
+}
+
+fn thumbprint(what: &What) -> Option<&str> {
+    match what {
+        What::Certificate { by: Side::Server, sha256, .. } => sha256.as_deref(),
+        _ => None,
+    }
+}
+
+/// The other connections to the same address and port.
+fn same_server<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Session> + use<'a> {
+    let (own, story) = (case.session, case.story);
+    let server = own.server();
+    story
+        .sessions
+        .iter()
+        .filter(move |other| server.is_some() && other.server() == server && other.id != own.id)
+}
+
+/// The suite that the same server chose in another connection, and whether this client offers it.
+fn chosen_elsewhere<'a>(case: &Case<'a>) -> Option<(&'a Seen, bool)> {
+    let offered = offers(hello(case)?)?;
+    same_server(case).find_map(|other| {
+        let answer = other.find(|what| matches!(what, What::ServerHello { .. }))?;
+        let What::ServerHello { suite, .. } = answer.what() else { return None };
+        let suite = format!("{:04x}", suite.0);
+        Some((answer, offered.split(',').any(|one| one == suite)))
+    })
+}
+
+/// A newer version than this client offers, chosen by the same server in another connection.
+fn newer_elsewhere<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let What::ClientHello { version: highest, .. } = hello(case)?.what() else { return None };
+    let newer = |what: &What| matches!(what, What::ServerHello { version, .. } if version > highest);
+    same_server(case).find_map(|other| other.find(newer))
 }
 
 /// The server answered the ClientHello with an internal error, a FIN or a reset of its own, and no ServerHello.

@@ -88,6 +88,10 @@ pub(super) struct ConnectionLine {
     #[serde(flatten)]
     first: At,
     last_ns: i64,
+    last: At,
+    /// Packets and payload bytes of the client and of the server.
+    packets: [u64; 2],
+    bytes: [u64; 2],
     recognised: String,
 }
 
@@ -103,6 +107,9 @@ impl ConnectionLine {
             opened_ns: connection.opened.0,
             first: At::of(connection.first),
             last_ns: connection.last_seen.0,
+            last: At::of(connection.last),
+            packets: connection.packets,
+            bytes: connection.bytes,
             recognised: name_of(RECOGNISED, connection.recognised).to_owned(),
         }
     }
@@ -117,6 +124,9 @@ impl ConnectionLine {
             opened: UnixNanos(self.opened_ns),
             first: self.first.place(),
             last_seen: UnixNanos(self.last_ns),
+            last: self.last.place(),
+            packets: self.packets,
+            bytes: self.bytes,
             recognised: named(RECOGNISED, &self.recognised)?,
         })
     }

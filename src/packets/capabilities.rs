@@ -120,6 +120,11 @@ pub(super) fn traffic_only(reader: &mut Reader<'_>, messages: &[Message]) {
 
 /// Set Error Info and the ultimatum stand right before the end. Those that could be read are told where they stand.
 fn ending(reader: &mut Reader<'_>, messages: &[Message]) {
+    if let Some((error_info, ultimatum)) = padded_ending(messages) {
+        reader.infer(error_info.seen, What::ErrorInfoShaped {});
+        reader.infer(ultimatum.seen, What::Ultimatum { by: Side::Server, reason: None });
+        return;
+    }
     let shaped = |m: &Message, bytes: u32| m.kind.is_none() && m.low == m.high && m.is_about(bytes);
     for message in messages.iter().rev().take(2).filter(|m| shaped(m, ULTIMATUM_BYTES)) {
         reader.infer(message.seen, What::Ultimatum { by: message.side, reason: None });
@@ -128,4 +133,14 @@ fn ending(reader: &mut Reader<'_>, messages: &[Message]) {
     if let Some(message) = from_server.take(2).find(|m| shaped(m, SYNCHRONIZE_BYTES)) {
         reader.infer(message.seen, What::ErrorInfoShaped {});
     }
+}
+
+/// Where padding hides the size, both must stand there: the last message of the server, as short as an ultimatum can be,
+/// and one before it that can be Set Error Info.
+fn padded_ending(messages: &[Message]) -> Option<(Message, Message)> {
+    let mut from_server = messages.iter().rev().filter(|m| m.side == Side::Server);
+    let (ultimatum, error_info) = (from_server.next()?, from_server.next()?);
+    let padded = |m: &Message| m.kind.is_none() && m.low < m.high;
+    let fits = ultimatum.is(ULTIMATUM_BYTES) && error_info.is_about(SYNCHRONIZE_BYTES);
+    (padded(ultimatum) && padded(error_info) && fits).then_some((*error_info, *ultimatum))
 }

@@ -10,8 +10,10 @@ use crate::wire::keylog::Label;
 use crate::wire::tls::{AlertDescription, ContentType, RECORD_HEADER, Suite, TlsVersion, certificates_13};
 
 mod cipher;
+mod scheme;
 
-use cipher::{Opener, Scheme};
+use cipher::{Opener, Sealing};
+use scheme::Scheme;
 
 /// Records behind a gap of which the shortest is used to find out how many were missed.
 const WINDOW: usize = 8;
@@ -31,6 +33,8 @@ pub(super) struct Hellos<'h> {
     pub(super) server_random: &'h [u8],
     pub(super) version: TlsVersion,
     pub(super) suite: Suite,
+    /// Records are encrypted before the MAC is taken (RFC 7366).
+    pub(super) encrypt_then_mac: bool,
 }
 
 /// What stood in an opened record and is no application data.
@@ -84,8 +88,16 @@ struct Sealed<'f> {
     header: &'f [u8],
     /// `None` when the capture does not have all of it.
     body: Option<&'f [u8]>,
+    /// Body of the encrypted record right before it.
+    before: Option<&'f [u8]>,
     /// Bytes of this side that are missing before it.
     missing: u64,
+}
+
+impl<'f> Sealed<'f> {
+    fn sealing(&self, body: &'f [u8]) -> Sealing<'f> {
+        Sealing { header: self.header, body, before: self.before }
+    }
 }
 
 /// Opens what the secrets open; `None` when there are none for this connection.
@@ -100,7 +112,7 @@ pub(super) fn open(reader: &mut Reader<'_>, records: &[Record], hellos: &Hellos<
     };
     known.iter().find_map(|label| secret(*label))?;
     let first = records.first()?.seen.place;
-    let Some(scheme) = Scheme::of(hellos.version, hellos.suite) else {
+    let Some(scheme) = Scheme::of(hellos.version, hellos.suite, hellos.encrypt_then_mac) else {
         let negotiated = format!("{} with {}", hellos.version.words(), hellos.suite.words());
         reader.notes.push(Note::suite_not_opened(first, &negotiated));
         return None;
@@ -154,7 +166,7 @@ fn sealed<'f>(reader: &Reader<'f>, records: &[Record], side: Side, is_13: bool) 
     let flow = reader.flow;
     let stream = &flow.half(side).stream;
     let mut sealed = Vec::new();
-    let (mut expected, mut missing, mut changed) = (None, 0, false);
+    let (mut expected, mut missing, mut changed, mut before) = (None, 0, false, None);
     for record in records.iter().filter(|record| record.side == side) {
         missing += expected.map_or(0, |expected| record.offset.saturating_sub(expected));
         expected = Some(record.end());
@@ -164,7 +176,9 @@ fn sealed<'f>(reader: &Reader<'f>, records: &[Record], side: Side, is_13: bool) 
             let bytes = stream.from(record.offset);
             let header = bytes.get(..RECORD_HEADER).unwrap_or_default();
             let end = RECORD_HEADER + usize::from(record.header.length);
-            sealed.push(Sealed { record: *record, header, body: bytes.get(RECORD_HEADER..end), missing });
+            let body = bytes.get(RECORD_HEADER..end);
+            let before = std::mem::replace(&mut before, body).filter(|_| missing == 0);
+            sealed.push(Sealed { record: *record, header, body, before, missing });
             missing = 0;
         }
     }
@@ -222,17 +236,18 @@ impl Lock {
     fn open(&mut self, window: &[Sealed<'_>]) -> Option<Vec<u8>> {
         let sealed = window.first()?;
         let body = sealed.body?;
+        let sealing = sealed.sealing(body);
         if sealed.missing > 0 {
             self.pending.clear();
             self.number = self.number_behind_gap(window).unwrap_or(self.number);
         }
-        let mut plain = self.opener.open(self.number, sealed.header, body);
+        let mut plain = self.opener.open(self.number, &sealing);
         if plain.is_none()
             && let Some(next) = self.next.clone()
         {
             // The Finished message was missed.
             let opener = self.scheme.keys_13(&next)?;
-            plain = opener.open(0, sealed.header, body);
+            plain = opener.open(0, &sealing);
             if plain.is_some() {
                 self.next = None;
                 self.turn(next);
@@ -255,8 +270,10 @@ impl Lock {
             return counted.or(Some(found));
         }
         let together = window.iter().enumerate().take_while(|(at, sealed)| *at == 0 || sealed.missing == 0);
+        // Without the record before it a chained one cannot be opened, not even tried.
+        let chained = self.scheme.is_chained();
         let (ahead, shortest) = together
-            .filter(|(_, sealed)| sealed.body.is_some())
+            .filter(|(_, sealed)| sealed.body.is_some() && (!chained || sealed.before.is_some()))
             .min_by_key(|(_, sealed)| sealed.record.header.length)?;
         let (ahead, body) = (u64::try_from(ahead).ok()?, shortest.body?);
         let most = first.missing / self.scheme.least_bytes();
@@ -266,7 +283,7 @@ impl Lock {
                 return None;
             }
             let number = self.number + missed;
-            if self.opener.open(number + ahead, shortest.header, body).is_some() {
+            if self.opener.open(number + ahead, &shortest.sealing(body)).is_some() {
                 return Some(number);
             }
         }
@@ -337,8 +354,10 @@ fn walk(lock: &mut Lock, sealed: &[Sealed<'_>], half: &mut Half) {
         match (content, plain) {
             (ContentType::APPLICATION_DATA, _) => {
                 let length = u64::try_from(plain.len()).unwrap_or(u64::MAX);
-                half.stream.push(half.at, plain, length, seen);
-                half.at = half.at.saturating_add(length);
+                if length > 0 {
+                    half.stream.push(half.at, plain, length, seen);
+                    half.at = half.at.saturating_add(length);
+                }
                 half.last = Some(seen);
             }
             (ContentType::HANDSHAKE, _) => lock.handshake(plain, seen, half),
@@ -356,4 +375,114 @@ fn inner(plain: &[u8]) -> (ContentType, &[u8]) {
     let end = plain.iter().rposition(|byte| *byte != 0).unwrap_or(0);
     let (content, rest) = plain.split_at_checked(end).unwrap_or_default();
     (ContentType(rest.first().copied().unwrap_or(0)), content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::note::Place;
+    use crate::time::UnixNanos;
+    use crate::wire::tls::RecordHeader;
+
+    const SUITE: Suite = Suite(0x1301);
+
+    /// Seals records of TLS 1.3 as a peer does, and hands them to `walk`.
+    struct Peer {
+        scheme: Scheme,
+        secret: Vec<u8>,
+        number: u64,
+        records: Vec<Vec<u8>>,
+    }
+
+    impl Peer {
+        fn new(secret: u8) -> Self {
+            let scheme = Scheme::of(TlsVersion::TLS13, SUITE, false).unwrap();
+            Self { scheme, secret: vec![secret; 32], number: 0, records: Vec::new() }
+        }
+
+        fn turn(&mut self, secret: Vec<u8>) {
+            (self.secret, self.number) = (secret, 0);
+        }
+
+        fn says(&mut self, content: ContentType, plain: &[u8]) {
+            let inner = [plain, &[content.0, 0, 0]].concat();
+            let length = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
+            let header = [23, 3, 3, length[0], length[1]];
+            let keys = self.scheme.keys_13(&self.secret).unwrap();
+            let sealed = keys.seal_aes_128(self.number, &header, &inner);
+            self.records.push([header.as_slice(), &sealed].concat());
+            self.number += 1;
+        }
+
+        /// What a direction with these secrets gives, without the records left out.
+        fn opened(&self, handshake: u8, traffic: u8, left_out: &[usize]) -> Half {
+            let seen = |frame| Sighting { at: UnixNanos(0), place: Place::frame(0, frame) };
+            let (mut sealed, mut offset, mut missing) = (Vec::new(), 0, 0);
+            for (index, bytes) in self.records.iter().enumerate() {
+                let length = u64::try_from(bytes.len()).unwrap();
+                if left_out.contains(&index) {
+                    missing += length;
+                } else {
+                    let length = u16::try_from(bytes.len() - RECORD_HEADER).unwrap();
+                    let content = ContentType::APPLICATION_DATA;
+                    let header = RecordHeader { content, version: TlsVersion::TLS12, length };
+                    let frame = u64::try_from(index).unwrap();
+                    let record = Record { side: Side::Client, header, offset, seen: seen(frame) };
+                    let (header, body) = bytes.split_at(RECORD_HEADER);
+                    sealed.push(Sealed { record, header, body: Some(body), before: None, missing });
+                    missing = 0;
+                }
+                offset += length;
+            }
+            let mut half = Half::default();
+            let lock = Lock::of_13(self.scheme, Some(vec![handshake; 32]), Some(vec![traffic; 32]));
+            walk(&mut lock.unwrap(), &sealed, &mut half);
+            half.stream.finish();
+            half
+        }
+    }
+
+    fn updating() -> Peer {
+        let mut peer = Peer::new(1);
+        peer.says(ContentType::HANDSHAKE, &[FINISHED, 0, 0, 2, 9, 9]);
+        peer.turn(vec![2; 32]);
+        peer.says(ContentType::APPLICATION_DATA, b"first ");
+        peer.says(ContentType::HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0]);
+        let next = peer.scheme.next_secret(&peer.secret).unwrap();
+        peer.turn(next);
+        peer.says(ContentType::APPLICATION_DATA, b"second ");
+        peer.says(ContentType::APPLICATION_DATA, b"third");
+        peer
+    }
+
+    #[test]
+    fn keys_change_at_finished_and_at_key_update() {
+        let half = updating().opened(1, 2, &[]);
+        assert_eq!((half.opened, half.closed.len()), (5, 0));
+        assert_eq!(half.stream.from(0), b"first second third");
+        // A missed Finished is found out by the next key, a missed record by its number.
+        let half = updating().opened(1, 2, &[0]);
+        assert_eq!((half.opened, half.closed.len()), (4, 0));
+        let half = updating().opened(1, 2, &[3]);
+        assert_eq!((half.opened, half.closed.len()), (4, 0));
+        // A missed KeyUpdate ends it, and what came before stands.
+        let half = updating().opened(1, 2, &[2]);
+        assert_eq!((half.opened, half.closed.len()), (2, 2));
+        assert_eq!(half.stream.from(0), b"first ");
+    }
+
+    #[test]
+    fn early_data_stays_closed_and_counts_for_nothing() {
+        let mut peer = Peer::new(7);
+        peer.says(ContentType::APPLICATION_DATA, b"under the early key");
+        peer.says(ContentType::APPLICATION_DATA, b"and more of it");
+        peer.turn(vec![1; 32]);
+        peer.says(ContentType::HANDSHAKE, &[FINISHED, 0, 0, 0]);
+        peer.turn(vec![2; 32]);
+        peer.says(ContentType::APPLICATION_DATA, b"later");
+        let half = peer.opened(1, 2, &[]);
+        assert_eq!((half.opened, half.closed.len()), (2, 2));
+        assert!(half.inside.iter().any(|(_, inside)| matches!(inside, Inside::Finished)));
+        assert_eq!(half.stream.from(2), b"later");
+    }
 }

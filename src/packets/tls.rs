@@ -10,8 +10,8 @@ use crate::read::stream::Stream;
 use crate::wire::certificate::certificate;
 use crate::wire::negotiation::Protocols;
 use crate::wire::tls::{
-    AlertDescription, ContentType, Handshake, Overhead, RECORD_HEADER, RecordHeader, Suite, TlsVersion,
-    handshake, record_header,
+    AlertDescription, ClientHello, ContentType, Handshake, Overhead, RECORD_HEADER, RecordHeader,
+    ServerHello, Suite, TlsVersion, handshake, record_header,
 };
 
 /// Records of one direction that are looked at.
@@ -45,10 +45,8 @@ impl Record {
 /// What the clear part of the handshake says.
 #[derive(Debug, Default)]
 struct Handshaken {
-    /// Random of the client.
-    client_hello: Option<Vec<u8>>,
-    /// Random, version and suite of the server.
-    server_hello: Option<(Vec<u8>, TlsVersion, Suite)>,
+    client_hello: Option<ClientHello>,
+    server_hello: Option<ServerHello>,
     /// A fatal alert in clear, or the end of the handshake by one.
     alert: bool,
 }
@@ -65,14 +63,21 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     if shaken.alert {
         return;
     }
-    let Some((server_random, version, suite)) = shaken.server_hello else {
+    let Some(server) = shaken.server_hello else {
         if shaken.client_hello.is_some() {
             reader.turn = Some(Side::Server);
         }
         return;
     };
-    let client_random = shaken.client_hello.unwrap_or_default();
-    let hellos = Hellos { client_random: &client_random, server_random: &server_random, version, suite };
+    let client = shaken.client_hello.unwrap_or_default();
+    let (version, suite) = (server.version, server.suite);
+    let hellos = Hellos {
+        client_random: &client.random,
+        server_random: &server.random,
+        version,
+        suite,
+        encrypt_then_mac: server.encrypt_then_mac,
+    };
     if let Some(opened) = opening::open(reader, &records, &hellos) {
         say_opened(reader, &opened);
         if opened.both() && read_opened(reader, &records, &opened, &hellos, chosen) {
@@ -81,7 +86,7 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     }
     let messages = match version >= TlsVersion::TLS13 {
         true => messages_13(reader, &records, suite),
-        false => messages_12(reader, &records, version, suite),
+        false => messages_12(reader, &records, version, suite.overhead(version, server.encrypt_then_mac)),
     };
     let Some(messages) = messages else { return };
     reader.turn = messages.last().map_or(Some(Side::Client), |last| Some(last.side.other()));
@@ -155,7 +160,7 @@ fn read_opened(
         other.read(reader);
     }
     if !pdus.is_empty() {
-        let overhead = hellos.suite.overhead(hellos.version);
+        let overhead = hellos.suite.overhead(hellos.version, hellos.encrypt_then_mac);
         let closed = opened.client.closed.iter().chain(&opened.server.closed);
         let behind = pdus.first().map(|pdu| pdu.seen);
         let hidden = closed.filter(|record| Some(record.seen) >= behind).map(|r| message(r, overhead));
@@ -253,20 +258,21 @@ fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>
         pending.drain(..length.min(pending.len()));
         match message {
             Handshake::ClientHello(hello) => {
-                shaken.client_hello = Some(hello.random);
-                let offered: Vec<String> =
-                    hello.suites.iter().map(|suite| format!("{:04x}", suite.0)).collect();
-                let what = What::ClientHello {
-                    version: hello.versions.first().copied().unwrap_or(record.header.version),
-                    suites: u32::try_from(hello.suites.len()).unwrap_or(u32::MAX),
-                    sni: hello.sni.map(|name| String::from_utf8_lossy(&name).into_owned()),
-                    offered: offered.join(","),
-                };
-                reader.say(record.seen, what);
+                reader.say(record.seen, client_hello(&hello));
+                // Behind a HelloRetryRequest the second one counts; its random is the same (RFC 8446 4.1.2).
+                shaken.client_hello = Some(hello);
             }
             Handshake::ServerHello(hello) => {
-                reader.say(record.seen, What::ServerHello { version: hello.version, suite: hello.suite });
-                shaken.server_hello = Some((hello.random, hello.version, hello.suite));
+                let asked = shaken.client_hello.as_ref();
+                let what = What::ServerHello {
+                    version: hello.version,
+                    suite: hello.suite,
+                    resumed: asked.is_some_and(|asked| hello.resumes(asked)),
+                    alpn: hello.alpn.as_deref().map(text),
+                    ja3s: Some(hello.ja3s()),
+                };
+                reader.say(record.seen, what);
+                shaken.server_hello = Some(hello);
             }
             Handshake::Certificate(chain) => {
                 show_certificate(reader, &chain, (record.side, record.seen), Reading::Clear);
@@ -274,6 +280,31 @@ fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>
             Handshake::HelloRetryRequest | Handshake::Other(_) => {}
         }
     }
+}
+
+fn client_hello(hello: &ClientHello) -> What {
+    let alpn: Vec<String> = hello.alpn.iter().map(|name| text(name)).collect();
+    What::ClientHello {
+        version: hello.versions.first().copied().unwrap_or(hello.legacy_version),
+        suites: u32::try_from(hello.suites.len()).unwrap_or(u32::MAX),
+        sni: hello.sni.as_deref().map(text),
+        offered: digits(hello.suites.iter().map(|suite| suite.0)),
+        versions: Some(digits(hello.versions.iter().map(|version| version.0))),
+        legacy: Some(hello.legacy_version),
+        alpn: (!alpn.is_empty()).then(|| alpn.join(",")),
+        resumes: hello.asks_to_resume(),
+        ja3: Some(hello.ja3()),
+        ja4: Some(hello.ja4()),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Numbers as 4 hexadecimal digits each, separated by commas.
+fn digits(numbers: impl Iterator<Item = u16>) -> String {
+    numbers.map(|number| format!("{number:04x}")).collect::<Vec<_>>().join(",")
 }
 
 fn show_certificate(
@@ -292,6 +323,10 @@ fn show_certificate(
         self_signed: read.self_signed,
         key: read.key,
         signature: read.signature,
+        names: (!read.names.is_empty()).then(|| read.names.join(",")),
+        sha1: Some(read.sha1),
+        sha256: Some(read.sha256),
+        automatic: read.automatic,
     };
     reader.say_read(seen, reading, what);
 }
@@ -310,19 +345,49 @@ fn messages_12(
     reader: &mut Reader<'_>,
     records: &[Record],
     version: TlsVersion,
-    suite: Suite,
+    overhead: Overhead,
 ) -> Option<Vec<Message>> {
-    let overhead = suite.overhead(version);
     reader.say(finished_12(records)?, What::TlsFinished {});
     let mut messages = Vec::new();
     for record in records {
         if record.is(ContentType::ALERT) && u32::from(record.header.length) > ALERT_BYTES {
             reader.infer(record.seen, What::EncryptedAlert { by: record.side, code: None });
         } else if record.is(ContentType::APPLICATION_DATA) {
-            messages.push(message(record, overhead));
+            messages.push((*record, message(record, overhead)));
         }
     }
-    Some(messages)
+    if version <= TlsVersion::TLS10 && matches!(overhead, Overhead::Padded { .. }) {
+        return Some(without_splits(&messages, overhead));
+    }
+    Some(messages.into_iter().map(|(_, message)| message).collect())
+}
+
+/// In TLS 1.0 many put a record of one byte, or of none, before each write, because the IV of the next is known
+/// beforehand. A side does so when its first record is such a one: the first message of CredSSP or MCS is longer.
+fn without_splits(messages: &[(Record, Message)], overhead: Overhead) -> Vec<Message> {
+    let is_split = |record: &Record| u32::from(record.header.length) == overhead.record(1);
+    let splits = |side: Side| {
+        let mut own = messages.iter().filter(|(record, _)| record.side == side);
+        own.next().is_some_and(|(record, _)| is_split(record))
+    };
+    let splitting = [splits(Side::Client), splits(Side::Server)];
+    let mut whole: Vec<Message> = Vec::new();
+    let mut ahead: [Option<Record>; 2] = [None, None];
+    for (record, message) in messages {
+        let index = usize::from(record.side == Side::Server);
+        let (Some(ahead), Some(true)) = (ahead.get_mut(index), splitting.get(index).copied()) else {
+            whole.push(*message);
+            continue;
+        };
+        let first = ahead.take();
+        if first.is_none() && is_split(record) {
+            *ahead = Some(*record);
+        } else {
+            let more = u32::from(first.is_some_and(|first| first.end() == record.offset));
+            whole.push(Message { high: message.high + more, ..*message });
+        }
+    }
+    whole
 }
 
 /// The later of both sides' Finished.
@@ -338,7 +403,7 @@ fn finished_12(records: &[Record]) -> Option<Sighting> {
 /// TLS 1.3: everything behind the hellos looks like application data. The client's first record is its Finished
 /// (RFC 8446 4.4.4); what the server sends before the client speaks again are session tickets.
 fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Option<Vec<Message>> {
-    let overhead = suite.overhead(TlsVersion::TLS13);
+    let overhead = suite.overhead(TlsVersion::TLS13, false);
     let data = |record: &&Record| record.is(ContentType::APPLICATION_DATA);
     let mut from_client = records.iter().filter(data).filter(|r| r.side == Side::Client);
     let finished = from_client.next()?;
@@ -362,14 +427,7 @@ fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Opt
 }
 
 fn message(record: &Record, overhead: Overhead) -> Message {
-    let length = u32::from(record.header.length);
-    let (low, high) = match overhead {
-        Overhead::Fixed(bytes) => (length.saturating_sub(bytes), length.saturating_sub(bytes)),
-        Overhead::Padded { least } => {
-            let high = length.saturating_sub(least);
-            (high.saturating_sub(15), high)
-        }
-    };
+    let (low, high) = overhead.plaintext(u32::from(record.header.length));
     Message { side: record.side, low, high, seen: record.seen, kind: None, reading: Reading::Inferred }
 }
 

@@ -13,6 +13,12 @@ use crate::note::{Place, Spot};
 use crate::read::Counts;
 use crate::session::{ClockOffset, Role, Seen, Session};
 use crate::step::Step;
+use crate::wire::community_id;
+use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
+
+mod tls;
+
+use tls::{Tls, tls};
 
 /// Version of the shape of this document.
 const SCHEMA_VERSION: u32 = 1;
@@ -121,6 +127,16 @@ struct SessionRow<'a> {
     causes: Vec<Cause<'a>>,
     witnesses: Vec<&'a str>,
     timeline: Vec<Line<'a>>,
+    encryption: Option<Encryption>,
+}
+
+/// Encryption of Standard RDP Security, by number and in words.
+#[derive(Serialize)]
+struct Encryption {
+    method: u32,
+    method_name: String,
+    level: u32,
+    level_name: String,
 }
 
 #[derive(Serialize)]
@@ -129,31 +145,22 @@ struct Leg<'a> {
     client: End,
     server: End,
     seen_by: Vec<&'a str>,
+    community_id: String,
+    packets: Vec<Passed<'a>>,
     tls: Option<Tls<'a>>,
     closed: Option<Closed<'a>>,
 }
 
+/// What of a connection came past one capture point.
 #[derive(Serialize)]
-struct Tls<'a> {
-    version: String,
-    cipher: String,
-    sni: Option<&'a str>,
-    ja3: Option<&'a str>,
-    ja4: Option<&'a str>,
-    decrypted: bool,
-    certificate: Option<Certificate<'a>>,
-}
-
-#[derive(Serialize)]
-struct Certificate<'a> {
-    subject: &'a str,
-    issuer: &'a str,
-    not_before: String,
-    not_after: String,
-    sha256: Option<&'a str>,
-    key: &'a str,
-    signature: &'a str,
-    self_signed: bool,
+struct Passed<'a> {
+    witness: &'a str,
+    first: Reference<'a>,
+    last: Reference<'a>,
+    client_packets: u64,
+    server_packets: u64,
+    client_bytes: u64,
+    server_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -370,6 +377,7 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
         causes: verdicts.iter().map(|verdict| cause(analysis, verdict)).collect(),
         witnesses,
         timeline: timeline(analysis, session),
+        encryption: encryption(session),
     }
 }
 
@@ -384,38 +392,25 @@ fn leg<'a>(
         client: end(Some(connection.client), None),
         server: end(Some(connection.server), None),
         seen_by: seen_by.to_vec(),
+        community_id: community_id::tcp(connection.client, connection.server),
+        packets: session.connections.iter().map(|connection| passed(analysis, connection)).collect(),
         tls: tls(session),
         closed: closed(analysis, session),
     }
 }
 
-fn tls(session: &Session) -> Option<Tls<'_>> {
-    let (version, suite) = session.facts.iter().find_map(|seen| match seen.what() {
-        What::ServerHello { version, suite } => Some((*version, *suite)),
-        _ => None,
-    })?;
-    let sni = session.facts.iter().find_map(|seen| match seen.what() {
-        What::ClientHello { sni, .. } => sni.as_deref(),
-        _ => None,
-    });
-    let certificate = session.facts.iter().find_map(|seen| match seen.what() {
-        What::Certificate { subject, issuer, not_before, not_after, self_signed, key, signature, .. } => {
-            Some(Certificate {
-                subject,
-                issuer,
-                not_before: not_before.to_string(),
-                not_after: not_after.to_string(),
-                sha256: None,
-                key,
-                signature,
-                self_signed: *self_signed,
-            })
-        }
-        _ => None,
-    });
-    let decrypted = session.find(|what| matches!(what, What::TlsOpened { .. })).is_some();
-    let (version, cipher) = (version.words(), suite.words());
-    Some(Tls { version, cipher, sni, ja3: None, ja4: None, decrypted, certificate })
+fn passed<'a>(analysis: &'a Analysis, connection: &Connection) -> Passed<'a> {
+    let ([client_packets, server_packets], [client_bytes, server_bytes]) =
+        (connection.packets, connection.bytes);
+    Passed {
+        witness: witness_name(analysis, connection.witness_index),
+        first: reference(analysis, connection.first),
+        last: reference(analysis, connection.last),
+        client_packets,
+        server_packets,
+        client_bytes,
+        server_bytes,
+    }
 }
 
 fn closed<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Closed<'a>> {
@@ -426,6 +421,20 @@ fn closed<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Closed<'a>
             _ => return None,
         };
         Some(Closed { by, how, reference: reference(analysis, seen.place()) })
+    })
+}
+
+fn encryption(session: &Session) -> Option<Encryption> {
+    session.facts.iter().find_map(|seen| match seen.what() {
+        What::McsConnectResponse { method: Some(method), level: Some(level), .. } if *method > 0 => {
+            Some(Encryption {
+                method: *method,
+                method_name: EncryptionMethod(*method).words(),
+                level: *level,
+                level_name: EncryptionLevel(*level).words(),
+            })
+        }
+        _ => None,
     })
 }
 

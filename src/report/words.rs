@@ -170,18 +170,22 @@ fn of_the_negotiation(what: &What) -> Option<String> {
 
 fn of_tls(what: &What) -> Option<String> {
     Some(match what {
-        What::ClientHello { version, suites, sni, .. } => {
+        What::ClientHello { version, suites, sni, resumes, .. } => {
             let name = sni.as_ref().map(|name| format!(" for {}", printable(name))).unwrap_or_default();
-            format!("client starts TLS{name}: up to {}, {suites} cipher suites", version.words())
+            let resumes = if *resumes { ", asks to resume a session" } else { "" };
+            format!("client starts TLS{name}: up to {}, {suites} cipher suites{resumes}", version.words())
         }
-        What::ServerHello { version, suite } => {
-            format!("server chooses {} with {}", version.words(), suite.words())
+        What::ServerHello { version, suite, resumed, .. } => {
+            let resumed = if *resumed { ", and resumes the earlier session" } else { "" };
+            format!("server chooses {} with {}{resumed}", version.words(), suite.words())
         }
-        What::Certificate { by, subject, issuer, not_before, not_after, self_signed, key, .. } => {
-            let issuer = if *self_signed {
-                "self-signed".to_owned()
-            } else {
-                format!("issued by {}", printable(issuer))
+        What::Certificate {
+            by, subject, issuer, not_before, not_after, self_signed, key, automatic, ..
+        } => {
+            let issuer = match (self_signed, automatic) {
+                (true, true) => "self-signed as Windows makes it by itself".to_owned(),
+                (true, false) => "self-signed".to_owned(),
+                (false, _) => format!("issued by {}", printable(issuer)),
             };
             let subject = printable(subject);
             format!(

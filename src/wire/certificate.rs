@@ -1,6 +1,10 @@
 //! Facts of an X.509 certificate (RFC 5280), read by `x509-parser`.
 
-use x509_parser::prelude::{FromDer, X509Certificate};
+use std::net::IpAddr;
+
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::cursor::WireError;
@@ -23,7 +27,20 @@ pub struct Certificate {
     pub key: String,
     /// Signature algorithm, for instance `sha256WithRSAEncryption`.
     pub signature: String,
+    /// DNS names and addresses of the subject alternative name, in their order.
+    pub names: Vec<String>,
+    /// SHA-1 of the certificate in hexadecimal digits: the thumbprint as Windows shows it.
+    pub sha1: String,
+    /// SHA-256 of the certificate in hexadecimal digits.
+    pub sha256: String,
+    /// It has the shape of those that Windows makes for Remote Desktop by itself.
+    pub automatic: bool,
 }
+
+/// Names kept of one certificate.
+const NAMES_MAX: usize = 16;
+/// Days that a certificate made by Windows for Remote Desktop is valid: half a year (measured: 182 to 184).
+const AUTOMATIC_DAYS: std::ops::RangeInclusive<i64> = 180..=186;
 
 /// Reads a certificate from DER.
 ///
@@ -42,7 +59,39 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, WireError> {
         self_signed: read.subject() == read.issuer(),
         key: key(&read),
         signature: signature(&read),
+        names: names(&read),
+        sha1: super::hexadecimal(&Sha1::digest(der)),
+        sha256: super::hexadecimal(&Sha256::digest(der)),
+        automatic: is_automatic(&read),
     })
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let named = extension.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    });
+    named.take(NAMES_MAX).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| IpAddr::from(bytes).to_string());
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(|bytes| IpAddr::from(bytes).to_string())).ok()
+}
+
+/// Self-signed, a common name and nothing else, no alternative names, valid for half a year (measured with the public
+/// captures of Windows 10 and of Windows Server).
+fn is_automatic(certificate: &X509Certificate<'_>) -> bool {
+    let validity = certificate.validity();
+    let seconds = validity.not_after.timestamp().saturating_sub(validity.not_before.timestamp());
+    let only_name = certificate.subject().iter_attributes().count() == 1
+        && certificate.subject().iter_common_name().next().is_some();
+    certificate.subject() == certificate.issuer()
+        && only_name
+        && matches!(certificate.subject_alternative_name(), Ok(None))
+        && AUTOMATIC_DAYS.contains(&seconds.div_euclid(86_400))
 }
 
 fn key(certificate: &X509Certificate<'_>) -> String {

@@ -1,16 +1,23 @@
 //! TLS records, hellos and alerts (RFC 5246, RFC 8446); what a record's length says of its plaintext.
 
-use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
+use tls_parser::{TlsMessage, TlsMessageHandshake};
 
 use super::cursor::{Cursor, WireError};
 
+mod fingerprint;
+mod hello;
+
+pub use hello::{ClientHello, ServerHello};
+
 /// A protocol version as on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TlsVersion(pub u16);
 
 impl TlsVersion {
     /// TLS 1.0.
     pub const TLS10: Self = Self(0x0301);
+    /// TLS 1.1.
+    pub const TLS11: Self = Self(0x0302);
     /// TLS 1.2.
     pub const TLS12: Self = Self(0x0303);
     /// TLS 1.3.
@@ -31,7 +38,7 @@ impl TlsVersion {
 }
 
 /// A cipher suite by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Suite(pub u16);
 
 /// What encryption adds to a plaintext.
@@ -39,11 +46,41 @@ pub struct Suite(pub u16);
 pub enum Overhead {
     /// Always this many bytes.
     Fixed(u32),
-    /// Padded to blocks: the plaintext is at most the record less `least`, and at least that less 16.
+    /// Content and `inside` more bytes, filled up to whole blocks by at least one byte, and `outside` bytes beside them.
     Padded {
-        /// Bytes that are never plaintext.
-        least: u32,
+        /// Bytes beside the blocks: the IV, and the MAC where it is taken over what was encrypted.
+        outside: u32,
+        /// Bytes in the blocks that are never content: the MAC, and one byte of padding.
+        inside: u32,
+        /// Bytes of a block.
+        block: u32,
     },
+}
+
+impl Overhead {
+    /// Least and most bytes of plaintext in a record of `length` bytes behind its header.
+    #[must_use]
+    pub fn plaintext(self, length: u32) -> (u32, u32) {
+        match self {
+            Self::Fixed(bytes) => (length.saturating_sub(bytes), length.saturating_sub(bytes)),
+            Self::Padded { outside, inside, block } => {
+                let most = length.saturating_sub(outside).saturating_sub(inside);
+                (most.saturating_sub(block.saturating_sub(1)), most)
+            }
+        }
+    }
+
+    /// Length behind its header of a record that holds `plaintext` bytes and no more padding than is needed.
+    #[must_use]
+    pub fn record(self, plaintext: u32) -> u32 {
+        match self {
+            Self::Fixed(bytes) => plaintext.saturating_add(bytes),
+            Self::Padded { outside, inside, block } => {
+                let blocks = plaintext.saturating_add(inside).div_ceil(block.max(1));
+                blocks.saturating_mul(block).saturating_add(outside)
+            }
+        }
+    }
 }
 
 impl Suite {
@@ -54,31 +91,52 @@ impl Suite {
             .map_or_else(|| format!("suite {:#06x}", self.0), |suite| suite.name.to_owned())
     }
 
+    /// Bytes of a block of its cipher, when that is a block cipher in CBC mode.
+    #[must_use]
+    pub fn cbc_block(self) -> Option<u32> {
+        let name = self.words();
+        if !name.contains("_CBC") {
+            return None;
+        }
+        let short = ["_DES", "3DES", "IDEA", "RC2"].iter().any(|cipher| name.contains(cipher));
+        Some(if short { 8 } else { 16 })
+    }
+
+    /// Bytes of its MAC, where records are not sealed by AEAD.
+    #[must_use]
+    pub fn mac(self) -> u32 {
+        match self.words() {
+            name if name.ends_with("SHA384") => 48,
+            name if name.ends_with("SHA256") => 32,
+            name if name.ends_with("MD5") => 16,
+            _ => 20,
+        }
+    }
+
     /// What a record of this suite adds to its plaintext.
     ///
-    /// Source: TLS 1.3 one content type and a tag of 16 (RFC 8446 5.2); AES-GCM explicit nonce 8 and tag 16 (RFC 5288);
-    /// ChaCha20-Poly1305 tag 16 (RFC 7905); CBC a block of IV, the MAC and at least one byte of padding (RFC 5246
-    /// 6.2.3.2). Measured for TLS 1.3 and AES-GCM.
+    /// Source: TLS 1.3 one content type and a tag of 16, or 8 with CCM_8 (RFC 8446 5.2, RFC 6655); AES-GCM and AES-CCM
+    /// explicit nonce 8 and tag 16 (RFC 5288, RFC 6655); ChaCha20-Poly1305 tag 16 (RFC 7905); CBC the MAC, at least one
+    /// byte of padding and, from TLS 1.1 on, a block of IV (RFC 5246 6.2.3.2); the MAC stands beside the blocks where it is
+    /// taken over what was encrypted (RFC 7366). Measured with OpenSSL for all of these but 3DES.
     #[must_use]
-    pub fn overhead(self, version: TlsVersion) -> Overhead {
-        if version >= TlsVersion::TLS13 {
-            return Overhead::Fixed(17);
-        }
+    pub fn overhead(self, version: TlsVersion, encrypt_then_mac: bool) -> Overhead {
         let name = self.words();
-        let iv = if version > TlsVersion::TLS10 { 16 } else { 0 };
+        if version >= TlsVersion::TLS13 {
+            return Overhead::Fixed(if name.contains("CCM_8") { 9 } else { 17 });
+        }
         if name.contains("CHACHA20") || name.ends_with("CCM_8") {
             Overhead::Fixed(16)
-        } else if name.contains("_GCM_") || name.contains("CCM") {
+        } else if name.contains("_GCM") || name.contains("CCM") {
             Overhead::Fixed(24)
-        } else if name.contains("RC4") {
-            Overhead::Fixed(if name.ends_with("MD5") { 16 } else { 20 })
+        } else if let Some(block) = self.cbc_block() {
+            let iv = if version > TlsVersion::TLS10 { block } else { 0 };
+            match encrypt_then_mac {
+                true => Overhead::Padded { outside: iv.saturating_add(self.mac()), inside: 1, block },
+                false => Overhead::Padded { outside: iv, inside: self.mac().saturating_add(1), block },
+            }
         } else {
-            let mac_and_padding: u32 = match () {
-                () if name.ends_with("SHA384") => 49,
-                () if name.ends_with("SHA256") => 33,
-                () => 21,
-            };
-            Overhead::Padded { least: mac_and_padding.saturating_add(iv) }
+            Overhead::Fixed(self.mac())
         }
     }
 }
@@ -188,33 +246,6 @@ pub enum Handshake {
     Other(u8),
 }
 
-/// What a ClientHello offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientHello {
-    /// Random.
-    pub random: Vec<u8>,
-    /// Versions offered, highest first; without the extension the one version of the message.
-    pub versions: Vec<TlsVersion>,
-    /// Suites offered.
-    pub suites: Vec<Suite>,
-    /// Server name.
-    pub sni: Option<Vec<u8>>,
-}
-
-/// What a ServerHello chooses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerHello {
-    /// Random.
-    pub random: Vec<u8>,
-    /// Version, from the extension where it is there.
-    pub version: TlsVersion,
-    /// Suite.
-    pub suite: Suite,
-}
-
-/// Random of a HelloRetryRequest (RFC 8446 4.1.3).
-const RETRY_RANDOM: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
-
 /// Reads the handshake message at the start of `bytes` and returns it with its length.
 ///
 /// # Errors
@@ -237,9 +268,9 @@ pub fn handshake(bytes: &[u8]) -> Result<(Handshake, usize), WireError> {
     let (_, parsed) = tls_parser::parse_tls_message_handshake(message).map_err(|_| invalid)?;
     match parsed {
         TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) => {
-            Ok((Handshake::ClientHello(client_hello(&hello)), whole))
+            Ok((Handshake::ClientHello(hello::client(&hello)), whole))
         }
-        TlsMessage::Handshake(TlsMessageHandshake::ServerHello(hello)) => Ok((server_hello(&hello), whole)),
+        TlsMessage::Handshake(TlsMessageHandshake::ServerHello(hello)) => Ok((hello::server(&hello), whole)),
         _ => Ok((Handshake::Other(kind), whole)),
     }
 }
@@ -281,61 +312,28 @@ pub fn certificates_13(body: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-fn client_hello(hello: &tls_parser::TlsClientHelloContents<'_>) -> ClientHello {
-    let mut versions = Vec::new();
-    let mut sni = None;
-    let extensions = hello.ext.and_then(|e| tls_parser::parse_tls_client_hello_extensions(e).ok());
-    for extension in extensions.map(|(_, list)| list).unwrap_or_default() {
-        match extension {
-            TlsExtension::SNI(names) => sni = names.first().map(|(_, name)| name.to_vec()),
-            TlsExtension::SupportedVersions(list) => versions.extend(list.iter().map(|v| TlsVersion(v.0))),
-            _ => {}
-        }
-    }
-    versions.retain(|version| !is_grease(version.0));
-    versions.sort_by(|a, b| b.cmp(a));
-    if versions.is_empty() {
-        versions.push(TlsVersion(hello.version.0));
-    }
-    let suites =
-        hello.ciphers.iter().map(|suite| Suite(suite.0)).filter(|suite| !is_grease(suite.0)).collect();
-    ClientHello { random: hello.random.to_vec(), versions, suites, sni }
-}
-
-fn server_hello(hello: &tls_parser::TlsServerHelloContents<'_>) -> Handshake {
-    if hello.random.starts_with(&RETRY_RANDOM) {
-        return Handshake::HelloRetryRequest;
-    }
-    let extensions = hello.ext.and_then(|e| tls_parser::parse_tls_server_hello_extensions(e).ok());
-    let chosen = extensions.map(|(_, list)| list).unwrap_or_default().into_iter().find_map(|extension| {
-        let TlsExtension::SupportedVersions(list) = extension else { return None };
-        list.first().map(|v| TlsVersion(v.0))
-    });
-    Handshake::ServerHello(ServerHello {
-        random: hello.random.to_vec(),
-        version: chosen.unwrap_or(TlsVersion(hello.version.0)),
-        suite: Suite(hello.cipher.0),
-    })
-}
-
-/// Values set aside so that peers learn to ignore unknown ones (RFC 8701).
-const fn is_grease(value: u16) -> bool {
-    let [high, low] = value.to_be_bytes();
-    high == low && low & 0x0f == 0x0a
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn overheads_follow_the_suite() {
-        let gcm = Suite(0xc030).overhead(TlsVersion::TLS12);
-        assert_eq!(gcm, Overhead::Fixed(24));
-        assert_eq!(Suite(0x1302).overhead(TlsVersion::TLS13), Overhead::Fixed(17));
-        assert_eq!(Suite(0xcca8).overhead(TlsVersion::TLS12), Overhead::Fixed(16));
-        assert_eq!(Suite(0xc014).overhead(TlsVersion::TLS12), Overhead::Padded { least: 37 });
-        assert_eq!(Suite(0xc028).overhead(TlsVersion::TLS12), Overhead::Padded { least: 65 });
+        let of = |suite, version| Suite(suite).overhead(version, false);
+        assert_eq!(of(0xc030, TlsVersion::TLS12), Overhead::Fixed(24));
+        assert_eq!(of(0x1302, TlsVersion::TLS13), Overhead::Fixed(17));
+        assert_eq!(of(0x1305, TlsVersion::TLS13), Overhead::Fixed(9));
+        assert_eq!(of(0xcca8, TlsVersion::TLS12), Overhead::Fixed(16));
+        assert_eq!(of(0xc09c, TlsVersion::TLS12), Overhead::Fixed(24));
+        assert_eq!(of(0xc0a1, TlsVersion::TLS12), Overhead::Fixed(16));
+        assert_eq!(of(0x0005, TlsVersion::TLS12), Overhead::Fixed(20));
+        assert_eq!(of(0xc014, TlsVersion::TLS12), Overhead::Padded { outside: 16, inside: 21, block: 16 });
+        assert_eq!(of(0xc028, TlsVersion::TLS12), Overhead::Padded { outside: 16, inside: 49, block: 16 });
+        assert_eq!(of(0x000a, TlsVersion::TLS11), Overhead::Padded { outside: 8, inside: 21, block: 8 });
+        assert_eq!(of(0x000a, TlsVersion::TLS10), Overhead::Padded { outside: 0, inside: 21, block: 8 });
+        let outside = Suite(0xc014).overhead(TlsVersion::TLS12, true);
+        assert_eq!(outside, Overhead::Padded { outside: 36, inside: 1, block: 16 });
+        // Both ways hide the same range of a record, and give other lengths.
+        assert_eq!((outside.record(36), of(0xc014, TlsVersion::TLS12).record(36)), (84, 80));
     }
 
     #[test]
@@ -350,12 +348,6 @@ mod tests {
             Err(WireError::Invalid { what: "record length", found: 0xffff })
         );
         assert_eq!(record_header(&[22, 3]), Err(WireError::Short { what: "version", need: 2, have: 1 }));
-    }
-
-    #[test]
-    fn grease_is_left_out() {
-        assert!(is_grease(0x0a0a) && is_grease(0xfafa));
-        assert!(!is_grease(0x1301) && !is_grease(0x0a1a));
     }
 
     #[test]

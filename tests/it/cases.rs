@@ -106,6 +106,9 @@ fn connection(line: &str, number: u32) -> Connection {
         opened: UnixNanos(0),
         first: Place::frame(0, 1),
         last_seen: UnixNanos(0),
+        last: Place::frame(0, 1),
+        packets: [0, 0],
+        bytes: [0, 0],
         recognised: Recognised::FirstBytes,
     };
     for word in words {

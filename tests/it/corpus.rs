@@ -201,7 +201,7 @@ fn without_inputs(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, child) in map.iter_mut() {
-                if matches!(key.as_str(), "input" | "seen_by" | "witnesses") {
+                if matches!(key.as_str(), "input" | "seen_by" | "witness" | "witnesses") {
                     *child = Value::Null;
                 } else {
                     without_inputs(child);

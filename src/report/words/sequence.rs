@@ -3,6 +3,7 @@
 use super::super::safe::printable;
 use super::{events, ms};
 use crate::fact::What;
+use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 use crate::wire::licensing::LicenseKind;
 use crate::wire::redirection::RedirectionFlags;
 
@@ -22,8 +23,9 @@ fn of_mcs(what: &What) -> Option<String> {
             let session = redirected_session.map(|id| format!(", redirected to session {id}"));
             format!("client{name} starts MCS{}", session.unwrap_or_default())
         }
-        What::McsConnectResponse { level: Some(level), .. } if *level > 0 => {
-            format!("server answers MCS, encryption level {level}")
+        What::McsConnectResponse { method: Some(method), level: Some(level), .. } if *level > 0 => {
+            let (method, level) = (EncryptionMethod(*method).words(), EncryptionLevel(*level).words());
+            format!("server answers MCS: Standard RDP Security with {method}, encryption level {level}")
         }
         What::McsConnectResponse { .. } => "server answers MCS".to_owned(),
         What::McsRefused { what, result, channel } => {
