@@ -133,6 +133,9 @@ mod tests {
             opened: at(0),
             first: Place::frame(0, 1),
             last_seen: at(lines.len()),
+            last: Place::frame(0, 1),
+            packets: [0, 0],
+            bytes: [0, 0],
             recognised: Recognised::FirstBytes,
         });
         let fact = |(index, line): (usize, &&str)| Fact {
