@@ -268,7 +268,7 @@ fn of_certificate(field: &str, theirs: &Value, of: &Ours<'_>) -> Option<Value> {
 
 fn of_session(field: &str, theirs: &Value, of: &Ours<'_>) -> Option<Value> {
     let named = |what: &What| match what {
-        What::UserNamed { user, domain, workstation: Some(station) } => {
+        What::UserNamed { user, domain, workstation: Some(station), .. } => {
             Some((user.clone(), domain.clone(), station.clone()))
         }
         _ => None,
