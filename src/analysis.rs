@@ -97,6 +97,8 @@ fn judge(
     if story.records_cut > 0 {
         notes.push(Note::records_of_connections_cut(story.records_cut, session::FACTS_MAX));
     }
+    let alone = story.udp_alone;
+    notes.extend(alone.first.map(|first| Note::udp_alone(first, alone.transports, alone.unanswered)));
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
     Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out: 0, said: None }

@@ -17,6 +17,7 @@ mod mcs;
 mod client_info;
 mod licensing;
 mod redirection;
+mod multitransport;
 mod logon;
 mod active;
 mod said;
@@ -24,7 +25,7 @@ mod said;
 pub use said::Said;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "3";
+pub const CATALOGUE_VERSION: &str = "4";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
@@ -38,12 +39,16 @@ pub const RULES: &[&[Rule]] = &[
     client_info::RULES,
     licensing::RULES,
     redirection::RULES,
+    multitransport::RULES,
     logon::RULES,
     active::RULES,
 ];
 
 /// Rules that say only that a code was given: they stand in where no other rule explains it.
 const STAND_INS: &[&str] = &["logon-refused", "authorization-refused", "license-refused", "ended-by-code"];
+
+/// Rules that end no session by themselves: they are named beside another cause, and never alone.
+const SIDE_REMARKS: &[&str] = &["udp-blocked"];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -287,6 +292,9 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
         .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)?, absent: Vec::new() }))
         .filter(|verdict| verdict.weighing.percent > 0)
         .collect();
+    if verdicts.iter().all(|verdict| SIDE_REMARKS.contains(&verdict.rule.id)) {
+        verdicts.clear();
+    }
     verdicts.sort_by(|a, b| (b.weighing.percent, a.rule.id).cmp(&(a.weighing.percent, b.rule.id)));
     if let Some(best) = verdicts.first_mut() {
         best.absent = absent::witnesses(case.session);

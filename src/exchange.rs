@@ -78,21 +78,31 @@ impl Facts {
     pub fn write(&mut self, out: &mut impl Write, fact: &Fact) -> io::Result<()> {
         let mut line = FactLine::of(fact);
         match &fact.subject {
-            Subject::Connection(connection) => {
-                let known = self.connection.as_ref().is_some_and(|known| Arc::ptr_eq(known, connection));
-                if !known {
-                    self.connections += 1;
-                    self.connection = Some(Arc::clone(connection));
-                    let number = self.connections - 1;
-                    write_line(out, &Line::Connection(ConnectionLine::of(connection, number)))?;
-                }
-                line.source = Some(connection.witness_index);
-                line.connection = self.connections.checked_sub(1);
-            }
+            Subject::Connection(connection) => self.captured(out, &mut line, connection, false)?,
+            Subject::Udp(transport) => self.captured(out, &mut line, transport, true)?,
             Subject::Record(keys) => line.about = Some(AboutLine::of(keys)),
         }
         self.written += 1;
         write_line(out, &Line::Fact(Box::new(line)))
+    }
+
+    fn captured(
+        &mut self,
+        out: &mut impl Write,
+        line: &mut FactLine,
+        connection: &Arc<Connection>,
+        udp: bool,
+    ) -> io::Result<()> {
+        let known = self.connection.as_ref().is_some_and(|known| Arc::ptr_eq(known, connection));
+        if !known {
+            self.connections += 1;
+            self.connection = Some(Arc::clone(connection));
+            let number = self.connections - 1;
+            write_line(out, &Line::Connection(ConnectionLine::of(connection, number, udp)))?;
+        }
+        line.source = Some(connection.witness_index);
+        line.connection = self.connections.checked_sub(1);
+        Ok(())
     }
 }
 
@@ -166,7 +176,8 @@ fn line_of(text: &[u8]) -> Result<Line, String> {
 #[derive(Default)]
 struct Incoming {
     part: Part,
-    connections: BTreeMap<(u32, u32), Arc<Connection>>,
+    /// TCP connections and UDP transports, by source and number.
+    connections: BTreeMap<(u32, u32), Subject>,
     keys: Option<Arc<crate::fact::Keys>>,
     end: Option<Totals>,
 }
@@ -183,7 +194,9 @@ impl Incoming {
             Line::Facts(_) => {}
             Line::Connection(line) => {
                 let connection = Arc::new(line.connection()?);
-                self.connections.insert((line.source, line.connection), connection);
+                let subject =
+                    if line.udp { Subject::Udp(connection) } else { Subject::Connection(connection) };
+                self.connections.insert((line.source, line.connection), subject);
             }
             Line::Fact(line) => self.fact(*line)?,
             Line::Input(line) => {
@@ -213,7 +226,7 @@ impl Incoming {
         let subject = match (line.source.zip(line.connection), line.about) {
             (Some(which), None) => {
                 let known = self.connections.get(&which).ok_or("a fact of a connection without its line")?;
-                Subject::Connection(Arc::clone(known))
+                known.clone()
             }
             (None, Some(about)) => {
                 let keys = about.keys();

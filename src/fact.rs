@@ -11,8 +11,10 @@ use crate::step::Step;
 use crate::time::UnixNanos;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::UltimatumReason;
+use crate::wire::multitransport::RequestedProtocol;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::proxy::ProxyProtocol;
+use crate::wire::rdpudp::UdpVersion;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
 mod text;
@@ -154,17 +156,28 @@ pub struct Keys {
 pub enum Subject {
     /// A TCP connection that a capture point saw.
     Connection(Arc<Connection>),
+    /// A UDP transport that a capture point saw; its sequence numbers are those of its SYN and of the answer.
+    Udp(Arc<Connection>),
     /// Whatever the keys of a log record lead to.
     Record(Arc<Keys>),
 }
 
 impl Subject {
-    /// The connection, when a capture point saw it.
+    /// The TCP connection, when a capture point saw it.
     #[must_use]
     pub fn connection(&self) -> Option<&Arc<Connection>> {
         match self {
             Self::Connection(connection) => Some(connection),
-            Self::Record(_) => None,
+            Self::Udp(_) | Self::Record(_) => None,
+        }
+    }
+
+    /// The UDP transport, when a capture point saw it.
+    #[must_use]
+    pub fn udp(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Udp(transport) => Some(transport),
+            Self::Connection(_) | Self::Record(_) => None,
         }
     }
 
@@ -172,7 +185,7 @@ impl Subject {
     #[must_use]
     pub fn keys(&self) -> Option<&Arc<Keys>> {
         match self {
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Udp(_) => None,
             Self::Record(keys) => Some(keys),
         }
     }
@@ -609,6 +622,124 @@ facts! {
         by: Side,
         /// Its reason, when it could be read.
         reason: Option<UltimatumReason>,
+    }
+    /// Initiate Multitransport Request: the server asks for a UDP transport (MS-RDPBCGR 2.2.15.1).
+    MultitransportAsked = "multitransport-request", Some(Step::Multitransport), {
+        /// Its id.
+        request: u32,
+        /// Reliable or lossy.
+        protocol: RequestedProtocol,
+        /// SHA-256 of its security cookie, as hexadecimal digits: the SYN of version 3 has the same.
+        cookie_hash: String,
+    }
+    /// Initiate Multitransport Response: the client says whether it could (MS-RDPBCGR 2.2.15.2).
+    MultitransportAnswered = "multitransport-response", Some(Step::Multitransport), {
+        /// Id of the request.
+        request: u32,
+        /// 0 when the transport is there; `E_ABORT` when the client stays with TCP.
+        result: Status,
+    }
+    /// SYN of a UDP transport (MS-RDPEUDP 3.1.5.1.1).
+    UdpSyn = "udp-syn", Some(Step::Multitransport), {
+        /// How often it was sent.
+        tries: u32,
+        /// Milliseconds from the first to the last.
+        over_ms: u64,
+        /// An answer is in the capture.
+        answered: bool,
+        /// Highest version offered; absent where none is named, which means the first.
+        version: Option<UdpVersion>,
+        /// Lost packets are not sent again: DTLS follows; else TLS.
+        lossy: bool,
+        /// SHA-256 of the security cookie of the server's request, as hexadecimal digits.
+        cookie_hash: Option<String>,
+        /// Correlation id, as hexadecimal digits: the X.224 connection request has the same.
+        correlation: Option<String>,
+    }
+    /// SYN with ACK: the server takes the UDP transport (MS-RDPEUDP 3.1.5.1.3).
+    UdpAnswered = "udp-syn-ack", Some(Step::Multitransport), {
+        /// Milliseconds after the first SYN.
+        after_ms: u64,
+        /// Version agreed on.
+        version: UdpVersion,
+    }
+    /// A router, firewall or host says that a datagram of the UDP transport cannot be delivered (RFC 792, RFC 4443).
+    UdpUnreachable = "udp-unreachable", Some(Step::Multitransport), {
+        /// Who says so.
+        from: IpAddr,
+        /// ICMP type.
+        kind: u8,
+        /// ICMP code.
+        code: u8,
+        /// How often it was said.
+        times: u32,
+    }
+    /// ClientHello inside of the UDP transport.
+    UdpClientHello = "udp-client-hello", Some(Step::Multitransport), {
+        /// Highest version offered; that of DTLS as on the wire.
+        version: TlsVersion,
+    }
+    /// ServerHello inside of the UDP transport.
+    UdpServerHello = "udp-server-hello", Some(Step::Multitransport), {
+        /// Version chosen; that of DTLS as on the wire.
+        version: TlsVersion,
+        /// Cipher suite chosen.
+        suite: Suite,
+    }
+    /// A TLS or DTLS alert inside of the UDP transport.
+    UdpAlert = "udp-alert", Some(Step::Multitransport), {
+        /// Who sent it.
+        by: Side,
+        /// It is fatal, as far as it could be read.
+        fatal: bool,
+        /// What it says, when it could be read.
+        code: Option<AlertDescription>,
+    }
+    /// TLS records of the UDP transport were opened with the secrets of a key log.
+    UdpOpened = "udp-opened", Some(Step::Multitransport), {
+        /// Records of the client that were opened.
+        client_records: u32,
+        /// Records of the server that were opened.
+        server_records: u32,
+        /// Records of both that stayed closed.
+        closed_records: u32,
+    }
+    /// The TLS or DTLS handshake of the UDP transport is complete.
+    UdpSecured = "udp-secured", Some(Step::Multitransport), {}
+    /// Tunnel Create Request: the client shows the cookie (MS-RDPEMT 2.2.2.1).
+    TunnelAsked = "tunnel-request", Some(Step::Multitransport), {
+        /// Id of the server's request, when it was opened.
+        request: Option<u32>,
+        /// SHA-256 of the cookie, when it was opened.
+        cookie_hash: Option<String>,
+    }
+    /// Tunnel Create Response (MS-RDPEMT 2.2.2.2).
+    TunnelAnswered = "tunnel-response", Some(Step::Multitransport), {
+        /// 0 when the tunnel is there; absent when only its size could be seen.
+        result: Option<Status>,
+    }
+    /// What the UDP transport carried behind its handshake.
+    UdpCarried = "udp-data", Some(Step::Multitransport), {
+        /// UDP payload bytes of the client's datagrams with data.
+        client_bytes: u64,
+        /// The same of the server's.
+        server_bytes: u64,
+        /// Milliseconds from the server's answer to the last datagram.
+        over_ms: u64,
+    }
+    /// Datagrams of one side of the UDP transport to which nothing came back any more.
+    UdpUnheard = "udp-unanswered", Some(Step::Multitransport), {
+        /// Who sent them.
+        by: Side,
+        /// How many.
+        datagrams: u32,
+        /// Milliseconds from the first to the last.
+        over_ms: u64,
+    }
+    /// One side ended the UDP transport (MS-RDPEUDP 2.2.2.1, FIN).
+    UdpClosed = "udp-fin", Some(Step::Multitransport), {
+        /// Which side.
+        by: Side,
     }
 
     // What event logs say, in the words of Windows.

@@ -271,6 +271,30 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
+    /// UDP transports beyond the limit of what one run keeps.
+    #[must_use]
+    pub fn udp_over_limit(input_index: u32, transports: u64, limit: usize) -> Self {
+        let text = format!("{transports} SYNs of UDP transports beyond the first {limit} were left out");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// First datagrams of UDP transports that were not kept because of a limit.
+    #[must_use]
+    pub fn udp_bytes_cut(input_index: u32, datagrams: u64) -> Self {
+        let text = format!("{datagrams} first datagrams of UDP transports were counted and not kept");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// UDP transports of RDP whose TCP connection is not in the evidence.
+    #[must_use]
+    pub fn udp_alone(place: Place, transports: usize, unanswered: usize) -> Self {
+        let text = format!(
+            "UDP transports of RDP without their TCP connection in the captures: {transports}, {unanswered} of them \
+             unanswered; this is the SYN of the first"
+        );
+        Self { place, text }
+    }
+
     /// There are more files, or folders in folders, than one run takes.
     #[must_use]
     pub fn too_many_files(files: usize, depth: usize) -> Self {

@@ -17,6 +17,9 @@ mod credssp;
 mod mcs;
 mod capabilities;
 mod clear;
+mod udp;
+
+pub use udp::udp_facts;
 
 /// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;

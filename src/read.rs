@@ -11,6 +11,7 @@ pub mod capture;
 pub mod link;
 pub mod fragments;
 pub mod neighbours;
+pub mod udp;
 pub mod table;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use flow::{Flow, Half, Sighting};
 pub use inputs::{Input, Inventory, Kind, Source};
 pub use keys::Keys;
 pub use record::Record;
+pub use udp::UdpFlow;
 
 /// Told of progress while files are read; the library itself prints nothing.
 pub trait Watch: Sync {
@@ -87,10 +89,12 @@ pub struct InputRead {
 }
 
 /// What one source held: the flows go to a sink while it is read, the rest is here.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SourceRead {
     /// One entry per file.
     pub inputs: Vec<InputRead>,
+    /// UDP transports, in the order of their SYNs.
+    pub udp: Vec<UdpFlow>,
     /// What was lost.
     pub notes: Vec<Note>,
 }

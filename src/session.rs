@@ -12,6 +12,7 @@ use crate::time::UnixNanos;
 use crate::wire::negotiation::Protocols;
 
 mod join;
+mod udp;
 mod clock;
 mod logs;
 mod gather;
@@ -23,6 +24,7 @@ mod differs;
 pub use attempt::Attempt;
 pub use clock::ClockOffset;
 pub use logs::{FACTS_MAX, Role};
+pub use udp::UdpAlone;
 
 pub use gather::is_same_user;
 
@@ -300,6 +302,18 @@ impl Session {
         all
     }
 
+    /// Its UDP transports as captures saw them, each once, in the order of their SYNs.
+    #[must_use]
+    pub fn udp(&self) -> Vec<&Arc<Connection>> {
+        let mut transports: Vec<&Arc<Connection>> = Vec::new();
+        for transport in self.facts.iter().filter_map(|seen| seen.fact.subject.udp()) {
+            if !transports.contains(&transport) {
+                transports.push(transport);
+            }
+        }
+        transports
+    }
+
     /// The first fact that `wanted` accepts.
     pub fn find(&self, wanted: impl Fn(&What) -> bool) -> Option<&Seen> {
         self.facts.iter().find(|seen| wanted(seen.what()))
@@ -372,14 +386,19 @@ pub struct Story {
     pub records_alone: usize,
     /// Log records of connections that have too many.
     pub records_cut: usize,
+    /// UDP transports that belong to no connection.
+    pub udp_alone: UdpAlone,
 }
 
 /// Joins facts into sessions and attempts. The order of `facts` does not matter.
 #[must_use]
 pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
+    let (datagrams, facts): (Vec<Fact>, Vec<Fact>) =
+        facts.into_iter().partition(|fact| fact.subject.udp().is_some());
     let (packets, records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
-    let groups = join::connections(packets);
+    let mut groups = join::connections(packets);
+    let udp_alone = udp::attach(&mut groups, datagrams);
     let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
@@ -401,7 +420,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     sort_and_judge(&mut sessions);
     let mut attempts = attempt::group(&sessions);
     differs::compare(&sessions, &mut attempts);
-    Story { sessions, attempts, listened, clocks, records_alone, records_cut }
+    Story { sessions, attempts, listened, clocks, records_alone, records_cut, udp_alone }
 }
 
 /// Takes the sessions away of which only the listener tells, and counts them by host.

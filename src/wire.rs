@@ -13,5 +13,7 @@ pub mod certificate;
 pub mod credssp;
 pub mod licensing;
 pub mod mcs;
+pub mod rdpudp;
+pub mod multitransport;
 
 pub use cursor::WireError;

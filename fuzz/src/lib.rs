@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod captures;
+mod datagrams;
 mod decoders;
 mod logs;
 mod reassembly;
@@ -13,6 +14,7 @@ mod secrets;
 mod texts;
 
 pub use captures::{capture, dialogue, packet, pipeline};
+pub use datagrams::rdpudp;
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use reassembly::reassembly;
@@ -35,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mcs", mcs),
     ("credssp", credssp),
     ("licensing", licensing),
+    ("rdpudp", rdpudp),
     ("keylog", keylog),
     ("fact_text", fact_text),
     ("exchange", exchange),

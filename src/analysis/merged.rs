@@ -49,7 +49,7 @@ pub(super) fn merge(parts: Vec<Part>) -> Merged {
     }
     // Captures first, then logs, each in the order in which one run reads them; the order within stays.
     merged.facts.sort_by_key(|fact| match &fact.subject {
-        Subject::Connection(connection) => (0, connection.witness_index),
+        Subject::Connection(connection) | Subject::Udp(connection) => (0, connection.witness_index),
         Subject::Record(_) => (1, fact.place.input_index),
     });
     for (input, counts, _) in held {
@@ -78,6 +78,7 @@ impl Renumber<'_> {
         let place = (self.anew)(fact.place);
         let subject = match fact.subject {
             Subject::Connection(connection) => Subject::Connection(self.connection(&connection)),
+            Subject::Udp(transport) => Subject::Udp(self.connection(&transport)),
             record @ Subject::Record(_) => record,
         };
         Fact { place, subject, ..fact }

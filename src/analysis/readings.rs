@@ -64,8 +64,14 @@ fn captures(
         found.into_iter().for_each(&mut *sink);
         lost.extend(notes);
     };
-    let SourceRead { inputs, mut notes } = read_source(source, &inventory.inputs, watch, &mut flows);
+    let SourceRead { inputs, udp, mut notes } = read_source(source, &inventory.inputs, watch, &mut flows);
     notes.extend(lost);
+    for transport in udp {
+        let (found, lost) = packets::udp_facts(&transport, witness_index, &keys.log);
+        opened |= found.iter().any(|fact| matches!(fact.what, What::UdpOpened { .. }));
+        found.into_iter().for_each(&mut *sink);
+        notes.extend(lost);
+    }
     let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
     Read { counts, notes, opened }
 }

@@ -1,6 +1,7 @@
 //! Why a running session was lost.
 
 use super::client_info::denied;
+use super::multitransport::path_broken;
 use super::{Case, Rule, Weighing};
 use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
@@ -26,6 +27,14 @@ pub(super) const RULES: &[Rule] = &[
             let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
             case.failed_at(Step::Active).then(|| Weighing::of(85, silent).missing(missing))
         },
+    },
+    Rule {
+        id: "udp-path-broken",
+        step: Some(Step::Active),
+        cause: "the session used the UDP transport, and its datagrams stopped passing while TCP still did",
+        fix: "turn UDP off to compare: on the client fClientDisableUDP=1, or on the server SelectTransport 1; then look for a firewall or VPN that forgets UDP flows or drops large datagrams (1,232 bytes and more must pass)",
+        refs: &["MS-RDPEUDP 3.1.6.3", "MS-RDPEUDP2 3.1.5"],
+        weigh: path_broken,
     },
     ended(
         "idle-limit",

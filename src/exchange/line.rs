@@ -78,6 +78,9 @@ impl At {
 pub(super) struct ConnectionLine {
     pub(super) source: u32,
     pub(super) connection: u32,
+    /// It is a UDP transport.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub(super) udp: bool,
     client: SocketAddr,
     server: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -91,11 +94,17 @@ pub(super) struct ConnectionLine {
     recognised: String,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl ConnectionLine {
-    pub(super) fn of(connection: &Connection, number: u32) -> Self {
+    pub(super) fn of(connection: &Connection, number: u32, udp: bool) -> Self {
         Self {
             source: connection.witness_index,
             connection: number,
+            udp,
             client: connection.client,
             server: connection.server,
             client_isn: connection.client_isn,

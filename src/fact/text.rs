@@ -8,8 +8,10 @@ use crate::codes::{DisconnectReason, ErrorInfo, KerberosError, Status};
 use crate::time::UnixNanos;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::UltimatumReason;
+use crate::wire::multitransport::RequestedProtocol;
 use crate::wire::negotiation::{FailureCode, Protocols};
 use crate::wire::proxy::ProxyProtocol;
+use crate::wire::rdpudp::UdpVersion;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 
 /// Why a line is not the text form of a fact.
@@ -77,7 +79,7 @@ macro_rules! hexadecimal {
 
 hexadecimal!(Protocols(u32), FailureCode(u32), TlsVersion(u16), Suite(u16), AlertDescription(u8));
 hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u32));
-hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8));
+hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8), RequestedProtocol(u16), UdpVersion(u16));
 
 impl Field for bool {
     fn to_text(&self) -> Option<String> {
@@ -265,6 +267,10 @@ mod tests {
             "kerberos-failed code=0x18 service=\"krbtgt/A B\"",
             "credssp-refused by=server round=2 bytes=15 status=0xc000006d",
             "license-error by=server code=0x6",
+            "multitransport-request request=7 protocol=0x1 cookie_hash=c1c1",
+            "udp-syn tries=3 over_ms=6226 version=0x101 lossy=yes correlation=a1a2",
+            "udp-syn-ack after_ms=2 version=0x101",
+            "tunnel-response",
             "error-info code=0x7",
             "ultimatum by=server reason=0x3",
             "user-named user=\"a b\" domain=LAB",

@@ -1,12 +1,14 @@
 //! MCS and the RDP PDUs that it carries, where their bytes can be read: under Standard RDP Security, whose security
 //! headers still tell some kinds of what is encrypted (MS-RDPBCGR 5.3), and in TLS records that were opened.
 
-use super::{Known, Message, Reader, capabilities};
+use super::{Known, Message, Reader, capabilities, udp};
+use crate::codes::Status;
 use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
 use crate::wire::licensing::LicenseErrorCode;
 use crate::wire::mcs::{self, McsPdu, Payload, Says, UltimatumReason, security, share};
+use crate::wire::multitransport::Initiate;
 use crate::wire::tpkt::{self, TpduCode, Unit};
 
 /// Units of one direction that are looked at.
@@ -100,15 +102,30 @@ fn io_channel(pdus: &[Pdu]) -> u16 {
     named.unwrap_or(IO_CHANNEL)
 }
 
+/// The channel of auto-detection and of PDUs about the UDP transport (MS-RDPBCGR 2.2.1.4.5).
+fn message_channel(pdus: &[Pdu]) -> Option<u16> {
+    pdus.iter().find_map(|pdu| match &pdu.pdu {
+        McsPdu::ConnectResponse(data) => data.message_channel,
+        _ => None,
+    })
+}
+
+const fn is_side_channel(says: &Says) -> bool {
+    matches!(says, Says::Multitransport(_))
+}
+
 /// What single PDUs say: who logs on, why licensing failed, why the server ends the connection.
 fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], reading: Reading) {
     let io_channel = io_channel(pdus);
+    let messages = message_channel(pdus).unwrap_or(io_channel);
     let mut license_errors = 0;
     let mut last = None;
     for pdu in pdus {
         let what = match &pdu.pdu {
             McsPdu::Ultimatum { reason } => ultimatum(pdu.side, *reason),
-            McsPdu::Data(Payload { channel, says: Some(says), .. }) if *channel == io_channel => {
+            McsPdu::Data(Payload { channel, says: Some(says), .. })
+                if *channel == if is_side_channel(says) { messages } else { io_channel } =>
+            {
                 match said(pdu.side, says) {
                     Some(What::LicenseError { .. }) if license_errors >= LICENSE_ERRORS_MAX => continue,
                     Some(what) => what,
@@ -137,6 +154,14 @@ fn said(side: Side, says: &Says) -> Option<What> {
         Says::License(license) => {
             let code = license.error.filter(|code| *code != LicenseErrorCode::VALID_CLIENT)?;
             Some(What::LicenseError { by: side, code })
+        }
+        Says::Multitransport(Initiate::Request { request, protocol, cookie }) => {
+            let (request, protocol, cookie_hash) = (*request, *protocol, udp::hash_of(*cookie));
+            (side == Side::Server).then_some(What::MultitransportAsked { request, protocol, cookie_hash })
+        }
+        Says::Multitransport(Initiate::Response { request, result }) => {
+            let (request, result) = (*request, Status(*result));
+            (side == Side::Client).then_some(What::MultitransportAnswered { request, result })
         }
         Says::ClientInfo { domain, user } => {
             let some = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());

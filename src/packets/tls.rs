@@ -54,12 +54,7 @@ struct Handshaken {
 
 /// Reads TLS from these offsets on, and hands the messages behind the handshake to what the negotiation chose.
 pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, chosen: Protocols) {
-    let flow = reader.flow;
-    let mut records = records(&flow.from_client.stream, client_from, Side::Client);
-    records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
-    records.sort_by_key(|record| record.seen);
-    let over = reader.over_at();
-    records.retain(|record| over.is_none_or(|over| record.seen <= over));
+    let records = both_sides(reader, client_from, server_from);
     let shaken = clear_part(reader, &records);
     if shaken.alert {
         return;
@@ -78,16 +73,77 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
             return;
         }
     }
-    let messages = match version >= TlsVersion::TLS13 {
-        true => messages_13(reader, &records, suite),
-        false => messages_12(reader, &records, version, suite),
-    };
-    let Some(messages) = messages else { return };
+    let Some(messages) = messages(reader, &records, version, suite) else { return };
     reader.turn = messages.last().map_or(Some(Side::Client), |last| Some(last.side.other()));
     if chosen.is_nla() {
         credssp::read(reader, &messages, chosen.contains(Protocols::HYBRID_EX));
     } else if carries_mcs(chosen) {
         mcs::read(reader, &messages);
+    }
+}
+
+/// What stands behind a TLS handshake that is read for itself.
+pub(super) enum Tunnel {
+    /// The handshake is not complete, or not in the capture.
+    Nothing,
+    /// Messages of known size.
+    Sized(Vec<Message>),
+    /// What they say.
+    Opened(Box<Opened>),
+}
+
+/// Reads TLS from the first byte on, where it is not that of the main connection.
+pub(super) fn tunnel(reader: &mut Reader<'_>) -> Tunnel {
+    let records = both_sides(reader, 0, 0);
+    let shaken = clear_part(reader, &records);
+    let Some((server_random, version, suite)) = shaken.server_hello.filter(|_| !shaken.alert) else {
+        return Tunnel::Nothing;
+    };
+    let client_random = shaken.client_hello.unwrap_or_default();
+    let hellos = Hellos { client_random: &client_random, server_random: &server_random, version, suite };
+    if let Some(opened) = opening::open(reader, &records, &hellos) {
+        say_opened(reader, &opened);
+        if opened.both() {
+            let finished = finished(&records, &opened, version);
+            if let Some(seen) = finished {
+                reader.say(seen, What::TlsFinished {});
+            }
+            say_alerts(reader, &opened, finished);
+            return Tunnel::Opened(Box::new(opened));
+        }
+    }
+    messages(reader, &records, version, suite).map_or(Tunnel::Nothing, Tunnel::Sized)
+}
+
+/// The records of both sides from these offsets on, in the order of time, up to a reset.
+fn both_sides(reader: &Reader<'_>, client_from: u64, server_from: u64) -> Vec<Record> {
+    let flow = reader.flow;
+    let mut records = records(&flow.from_client.stream, client_from, Side::Client);
+    records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
+    records.sort_by_key(|record| record.seen);
+    let over = reader.over_at();
+    records.retain(|record| over.is_none_or(|over| record.seen <= over));
+    records
+}
+
+/// What is encrypted, as messages of known size, once the handshake is complete.
+fn messages(
+    reader: &mut Reader<'_>,
+    records: &[Record],
+    version: TlsVersion,
+    suite: Suite,
+) -> Option<Vec<Message>> {
+    match version >= TlsVersion::TLS13 {
+        true => messages_13(reader, records, suite),
+        false => messages_12(reader, records, version, suite),
+    }
+}
+
+/// When the handshake was complete.
+fn finished(records: &[Record], opened: &Opened, version: TlsVersion) -> Option<Sighting> {
+    match version >= TlsVersion::TLS13 {
+        true => finished_13(opened),
+        false => finished_12(records),
     }
 }
 
@@ -131,10 +187,7 @@ fn read_opened(
     if !told && !opened.is_complete() {
         return false;
     }
-    let finished = match hellos.version >= TlsVersion::TLS13 {
-        true => finished_13(opened),
-        false => finished_12(records),
-    };
+    let finished = finished(records, opened, hellos.version);
     if let Some(seen) = finished {
         reader.say(seen, What::TlsFinished {});
     }

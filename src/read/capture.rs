@@ -54,7 +54,9 @@ pub fn read_source(
     }
     let first = source.inputs.first().copied().unwrap_or(0);
     read.notes.extend(fragments.finish());
-    read.notes.extend(table.finish(first));
+    let (udp, notes) = table.finish(first);
+    read.udp = udp;
+    read.notes.extend(notes);
     read
 }
 
@@ -318,9 +320,9 @@ impl<'t, 's> CaptureFile<'t, 's> {
             Packet::Arp { answers, sender, target, mac } => {
                 self.table.arp(Arp { seen, answers, sender, target, mac });
             }
-            Packet::Unreachable { by, kind, code, from, to } => {
+            Packet::Unreachable { by, kind, code, from, to, udp } => {
                 let error = UnreachableSeen { seen, from: by, kind, code, times: 1 };
-                self.table.unreachable(from, to, error);
+                self.table.unreachable((from, to), udp, error);
             }
             Packet::Fragment(fragment) => {
                 if let Some(whole) = self.incomplete.take(&fragment, seen) {

@@ -201,7 +201,7 @@ pub enum Packet<'a> {
         /// Link address of the sender.
         mac: [u8; 6],
     },
-    /// An ICMP or ICMPv6 error that quotes a TCP packet.
+    /// An ICMP or ICMPv6 error that quotes a TCP or UDP packet.
     Unreachable {
         /// Who sent it.
         by: IpAddr,
@@ -213,6 +213,8 @@ pub enum Packet<'a> {
         from: SocketAddr,
         /// Receiver of the quoted packet.
         to: SocketAddr,
+        /// It is a UDP packet.
+        udp: bool,
     },
     /// A fragment of an IP packet, not the whole.
     Fragment(Fragment<'a>),
@@ -426,13 +428,14 @@ fn icmp<'a>(by: IpAddr, transport: &TransportSlice<'a>) -> Packet<'a> {
         _ => return Packet::Other,
     };
     match is_error.then(|| quoted_ends(quoted)).flatten() {
-        Some((from, to)) => Packet::Unreachable { by, kind, code, from, to },
+        Some((from, to, udp)) => Packet::Unreachable { by, kind, code, from, to, udp },
         None => Packet::Other,
     }
 }
 
-/// Addresses and ports of the packet that an ICMP error quotes: its IP header and at least 4 bytes behind it.
-fn quoted_ends(quoted: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+/// Addresses and ports of the packet that an ICMP error quotes: its IP header and at least 4 bytes behind it; and whether it
+/// is UDP.
+fn quoted_ends(quoted: &[u8]) -> Option<(SocketAddr, SocketAddr, bool)> {
     let version = quoted.first()? >> 4;
     let (from, to, protocol, behind) = match version {
         4 => {
@@ -450,8 +453,12 @@ fn quoted_ends(quoted: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     };
     let [a, b, c, d] = *behind.first_chunk::<4>()?;
     let ports = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    (IpNumber(protocol) == IpNumber::TCP)
-        .then_some((SocketAddr::new(from, ports.0), SocketAddr::new(to, ports.1)))
+    let udp = IpNumber(protocol) == IpNumber::UDP;
+    (udp || IpNumber(protocol) == IpNumber::TCP).then_some((
+        SocketAddr::new(from, ports.0),
+        SocketAddr::new(to, ports.1),
+        udp,
+    ))
 }
 
 /// A packet that the strict reader refuses: cut by the snap length, or with a length field of 0 (offload).

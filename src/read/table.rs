@@ -9,6 +9,7 @@ use hashbrown::{HashMap, HashSet};
 use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::link::{Datagram, Segment};
 use super::neighbours::{Arp, Neighbours};
+use super::udp::{UdpFlow, UdpTable};
 use crate::fact::Recognised;
 use crate::note::{Note, Place};
 use crate::time::UnixNanos;
@@ -74,6 +75,7 @@ pub struct FlowTable<'s> {
     free: Vec<usize>,
     endpoints: HashSet<(u128, u16), FixedState>,
     neighbours: Neighbours,
+    udp: UdpTable,
     silent: usize,
     live: usize,
     packets: u64,
@@ -95,6 +97,7 @@ impl<'s> FlowTable<'s> {
             free: Vec::new(),
             endpoints: HashSet::with_hasher(FixedState::default()),
             neighbours: Neighbours::default(),
+            udp: UdpTable::default(),
             silent: 0,
             live: 0,
             packets: 0,
@@ -172,6 +175,7 @@ impl<'s> FlowTable<'s> {
     pub fn datagram(&mut self, datagram: &Datagram<'_>, seen: Sighting) {
         self.tick(seen.at);
         self.neighbours.datagram(datagram, seen);
+        self.udp.datagram(datagram, seen);
     }
 
     /// Takes one ARP packet.
@@ -180,10 +184,13 @@ impl<'s> FlowTable<'s> {
         self.neighbours.arp(arp);
     }
 
-    /// Takes an ICMP error about a TCP packet from `from` to `to`.
-    pub fn unreachable(&mut self, from: SocketAddr, to: SocketAddr, error: UnreachableSeen) {
+    /// Takes an ICMP error about a TCP or UDP packet from the first to the second of `ends`.
+    pub fn unreachable(&mut self, ends: (SocketAddr, SocketAddr), udp: bool, error: UnreachableSeen) {
         self.tick(error.seen.at);
-        if let Some(Slot::Live(index)) = self.slots.get(&Key::of(from, to)).copied()
+        let (from, to) = ends;
+        if udp {
+            self.udp.unreachable(from, to, error);
+        } else if let Some(Slot::Live(index)) = self.slots.get(&Key::of(from, to)).copied()
             && let Some(entry) = self.entries.get_mut(index).and_then(Option::as_mut)
         {
             entry.unreachable(error);
@@ -280,15 +287,15 @@ impl<'s> FlowTable<'s> {
         }
     }
 
-    /// Ends all connections, in the order of their first packets, and says what the limits cut.
-    pub fn finish(mut self, input_index: u32) -> Vec<Note> {
+    /// Ends all connections, in the order of their first packets, hands the UDP transports on, and says what the limits cut.
+    pub fn finish(mut self, input_index: u32) -> (Vec<UdpFlow>, Vec<Note>) {
         let mut rest: Vec<(Sighting, usize)> =
             (0..).zip(&self.entries).filter_map(|(i, entry)| entry.as_ref().map(|e| (e.first, i))).collect();
         rest.sort_unstable();
         for (_, index) in rest {
             self.close(index);
         }
-        let mut notes = Vec::new();
+        let (udp, mut notes) = std::mem::take(&mut self.udp).finish(input_index, self.now);
         if self.let_go > 0 {
             notes.push(Note::connections_let_go(input_index, self.let_go));
         }
@@ -301,7 +308,7 @@ impl<'s> FlowTable<'s> {
         if let (packets, Some(first)) = self.copies {
             notes.push(Note::copies(first, packets));
         }
-        notes
+        (udp, notes)
     }
 }
 

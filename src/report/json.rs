@@ -14,6 +14,8 @@ use crate::read::Counts;
 use crate::session::{ClockOffset, Role, Seen, Session};
 use crate::step::Step;
 
+mod legs;
+
 /// Version of the shape of this document.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -356,8 +358,10 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
         legs: session
             .connections
             .first()
-            .map(|c| vec![leg(analysis, session, c, &witnesses)])
-            .unwrap_or_default(),
+            .map(|c| leg(analysis, session, c, &witnesses))
+            .into_iter()
+            .chain(legs::udp(analysis, session))
+            .collect(),
         security: session.security.map(crate::session::Security::name),
         negotiation: negotiation(session),
         error_info: session.error_info().map(|code| code.0),

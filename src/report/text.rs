@@ -344,6 +344,10 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
                 &format!("{} connections of the same attempt failed, the first at {step}", failed.len()),
             );
         }
+        let beside = Some(session).filter(|session| session.outcome == Outcome::Active);
+        if let Some(remark) = beside.and_then(words::remark) {
+            item(out, layout, "remark", &remark);
+        }
         if attempt.attempt.outcome == Outcome::Unknown {
             item(out, layout, "not seen", &unknown_because(analysis, session));
         }

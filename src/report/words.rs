@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 
 mod events;
+mod udp;
+
+pub(super) use udp::remark;
 
 use super::safe::printable;
 use crate::fact::What;
@@ -27,7 +30,8 @@ pub fn listened(one: &Listened) -> String {
 #[must_use]
 pub fn says(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
-    early.or_else(|| of_tls(what)).or_else(|| of_credssp(what)).unwrap_or_else(|| of_the_session(what))
+    let later = || of_tls(what).or_else(|| of_credssp(what)).or_else(|| udp::says(what));
+    early.or_else(later).unwrap_or_else(|| of_the_session(what))
 }
 
 fn of_the_connection(what: &What) -> Option<String> {
@@ -302,6 +306,6 @@ pub fn code(what: &What) -> Option<String> {
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
         What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),
-        other => return events::code(other),
+        other => return udp::code(other).or_else(|| events::code(other)),
     })
 }

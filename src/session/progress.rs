@@ -81,6 +81,22 @@ fn mark(what: &What) -> Mark {
         | What::ErrorInfo { .. }
         | What::ErrorInfoShaped {}
         | What::Ultimatum { .. } => Mark::Nothing,
+        // RDP works without the UDP transport: neither its rise nor its failure is a step of the connection.
+        What::MultitransportAsked { .. }
+        | What::MultitransportAnswered { .. }
+        | What::UdpSyn { .. }
+        | What::UdpAnswered { .. }
+        | What::UdpUnreachable { .. }
+        | What::UdpClientHello { .. }
+        | What::UdpServerHello { .. }
+        | What::UdpAlert { .. }
+        | What::UdpOpened { .. }
+        | What::UdpSecured {}
+        | What::TunnelAsked { .. }
+        | What::TunnelAnswered { .. }
+        | What::UdpCarried { .. }
+        | What::UdpUnheard { .. }
+        | What::UdpClosed { .. } => Mark::Nothing,
         What::NameNotResolved { .. } => Mark::Fails(Step::Dns),
         What::ClientConnecting { .. } => Mark::Begins(Step::Tcp),
         What::ConnectionAccepted { udp: false }

@@ -113,6 +113,14 @@ impl<'a> Cursor<'a> {
         self.take(what).map(u32::from_le_bytes)
     }
 
+    /// Takes 4 bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] under 4 bytes.
+    pub fn u32_be(&mut self, what: &'static str) -> Result<u32, WireError> {
+        self.take(what).map(u32::from_be_bytes)
+    }
+
     /// Takes a BER length: one byte under 128, else the count of bytes that follow (X.690 8.1.3), at most 4.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use super::credssp::text;
 use super::cursor::{Cursor, WireError};
 use super::licensing::{self, LicenseMessage};
+use super::multitransport::{self, Initiate};
 use crate::codes::ErrorInfo;
 
 /// Reason of a Disconnect Provider Ultimatum (T.125 7, `Reason`).
@@ -81,6 +82,8 @@ pub enum Says {
     SessionInfo(u32),
     /// A licensing message.
     License(LicenseMessage),
+    /// A PDU about the UDP transport, which holds on the message channel only.
+    Multitransport(Initiate),
     /// Client Info: who wants to log on.
     ClientInfo {
         /// Domain.
@@ -146,6 +149,8 @@ pub struct ServerData {
     pub result: Option<u8>,
     /// `MCSChannelId` of the network block: the I/O channel.
     pub io_channel: Option<u16>,
+    /// `MCSChannelID` of the message channel block.
+    pub message_channel: Option<u16>,
     /// `encryptionMethod` of the security block.
     pub encryption_method: Option<u32>,
     /// `encryptionLevel` of the security block.
@@ -160,6 +165,7 @@ const CS_CORE: u16 = 0xc001;
 const CS_NET: u16 = 0xc003;
 const SC_SECURITY: u16 = 0x0c02;
 const SC_NET: u16 = 0x0c03;
+const SC_MCS_MSGCHANNEL: u16 = 0x0c04;
 
 /// Reads an MCS PDU: what an X.224 data TPDU carries.
 ///
@@ -206,6 +212,9 @@ fn payload(channel: u16, bytes: &[u8]) -> Payload {
         None if share_type_behind.is_some() => share_data(behind),
         None if security_flags & security::LICENSE != 0 => licensing::message(behind).map(Says::License),
         None if security_flags & security::INFO != 0 => client_info(behind),
+        None if security_flags & security::TRANSPORT != 0 => {
+            multitransport::initiate(bytes).ok().map(Says::Multitransport)
+        }
         None => None,
     };
     Payload { channel, security_flags, share_type, data_type, share_type_behind, length: bytes.len(), says }
@@ -327,6 +336,8 @@ fn server_data(body: &[u8]) -> ServerData {
         let mut at = Cursor::new(block);
         if kind == SC_NET {
             data.io_channel = at.u16_le("MCSChannelId").ok();
+        } else if kind == SC_MCS_MSGCHANNEL {
+            data.message_channel = at.u16_le("MCSChannelID").ok();
         } else if kind == SC_SECURITY {
             data.encryption_method = at.u32_le("encryptionMethod").ok();
             data.encryption_level = at.u32_le("encryptionLevel").ok();

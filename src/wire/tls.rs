@@ -25,6 +25,9 @@ impl TlsVersion {
             0x0302 => "TLS 1.1".to_owned(),
             0x0303 => "TLS 1.2".to_owned(),
             0x0304 => "TLS 1.3".to_owned(),
+            // DTLS counts downwards (RFC 6347 4.1).
+            0xfeff => "DTLS 1.0".to_owned(),
+            0xfefd => "DTLS 1.2".to_owned(),
             other => format!("version {other:#06x}"),
         }
     }

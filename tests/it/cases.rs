@@ -22,7 +22,7 @@ use crate::support::{children, root};
 const BASE_NS: i64 = 1_795_168_800_000_000_000;
 
 /// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [recognised=port]` opens a connection that a
-/// capture saw; `host NAME [activity=A] [client=IP[:PORT]] [user=[D\]NAME] [session=N] [logon=N]` the records of a host with these
+/// capture saw; `udp CLIENT > SERVER [witness=N] [isn=N,N]` a UDP transport; `host NAME [activity=A] [client=IP[:PORT]] [user=[D\]NAME] [session=N] [logon=N]` the records of a host with these
 /// keys; `+SECONDS FACT` adds a fact, `#` comments.
 pub(crate) fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
     let mut facts: Vec<Fact> = Vec::new();
@@ -37,6 +37,10 @@ pub(crate) fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
             let opened = connection(ends, number);
             captures = captures.max(opened.witness_index + 1);
             current = Some(Opened::Connection(opened));
+        } else if let Some(ends) = line.strip_prefix("udp ") {
+            close(&mut facts, current.take(), &mut pending);
+            number += 1;
+            current = Some(Opened::Udp(connection(ends, number)));
         } else if let Some(keys) = line.strip_prefix("host ") {
             close(&mut facts, current.take(), &mut pending);
             let keys = host(keys);
@@ -60,6 +64,7 @@ pub(crate) fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
 
 enum Opened {
     Connection(Connection),
+    Udp(Connection),
     Host(Keys),
 }
 
@@ -122,18 +127,22 @@ fn connection(line: &str, number: u32) -> Connection {
     opened
 }
 
+fn timed(mut connection: Connection, pending: &[(UnixNanos, u64, What)]) -> Arc<Connection> {
+    let times = pending.iter().map(|(at, ..)| *at);
+    connection.opened = times.clone().min().unwrap();
+    connection.last_seen = times.max().unwrap();
+    Arc::new(connection)
+}
+
 fn close(facts: &mut Vec<Fact>, opened: Option<Opened>, pending: &mut Vec<(UnixNanos, u64, What)>) {
     let Some(opened) = opened else { return };
     let (subject, records) = match opened {
-        Opened::Connection(mut connection) => {
-            let times = pending.iter().map(|(at, ..)| *at);
-            connection.opened = times.clone().min().unwrap();
-            connection.last_seen = times.max().unwrap();
-            (Subject::Connection(Arc::new(connection)), false)
-        }
+        Opened::Connection(connection) => (Subject::Connection(timed(connection, pending)), false),
+        Opened::Udp(transport) => (Subject::Udp(timed(transport, pending)), false),
         Opened::Host(keys) => (Subject::Record(Arc::new(keys)), true),
     };
-    let input_index = subject.connection().map_or(100, |connection| connection.witness_index);
+    let captured = subject.connection().or_else(|| subject.udp());
+    let input_index = captured.map_or(100, |connection| connection.witness_index);
     for (at, number, what) in pending.drain(..) {
         let spot = if records { Spot::Record(number) } else { Spot::Frame(number) };
         let place = Place { input_index, spot };
@@ -256,6 +265,7 @@ const SECOND_BY_NATURE: &[&str] = &[
     "vpn-drop",
     "max-incomplete",
     "license-grace-expired",
+    "udp-blocked",
 ];
 
 #[test]

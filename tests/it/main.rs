@@ -15,6 +15,7 @@ mod keys;
 mod command_line;
 mod readme;
 mod tidy;
+mod udp;
 mod memory;
 mod logs;
 mod robustness;

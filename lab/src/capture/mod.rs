@@ -20,6 +20,7 @@ mod pcap;
 mod pcapng;
 mod link;
 mod packet;
+mod rdpudp;
 mod tcp;
 mod tunnel;
 mod taps;
@@ -37,6 +38,7 @@ pub use link::{
 pub use packet::{Checksum, Envelope, ExtensionHeader};
 pub use pcap::{PcapOptions, PcapWriter, Precision};
 pub use pcapng::{Interface, PcapngWriter, Statistics, TimeUnit};
+pub use rdpudp::{UdpSyn, udp_data, udp_frame, udp2_data, udp2_dummy};
 pub use taps::{as_hdlc, as_ppp, doubled, fragmented};
 pub use tcp::{TcpFlags, TcpOption, TcpSegment};
 pub use tunnel::Tunnel;
