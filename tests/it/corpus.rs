@@ -108,7 +108,10 @@ fn expectation(case: &Path, with_keys: bool) -> Value {
 
 /// The answer to a case; inputs are handed over under names that tell nothing.
 fn answered(case: &Path, expect: &Value, with_keys: bool) -> Value {
-    let folder = scratch(&format!("corpus-{with_keys}-{}", case.file_name().unwrap().to_string_lossy()));
+    // Tests that run at the same time use the same cases: each has folders of its own.
+    let test = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let name = case.file_name().unwrap().to_string_lossy();
+    let folder = scratch(&format!("corpus-{test}{with_keys}-{name}"));
     let mut arguments = vec!["analyze".to_owned(), "--format".to_owned(), "json".to_owned(), "-q".to_owned()];
     for (letter, name) in ('a'..).zip(list(expect, "use").iter().filter_map(Value::as_str)) {
         let neutral = format!("{letter}.{}", name.rsplit('.').next().unwrap());
