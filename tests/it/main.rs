@@ -28,3 +28,5 @@ mod exchange;
 mod catalogue;
 mod log_sessions;
 mod variants;
+mod steps;
+mod differential;

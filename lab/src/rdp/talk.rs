@@ -1,0 +1,253 @@
+//! A whole connection under TLS as its sizes show it: every record is as long as the PDU in it, and says nothing.
+
+use super::pdu;
+use crate::capture::{Conversation, Endpoint, Side};
+
+/// Names of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names<'n> {
+    /// User.
+    pub user: &'n str,
+    /// Domain of the user.
+    pub domain: &'n str,
+    /// The server.
+    pub host: &'n str,
+    /// The client's computer.
+    pub workstation: &'n str,
+    /// Password: written, and to be found nowhere behind.
+    pub password: &'n str,
+}
+
+/// How TLS hides lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    /// TLS 1.2 with AES-GCM: 24 bytes more.
+    Gcm12,
+    /// TLS 1.3: 17 bytes more.
+    Aead13,
+    /// TLS 1.2 with AES-CBC and SHA-1: padded to 16 bytes.
+    Cbc12,
+}
+
+/// What the negotiation chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// TLS alone.
+    Tls,
+    /// CredSSP with NTLM.
+    Nla,
+    /// The same with an early authorization result.
+    NlaEx,
+    /// RDSTLS.
+    Rdstls,
+}
+
+/// How far it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// A desktop that runs for a while.
+    Desktop,
+    /// The server refuses the credentials.
+    Refused,
+    /// The server says why it ends behind Font Map.
+    Denied,
+}
+
+struct Talk<'c> {
+    conversation: &'c mut Conversation,
+    cipher: Cipher,
+}
+
+impl Talk<'_> {
+    fn send(&mut self, side: Side, plain_bytes: usize) {
+        let length = match self.cipher {
+            Cipher::Gcm12 => plain_bytes + 24,
+            Cipher::Aead13 => plain_bytes + 17,
+            Cipher::Cbc12 => (plain_bytes + 21).div_ceil(16) * 16 + 16,
+        };
+        let record = [vec![23, 3, 3], (length as u16).to_be_bytes().to_vec(), vec![0xa5; length]].concat();
+        self.conversation.sends(side, &record);
+    }
+
+    fn client(&mut self, pdu: &[u8]) {
+        self.send(Side::Client, pdu.len());
+    }
+
+    fn server(&mut self, pdu: &[u8]) {
+        self.send(Side::Server, pdu.len());
+    }
+}
+
+/// Plays one connection; `number` tells it from others of the same capture.
+pub fn talk(
+    client: Endpoint,
+    server: Endpoint,
+    time_ns: i64,
+    (security, cipher, story): (Security, Cipher, Story),
+    names: &Names<'_>,
+) -> Conversation {
+    let mut conversation = Conversation::new(client, server, time_ns);
+    let chosen = match security {
+        Security::Tls => 1,
+        Security::Nla => 2,
+        Security::Rdstls => 4,
+        Security::NlaEx => 8,
+    };
+    conversation.handshake();
+    conversation.client_sends(&pdu::connection_request(&names.user.chars().take(9).collect::<String>(), 15));
+    conversation.server_sends(&pdu::connection_confirm(chosen));
+    hellos(&mut conversation, cipher, names.host);
+    let mut talk = Talk { conversation: &mut conversation, cipher };
+    let refused = story == Story::Refused;
+    match security {
+        Security::Tls => {}
+        Security::Nla | Security::NlaEx => credssp(&mut talk, names, security == Security::NlaEx, refused),
+        Security::Rdstls => rdstls(&mut talk, names),
+    }
+    if !refused {
+        sequence(&mut talk, names, chosen);
+        behind(&mut talk, story);
+    }
+    match story {
+        Story::Desktop => conversation.client_closes().server_closes(),
+        Story::Refused | Story::Denied => conversation.server_closes().client_closes(),
+    };
+    conversation
+}
+
+/// Hellos, and a server flight of the usual size.
+fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) {
+    let (suite, version): (u16, &[u8]) = match cipher {
+        Cipher::Gcm12 => (0xc030, &[]),
+        Cipher::Cbc12 => (0xc014, &[]),
+        Cipher::Aead13 => (0x1302, &[0, 43, 0, 2, 3, 4]),
+    };
+    let name = host.len() as u16;
+    let mut extensions = vec![0, 0];
+    extensions.extend((name + 5).to_be_bytes());
+    extensions.extend((name + 3).to_be_bytes());
+    extensions.push(0);
+    extensions.extend(name.to_be_bytes());
+    extensions.extend(host.as_bytes());
+    extensions.extend([0, 43, 0, 5, 4, 3, 4, 3, 3]);
+    let mut client = vec![3, 3];
+    client.extend([0x11; 32]);
+    client.extend([0, 0, 6, 0xc0, 0x30, 0xc0, 0x14, 0x13, 0x02, 1, 0]);
+    client.extend((extensions.len() as u16).to_be_bytes());
+    client.extend(extensions);
+    let mut server = vec![3, 3];
+    server.extend([0x22; 32]);
+    server.push(0);
+    server.extend(suite.to_be_bytes());
+    server.push(0);
+    server.extend((version.len() as u16).to_be_bytes());
+    server.extend(version);
+    let record =
+        |kind: u8, body: &[u8]| [&[kind, 3, 3][..], &(body.len() as u16).to_be_bytes(), body].concat();
+    let handshake = |kind: u8, body: &[u8]| {
+        let length = (body.len() as u32).to_be_bytes();
+        record(22, &[&[kind][..], &length[1..], body].concat())
+    };
+    conversation.client_sends(&handshake(1, &client));
+    let hello = handshake(2, &server);
+    if cipher == Cipher::Aead13 {
+        conversation.server_sends(&[hello, record(20, &[1]), record(23, &[0xa5; 1_400])].concat());
+        conversation.client_sends(&[record(20, &[1]), record(23, &[0xa5; 69])].concat());
+        conversation.server_sends(&record(23, &[0xa5; 90]));
+        return;
+    }
+    conversation.server_sends(&[hello, handshake(14, &[])].concat());
+    conversation
+        .client_sends(&[handshake(16, &[0x33; 65]), record(20, &[1]), record(22, &[0xa5; 64])].concat());
+    conversation.server_sends(&[record(20, &[1]), record(22, &[0xa5; 64])].concat());
+}
+
+/// Bytes of a DER element around `inside` bytes.
+const fn der(inside: usize) -> usize {
+    inside
+        + if inside < 0x80 {
+            2
+        } else if inside < 0x100 {
+            3
+        } else {
+            4
+        }
+}
+
+/// Bytes of a `TSRequest` with a token, and further fields of so many bytes.
+const fn ts_request(token: usize, more: usize) -> usize {
+    let tokens = der(der(der(der(der(token)))));
+    der(5 + tokens + more)
+}
+
+/// CredSSP with NTLM (MS-CSSP 3.1.5, MS-NLMP 2.2.1): sizes with these names.
+fn credssp(talk: &mut Talk<'_>, names: &Names<'_>, early: bool, refused: bool) {
+    let utf16 = |name: &str| 2 * name.encode_utf16().count();
+    let (host, domain) = (utf16(names.host), utf16(names.domain));
+    let target_info = 4 * 4 + 2 * domain + 2 * host + 12 + 4;
+    let challenge = 56 + domain + target_info;
+    let response = 44 + target_info + 8 + 20 + 4 + 16 + utf16("TERMSRV/") + host + 4;
+    let (user, workstation) = (utf16(names.user), utf16(names.workstation));
+    let authenticate = 88 + domain + user + workstation + 24 + response + 16;
+    let proof = der(der(16 + 32)) + der(der(32));
+    let credentials = der(domain) + user + utf16(names.password) + 40 + 16;
+    talk.send(Side::Client, ts_request(40, 0));
+    talk.send(Side::Server, ts_request(challenge, 0));
+    talk.send(Side::Client, ts_request(authenticate, proof));
+    if refused {
+        talk.send(Side::Server, 15);
+        return;
+    }
+    talk.send(Side::Server, der(5 + der(der(16 + 32)) + 48));
+    talk.send(Side::Client, der(5 + der(der(credentials))));
+    if early {
+        talk.send(Side::Server, 4);
+    }
+}
+
+/// RDSTLS with a password (MS-RDPBCGR 2.2.17).
+fn rdstls(talk: &mut Talk<'_>, names: &Names<'_>) {
+    let utf16 = |name: &str| 2 * name.encode_utf16().count() + 2;
+    talk.send(Side::Server, 8);
+    talk.send(Side::Client, 6 + 8 + 16 + utf16(names.user) + utf16(names.domain) + 256);
+    talk.send(Side::Server, 10);
+}
+
+/// MCS to Font Map.
+fn sequence(talk: &mut Talk<'_>, names: &Names<'_>, chosen: u32) {
+    talk.client(&pdu::connect_initial(names.workstation, chosen));
+    talk.server(&pdu::connect_response(15));
+    talk.client(&pdu::erect_domain());
+    talk.client(&pdu::attach_user());
+    talk.server(&pdu::attach_confirm());
+    for channel in [pdu::USER, pdu::IO_CHANNEL, 1004, 1005, 1006, 1008, pdu::MESSAGE_CHANNEL] {
+        talk.client(&pdu::join(channel));
+        talk.server(&pdu::join_confirm(channel, 0));
+    }
+    talk.client(&pdu::client_info(names));
+    talk.server(&pdu::license_error(7, 2));
+    talk.server(&pdu::demand_active());
+    talk.client(&pdu::confirm_active());
+    talk.client(&pdu::synchronize(false));
+    talk.client(&pdu::control(false, 4));
+    talk.client(&pdu::control(false, 1));
+    talk.client(&pdu::font_list());
+    talk.server(&pdu::synchronize(true));
+    talk.server(&pdu::control(true, 4));
+    talk.server(&pdu::control(true, 2));
+    talk.server(&pdu::font_map());
+}
+
+fn behind(talk: &mut Talk<'_>, story: Story) {
+    if story == Story::Denied {
+        talk.server(&pdu::set_error_info(7));
+        talk.server(&pdu::ultimatum(3));
+        return;
+    }
+    for _ in 0..40 {
+        talk.send(Side::Server, 1_200);
+        talk.send(Side::Client, 35);
+        talk.conversation.wait_ns(100_000_000);
+    }
+    talk.client(&pdu::ultimatum(3));
+}
