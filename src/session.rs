@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::codes::ErrorInfo;
-use crate::fact::{Connection, Fact, Reading, What};
+use crate::fact::{Connection, Fact, Reading, Recognised, What};
 use crate::note::Place;
 use crate::step::Step;
 use crate::time::UnixNanos;
@@ -256,13 +256,29 @@ impl Session {
         })
     }
 
-    /// The server's name as the client asked for it.
+    /// The server's name as the client asked for it: through an RD Gateway, that of the gateway.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
         self.facts.iter().find_map(|seen| match seen.what() {
+            What::GatewayRequest { host, .. } => host.clone(),
             What::ClientHello { sni, .. } => sni.clone(),
             _ => None,
         })
+    }
+
+    /// The host and port behind an RD Gateway that the client asked for, as a capture shows it.
+    #[must_use]
+    pub fn target(&self) -> Option<(&str, u32)> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::GatewayChannelAsked { target, port } => Some((target.as_str(), *port)),
+            _ => None,
+        })
+    }
+
+    /// The client's connection goes to an RD Gateway, as a capture shows.
+    #[must_use]
+    pub fn is_through_gateway(&self) -> bool {
+        self.connections.iter().any(|connection| connection.recognised == Recognised::Gateway)
     }
 
     /// The name of the host with this role, where its logs are there.

@@ -25,5 +25,8 @@ pub mod session_info;
 pub mod autodetect;
 pub mod share;
 pub mod mcs;
+pub mod http;
+pub mod websocket;
+pub mod gateway;
 
 pub use cursor::WireError;

@@ -12,6 +12,7 @@ mod pdus;
 mod reassembly;
 mod secrets;
 mod texts;
+mod tunnels;
 
 pub use captures::{capture, dialogue, packet, pipeline};
 pub use decoders::{certificate, mcs, proxy, tls, x224};
@@ -20,6 +21,7 @@ pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_i
 pub use reassembly::reassembly;
 pub use secrets::{credssp, keylog, licensing, ntlm, rdsaad, rdstls, spnego};
 pub use texts::{exchange, fact_text, printable};
+pub use tunnels::gateway;
 
 /// What a fuzzer runs.
 pub type Target = fn(&[u8]);
@@ -49,6 +51,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("credssp", credssp),
     ("licensing", licensing),
     ("keylog", keylog),
+    ("gateway", gateway),
     ("fact_text", fact_text),
     ("exchange", exchange),
     ("printable", printable),

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use crate::events;
-use crate::fact::{Fact, What};
+use crate::fact::{self, Fact};
 use crate::note::Note;
-use crate::packets;
+use crate::packets::Packets;
 use crate::read::capture::read_source;
 use crate::read::evtx::read_log;
 use crate::read::{self, Counts, Inventory, Keys, Source, SourceRead, Watch};
@@ -58,13 +58,15 @@ fn captures(
     sink: &mut dyn FnMut(Fact),
 ) -> Read {
     let (mut lost, mut opened) = (Vec::new(), false);
-    let mut flows = |flow: read::Flow| {
-        let (found, notes) = packets::facts(&flow, witness_index, &keys.log);
-        opened |= found.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
+    let mut packets = Packets::new(witness_index, &keys.log);
+    let mut told = |(found, notes): (Vec<Fact>, Vec<Note>)| {
+        opened |= found.iter().any(|fact| fact.reading == fact::Reading::Opened);
         found.into_iter().for_each(&mut *sink);
         lost.extend(notes);
     };
-    let SourceRead { inputs, mut notes } = read_source(source, &inventory.inputs, watch, &mut flows);
+    let SourceRead { inputs, mut notes } =
+        read_source(source, &inventory.inputs, &keys.log, watch, &mut |flow| told(packets.take(flow)));
+    told(packets.finish());
     notes.extend(lost);
     let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
     Read { counts, notes, opened }

@@ -55,12 +55,7 @@ struct Handshaken {
 
 /// Reads TLS from these offsets on, and hands the messages behind the handshake to what the negotiation chose.
 pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, chosen: Protocols) {
-    let flow = reader.flow;
-    let mut records = records(&flow.from_client.stream, client_from, Side::Client);
-    records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
-    records.sort_by_key(|record| record.seen);
-    let over = reader.over_at();
-    records.retain(|record| over.is_none_or(|over| record.seen <= over));
+    let records = in_order(reader, client_from, server_from);
     let shaken = clear_part(reader, &records);
     if shaken.alert {
         return;
@@ -92,6 +87,27 @@ pub(super) fn read(reader: &mut Reader<'_>, client_from: u64, server_from: u64, 
     } else {
         mcs::read(reader, &messages);
     }
+}
+
+/// Opens a connection that is TLS from its first byte, whatever it carries; `None` when the secrets open nothing.
+pub(super) fn unwrapped(reader: &mut Reader<'_>) -> Option<Opened> {
+    let records = in_order(reader, 0, 0);
+    let shaken = clear_part(reader, &records);
+    let (server_random, version, suite) = shaken.server_hello?;
+    let client_random = shaken.client_hello?;
+    let hellos = Hellos { client_random: &client_random, server_random: &server_random, version, suite };
+    opening::open(reader, &records, &hellos)
+}
+
+/// The records of both directions from these offsets on, up to a reset.
+fn in_order(reader: &Reader<'_>, client_from: u64, server_from: u64) -> Vec<Record> {
+    let flow = reader.flow;
+    let mut records = records(&flow.from_client.stream, client_from, Side::Client);
+    records.extend(self::records(&flow.from_server.stream, server_from, Side::Server));
+    records.sort_by_key(|record| record.seen);
+    let over = reader.over_at();
+    records.retain(|record| over.is_none_or(|over| record.seen <= over));
+    records
 }
 
 /// That records were opened, and the certificates that TLS 1.3 hides.

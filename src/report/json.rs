@@ -353,11 +353,7 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
         client: client(session),
         server: server(session),
         user: user(session),
-        legs: session
-            .connections
-            .first()
-            .map(|c| vec![leg(analysis, session, c, &witnesses)])
-            .unwrap_or_default(),
+        legs: session.connections.first().map(|c| legs(analysis, session, c, &witnesses)).unwrap_or_default(),
         security: session.security.map(crate::session::Security::name),
         negotiation: negotiation(session),
         error_info: session.error_info().map(|code| code.0),
@@ -373,20 +369,35 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
     }
 }
 
-fn leg<'a>(
+/// The connection itself; through a gateway that to the gateway, and the one from there to the host, whose TLS goes
+/// through both.
+fn legs<'a>(
     analysis: &'a Analysis,
     session: &'a Session,
     connection: &Connection,
     seen_by: &[&'a str],
-) -> Leg<'a> {
-    Leg {
+) -> Vec<Leg<'a>> {
+    let first = Leg {
         role: "direct",
         client: end(Some(connection.client), None),
         server: end(Some(connection.server), None),
         seen_by: seen_by.to_vec(),
         tls: tls(session),
         closed: closed(analysis, session),
+    };
+    if !session.is_through_gateway() {
+        return vec![first];
     }
+    let to_gateway = Leg { role: "to_gateway", tls: None, ..first };
+    let to_host = session.target().map(|(host, port)| Leg {
+        role: "gateway_to_host",
+        client: End { ip: Some(connection.server.ip().to_string()), ..end(None, None) },
+        server: End { port: u16::try_from(port).ok(), ..end(None, Some(host.to_owned())) },
+        seen_by: Vec::new(),
+        tls: tls(session),
+        closed: None,
+    });
+    std::iter::once(to_gateway).chain(to_host).collect()
 }
 
 fn tls(session: &Session) -> Option<Tls<'_>> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 mod events;
+mod gateway;
 mod sequence;
 
 use super::safe::printable;
@@ -305,6 +306,6 @@ pub fn code(what: &What) -> Option<String> {
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
         What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),
-        other => return events::code(other),
+        other => return gateway::code(other).or_else(|| events::code(other)),
     })
 }
