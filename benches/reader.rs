@@ -6,6 +6,7 @@ use crate::made::{self, Answer, Capture, Traffic};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use rdpwhy::read::{Flow, Half, Inventory, Unwatched, capture};
+use rdpwhy::wire::keylog::KeyLog;
 
 /// A capture and what the reader makes of it; its text stands beside the time.
 struct Case {
@@ -40,7 +41,7 @@ fn packets_to_flows(bencher: Bencher<'_, '_>, case: &Case) {
 
 fn read(inventory: &Inventory, sink: &mut dyn FnMut(Flow)) {
     for source in &inventory.sources {
-        let read = capture::read_source(source, &inventory.inputs, &Unwatched, sink);
+        let read = capture::read_source(source, &inventory.inputs, &KeyLog::default(), &Unwatched, sink);
         assert!(read.inputs.iter().all(|input| input.counts.packets > 0));
     }
 }

@@ -7,6 +7,7 @@ use crate::step::Step;
 
 mod absent;
 mod any;
+mod gateway;
 mod tcp;
 mod negotiation;
 mod tls;
@@ -30,6 +31,7 @@ pub const CATALOGUE_VERSION: &str = "4";
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
     any::RULES,
+    gateway::RULES,
     tcp::RULES,
     negotiation::RULES,
     tls::RULES,
@@ -45,7 +47,8 @@ pub const RULES: &[&[Rule]] = &[
 ];
 
 /// Rules that say only that a code was given: they stand in where no other rule explains it.
-const STAND_INS: &[&str] = &["logon-refused", "authorization-refused", "license-refused", "ended-by-code"];
+const STAND_INS: &[&str] =
+    &["logon-refused", "authorization-refused", "license-refused", "ended-by-code", "gw-refused"];
 
 /// Rules that end no session by themselves: they are named beside another cause, and never alone.
 const SIDE_REMARKS: &[&str] = &["udp-blocked"];

@@ -107,6 +107,10 @@ pub enum Recognised {
     NamedEndpoint,
     /// Only its destination port, 3389, says so, or the one that a proxy is asked for.
     Port,
+    /// A key log has secrets for its TLS, so that it may be opened and turn out to be an RD Gateway's.
+    Secrets,
+    /// Its HTTP requests are those of an RD Gateway.
+    Gateway,
 }
 
 /// Identity of one TCP connection as one capture point saw it.
@@ -417,6 +421,100 @@ facts! {
         turn: Side,
         /// Milliseconds of silence.
         over_ms: u64,
+    }
+    /// A client's HTTP request to an RD Gateway (MS-TSGU 3.3.5.1, 3.3.5.3), or to its RPC proxy (MS-RPCH 2.1.2.1).
+    GatewayRequest = "gateway-request", Some(Step::GatewayTransport), {
+        /// `websocket`, `http` (one connection each way) or `rpc`.
+        transport: String,
+        /// HTTP method.
+        method: String,
+        /// The gateway as the client calls it.
+        host: Option<String>,
+        /// How the client authenticates: `Negotiate`, `NTLM`, `Basic`, ...
+        authorization: Option<String>,
+        /// `RDG-Correlation-Id`.
+        correlation: Option<String>,
+    }
+    /// The answer to such a request.
+    GatewayStatus = "gateway-status", Some(Step::GatewayTransport), {
+        /// HTTP status.
+        status: u32,
+        /// What stands behind the number.
+        reason: Option<String>,
+        /// How a client may authenticate.
+        offers: Option<String>,
+        /// The client asked no more on this connection.
+        last: bool,
+    }
+    /// A request for a Kerberos ticket that the client sent through the gateway's KDC proxy (MS-KKDCP 2.1).
+    KdcProxyAsked = "kdc-proxy", Some(Step::GatewayTransport), {
+        /// HTTP status of the answer.
+        status: Option<u32>,
+    }
+    /// Versions and ways to authenticate inside of the tunnel (MS-TSGU 2.2.10.10, 2.2.10.11).
+    GatewayHandshake = "gateway-handshake", Some(Step::GatewayTunnel), {
+        /// Who sent it.
+        by: Side,
+        /// Version of the transport.
+        version: String,
+        /// Extended ways to authenticate, as flags: 1 smart card, 2 PAA cookie, 4 SSPI NTLM.
+        auth: u32,
+        /// Result.
+        code: Option<Status>,
+    }
+    /// The client asks for a tunnel (MS-TSGU 2.2.10.18).
+    GatewayTunnelAsked = "gateway-tunnel-asked", Some(Step::GatewayTunnel), {
+        /// Capabilities, as flags.
+        capabilities: u32,
+        /// A cookie of a portal stands for the user.
+        cookie: bool,
+    }
+    /// The gateway's answer (MS-TSGU 2.2.10.20).
+    GatewayTunnelAnswered = "gateway-tunnel", Some(Step::GatewayTunnel), {
+        /// Result.
+        code: Status,
+        /// Its number of the tunnel.
+        tunnel: Option<u32>,
+    }
+    /// The client asks to be let in (MS-TSGU 2.2.10.14).
+    GatewayAuthorizationAsked = "gateway-authorization-asked", Some(Step::GatewayTunnel), {
+        /// The client's computer.
+        client_name: Option<String>,
+    }
+    /// The gateway's answer: the connection authorization policy (MS-TSGU 2.2.10.16).
+    GatewayAuthorized = "gateway-authorization", Some(Step::GatewayTunnel), {
+        /// Result.
+        code: Status,
+        /// What the client may redirect, as flags (MS-TSGU 2.2.5.3.2).
+        redirection: Option<u32>,
+        /// Minutes without traffic that are allowed.
+        idle_minutes: Option<u32>,
+    }
+    /// The client asks for a channel to a host behind the gateway (MS-TSGU 2.2.10.2).
+    GatewayChannelAsked = "gateway-channel-asked", Some(Step::GatewayChannel), {
+        /// The host's names as the client has them, the first first.
+        target: String,
+        /// Its port.
+        port: u32,
+    }
+    /// The gateway's answer: the resource authorization policy, and whether the host could be reached (MS-TSGU 2.2.10.4).
+    GatewayChannelAnswered = "gateway-channel", Some(Step::GatewayChannel), {
+        /// Result.
+        code: Status,
+    }
+    /// What the gateway has to say to the user (MS-TSGU 2.2.10.13), or what it wants consent to.
+    GatewayMessage = "gateway-message", None, {
+        /// The text.
+        text: String,
+    }
+    /// The gateway wants the user to authenticate again (MS-TSGU 2.2.10.12).
+    GatewayReauthentication = "gateway-reauthentication", None, {}
+    /// One side closes the channel (MS-TSGU 2.2.10.5, 2.2.10.6).
+    GatewayClosed = "gateway-closed", None, {
+        /// Who.
+        by: Side,
+        /// Why.
+        code: Status,
     }
     /// The other end speaks another protocol.
     OtherProtocol = "other-protocol", Some(Step::Negotiation), {
@@ -1323,9 +1421,9 @@ facts! {
         code: Option<Status>,
         /// It says that something failed.
         failed: bool,
-        /// Bytes from the client.
+        /// Bytes that the client received.
         bytes_received: Option<u64>,
-        /// Bytes to the client.
+        /// Bytes that the client sent.
         bytes_sent: Option<u64>,
         /// Length of the connection.
         seconds: Option<u64>,
@@ -1669,6 +1767,39 @@ impl What {
         let what = Self::read(name, &mut fields)?;
         fields.finish()?;
         Ok(what)
+    }
+
+    /// The code with which an RD Gateway refused or ended something, and the step that it is about: on the wire, or in its
+    /// log.
+    #[must_use]
+    pub fn gateway_refusal(&self) -> Option<(Option<Status>, Step)> {
+        let failed = |code: &Status| code.is_failure().then_some(Some(*code));
+        match self {
+            Self::GatewayHandshake { by: Side::Server, code: Some(code), .. } => {
+                Some((failed(code)?, Step::GatewayTunnel))
+            }
+            Self::GatewayTunnelAnswered { code, .. } | Self::GatewayAuthorized { code, .. } => {
+                Some((failed(code)?, Step::GatewayTunnel))
+            }
+            Self::GatewayChannelAnswered { code } => Some((failed(code)?, Step::GatewayChannel)),
+            Self::GatewayEvent { event: 201 | 203 | 204 | 305, code, .. } => {
+                Some((*code, Step::GatewayTunnel))
+            }
+            Self::GatewayEvent { event: 301 | 304, code, .. } => Some((*code, Step::GatewayChannel)),
+            _ => None,
+        }
+    }
+
+    /// The gateway itself ended what it had let in: a time limit, authentication that was due again.
+    #[must_use]
+    pub fn is_gateway_end(&self) -> bool {
+        match self {
+            Self::GatewayEvent { event: 202 | 307 | 309, .. } => true,
+            Self::GatewayClosed { by: Side::Server, code } => {
+                matches!(code.gateway(), Some(23030 | 23034..=23036 | 23040))
+            }
+            _ => false,
+        }
     }
 
     /// Reads the one-line text form back.

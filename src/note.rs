@@ -454,6 +454,16 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
+    /// Connections that a key log has secrets for, and that were let go before it was known whether they are a gateway's.
+    #[must_use]
+    pub fn sealed_let_go(input_index: u32, connections: u64, most: usize) -> Self {
+        let text = format!(
+            "{connections} TLS connections that the key log has secrets for were let go before they were opened: only {most} \
+             are held at one time"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// The last chunk of an event log is cut.
     #[must_use]
     pub fn chunk_cut(input_index: u32, offset: u64, bytes: usize, records: u64) -> Self {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Connection, Fact, Reading, Side, Subject, What};
+use crate::fact::{Connection, Fact, Reading, Recognised, Side, Subject, What};
 use crate::note::Note;
 use crate::read::flow::{Flow, Sighting};
 use crate::wire::keylog::KeyLog;
@@ -23,8 +23,12 @@ mod kerberos;
 mod names;
 mod beside;
 mod udp;
+mod gateway;
 
+pub use gateway::HELD_MAX;
 pub use udp::udp_facts;
+
+use gateway::Gateways;
 
 /// Facts of one connection kept at most; a cut is a note.
 pub const FACTS_MAX: usize = 512;
@@ -51,6 +55,42 @@ pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<
     reader.finish()
 }
 
+/// Reads the flows of one capture point. Most stand for themselves; those of an RD Gateway that carries one connection in
+/// two wait for each other.
+pub struct Packets<'k> {
+    witness_index: u32,
+    keys: &'k KeyLog,
+    gateways: Gateways,
+}
+
+impl<'k> Packets<'k> {
+    /// A reader that has seen nothing yet.
+    #[must_use]
+    pub fn new(witness_index: u32, keys: &'k KeyLog) -> Self {
+        Self { witness_index, keys, gateways: Gateways::default() }
+    }
+
+    /// Reads a flow into facts, in the order of time.
+    pub fn take(&mut self, mut flow: Flow) -> (Vec<Fact>, Vec<Note>) {
+        let in_clear = gateway::is_request(flow.from_client.stream.from(0));
+        match flow.recognised {
+            Recognised::Secrets => self.gateways.take(flow, self.witness_index, self.keys),
+            _ if in_clear => {
+                flow.recognised = Recognised::Gateway;
+                self.gateways.take(flow, self.witness_index, self.keys)
+            }
+            // Its first bytes only looked like such a request.
+            Recognised::Gateway => (Vec::new(), Vec::new()),
+            _ => facts(&flow, self.witness_index, self.keys),
+        }
+    }
+
+    /// The facts of what was waiting.
+    pub fn finish(self) -> (Vec<Fact>, Vec<Note>) {
+        self.gateways.finish(self.witness_index, self.keys)
+    }
+}
+
 /// Silence shorter than this is no stall: people read dialogs and type passwords, networks pause.
 const STALL_MS_MIN: u64 = 3_000;
 
@@ -61,6 +101,8 @@ struct Reader<'f> {
     connection: Arc<Connection>,
     facts: Vec<Fact>,
     notes: Vec<Note>,
+    /// How the bytes of the flow became readable.
+    reading: Reading,
     /// Facts beyond the limit.
     cut: usize,
     /// Whose turn it is to speak, once the protocol is known.
@@ -83,7 +125,16 @@ impl<'f> Reader<'f> {
             bytes: [flow.from_client.claimed_end, flow.from_server.claimed_end],
             recognised: flow.recognised,
         });
-        Self { flow, keys, connection, facts: Vec::new(), notes: Vec::new(), cut: 0, turn: None }
+        Self {
+            flow,
+            keys,
+            connection,
+            facts: Vec::new(),
+            notes: Vec::new(),
+            reading: Reading::Clear,
+            cut: 0,
+            turn: None,
+        }
     }
 
     /// Nothing that comes past later counts: a reset has ended the connection for at least one side.
@@ -98,7 +149,7 @@ impl<'f> Reader<'f> {
     }
 
     fn say(&mut self, seen: Sighting, what: What) {
-        self.say_read(seen, Reading::Clear, what);
+        self.say_read(seen, self.reading, what);
     }
 
     fn infer(&mut self, seen: Sighting, what: What) {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::codes::ErrorInfo;
-use crate::fact::{Connection, Fact, Reading, What};
+use crate::fact::{Connection, Fact, Reading, Recognised, What};
 use crate::note::Place;
 use crate::step::Step;
 use crate::time::UnixNanos;
@@ -259,10 +259,11 @@ impl Session {
         })
     }
 
-    /// The server's name as the client asked for it, else as it looked it up.
+    /// The server's name as the client asked for it, else as it looked it up: through an RD Gateway, that of the gateway.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
         let asked = self.facts.iter().find_map(|seen| match seen.what() {
+            What::GatewayRequest { host, .. } => host.clone(),
             What::ClientHello { sni, .. } => sni.clone(),
             _ => None,
         });
@@ -273,6 +274,21 @@ impl Session {
             })
         };
         asked.or_else(looked_up)
+    }
+
+    /// The host and port behind an RD Gateway that the client asked for, as a capture shows it.
+    #[must_use]
+    pub fn target(&self) -> Option<(&str, u32)> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::GatewayChannelAsked { target, port } => Some((target.as_str(), *port)),
+            _ => None,
+        })
+    }
+
+    /// The client's connection goes to an RD Gateway, as a capture shows.
+    #[must_use]
+    pub fn is_through_gateway(&self) -> bool {
+        self.connections.iter().any(|connection| connection.recognised == Recognised::Gateway)
     }
 
     /// The name of the host with this role, where its logs are there.

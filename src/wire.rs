@@ -31,6 +31,9 @@ pub mod dns;
 pub mod rdpudp;
 pub mod multitransport;
 pub mod encryption;
+pub mod http;
+pub mod websocket;
+pub mod gateway;
 
 pub use cursor::WireError;
 

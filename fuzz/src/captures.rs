@@ -7,6 +7,7 @@ use rdpwhy::read::link::{self, Link, Packet};
 use rdpwhy::read::{Flow, Half, Sighting, Unwatched, capture as reader, inputs, stream};
 use rdpwhy::report::{json, text};
 use rdpwhy::time::UnixNanos;
+use rdpwhy::wire::keylog::KeyLog;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, LINKTYPE_ETHERNET, PcapWriter, Side};
 
@@ -27,7 +28,7 @@ pub fn capture(bytes: &[u8]) {
             [&flow.from_client, &flow.from_server].into_iter().for_each(check_half);
             places.extend([flow.first.place, flow.last.place]);
         };
-        let read = reader::read_source(source, &inventory.inputs, &Unwatched, &mut sink);
+        let read = reader::read_source(source, &inventory.inputs, &KeyLog::default(), &Unwatched, &mut sink);
         let packets = read.inputs.iter().map(|input| input.counts.packets).sum();
         assert!(read.notes.len() <= NOTES_MAX, "{} notes of one file", read.notes.len());
         for place in places {

@@ -46,7 +46,13 @@ pub fn rdpudp(bytes: &[u8]) {
     frames.iter().for_each(|frame| writer.frame(frame).unwrap());
     let inventory = held(vec![("x.pcap".to_owned(), pcap)]);
     let source = &inventory.sources[0];
-    let read = read_source(source, &inventory.inputs, &Unwatched, &mut |_| {});
+    let read = read_source(
+        source,
+        &inventory.inputs,
+        &rdpwhy::wire::keylog::KeyLog::default(),
+        &Unwatched,
+        &mut |_| {},
+    );
     let transport = read.udp.first().expect("its SYN is one");
     let (facts, _) = udp_facts(transport, 0, &KeyLog::default());
     assert!(facts.iter().all(|fact| fact.subject.udp().is_some()), "a fact of something else");

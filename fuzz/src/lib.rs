@@ -14,6 +14,7 @@ mod pdus;
 mod reassembly;
 mod secrets;
 mod texts;
+mod tunnels;
 
 pub use beside::{dns, kerberos};
 pub use captures::{capture, dialogue, opening, packet, pipeline};
@@ -24,6 +25,7 @@ pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_i
 pub use reassembly::reassembly;
 pub use secrets::{credssp, keylog, licensing, ntlm, rdsaad, rdstls, spnego};
 pub use texts::{exchange, fact_text, printable};
+pub use tunnels::gateway;
 
 /// What a fuzzer runs.
 pub type Target = fn(&[u8]);
@@ -56,6 +58,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("keylog", keylog),
     ("kerberos", kerberos),
     ("dns", dns),
+    ("gateway", gateway),
     ("fact_text", fact_text),
     ("exchange", exchange),
     ("printable", printable),

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use crate::events;
-use crate::fact::{Fact, What};
+use crate::fact::{self, Fact};
 use crate::note::Note;
-use crate::packets;
+use crate::packets::{self, Packets};
 use crate::read::capture::read_source;
 use crate::read::evtx::{Choice, read_log};
 use crate::read::{self, Counts, Inventory, Keys, Source, SourceRead, Watch};
@@ -58,20 +58,19 @@ fn captures(
     sink: &mut dyn FnMut(Fact),
 ) -> Read {
     let (mut lost, mut opened) = (Vec::new(), false);
-    let mut flows = |flow: read::Flow| {
-        let (found, notes) = packets::facts(&flow, witness_index, &keys.log);
-        opened |= found.iter().any(|fact| matches!(fact.what, What::TlsOpened { .. }));
+    let mut packets = Packets::new(witness_index, &keys.log);
+    let mut told = |(found, notes): (Vec<Fact>, Vec<Note>)| {
+        opened |= found.iter().any(|fact| fact.reading == fact::Reading::Opened);
         found.into_iter().for_each(&mut *sink);
         lost.extend(notes);
     };
-    let SourceRead { inputs, udp, mut notes } = read_source(source, &inventory.inputs, watch, &mut flows);
-    notes.extend(lost);
+    let SourceRead { inputs, udp, mut notes } =
+        read_source(source, &inventory.inputs, &keys.log, watch, &mut |flow| told(packets.take(flow)));
+    told(packets.finish());
     for transport in udp {
-        let (found, lost) = packets::udp_facts(&transport, witness_index, &keys.log);
-        opened |= found.iter().any(|fact| matches!(fact.what, What::UdpOpened { .. }));
-        found.into_iter().for_each(&mut *sink);
-        notes.extend(lost);
+        told(packets::udp_facts(&transport, witness_index, &keys.log));
     }
+    notes.extend(lost);
     let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
     Read { counts, notes, opened }
 }

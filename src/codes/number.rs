@@ -37,6 +37,13 @@ impl Status {
         self.0 != 0
     }
 
+    /// The number of an RD Gateway error (MS-TSGU 2.2.6), alone as its events have it or in an HRESULT as the wire has it.
+    #[must_use]
+    pub fn gateway(self) -> Option<u32> {
+        let code = if self.0 & 0xffff_0000 == FROM_WIN32 { self.0 & 0xffff } else { self.0 };
+        GATEWAY.row(code).map(|row| row.code)
+    }
+
     /// `STATUS_WRONG_PASSWORD (0xc000006a)`, or the bare number.
     #[must_use]
     pub fn words(self) -> String {
@@ -127,6 +134,11 @@ mod tests {
         assert_eq!(words(0x8007_0040), "ERROR_NETNAME_DELETED (0x80070040)");
         assert_eq!(words(0x8009_030c), "SEC_E_LOGON_DENIED (0x8009030c)");
         assert_eq!(words(23003), "E_PROXY_NAP_ACCESSDENIED (0x59db)");
+        assert_eq!(words(0x8007_59da), "E_PROXY_RAP_ACCESSDENIED (0x800759da)");
+        assert_eq!(
+            [23002, 0x8007_59da, 5, 0x8007_0005].map(|code| Status(code).gateway()),
+            [Some(23002), Some(23002), None, None]
+        );
         assert_eq!(words(0xdead_beef), "0xdeadbeef");
     }
 

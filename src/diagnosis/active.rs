@@ -67,7 +67,8 @@ pub(super) const RULES: &[Rule] = &[
         "ask who did it: LocalSessionManager 39 names the session that asked",
         |case| {
             let other = case.find(|what| matches!(what, What::SessionEnded { by_session: Some(_), .. }));
-            by_code(case, &[1, 2], None, 92).map(|w| w.and(other))
+            let at_gateway = case.find(|what| matches!(what, What::GatewayEvent { event: 202, .. }));
+            by_code(case, &[1, 2], at_gateway, 92).map(|w| w.and(other))
         },
     ),
     ended(

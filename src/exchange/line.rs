@@ -145,6 +145,8 @@ const RECOGNISED: &[(&str, Recognised)] = &[
     ("first bytes", Recognised::FirstBytes),
     ("named endpoint", Recognised::NamedEndpoint),
     ("port", Recognised::Port),
+    ("secrets", Recognised::Secrets),
+    ("gateway", Recognised::Gateway),
 ];
 
 const READINGS: &[(&str, Reading)] =

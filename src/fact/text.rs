@@ -293,6 +293,8 @@ mod tests {
             "redirected session_id=2 flags=0x201 address=203.0.113.5 host=rdsh2 password=yes",
             "license by=server kind=0xff",
             "license-error by=server code=0x6 transition=0x1",
+            "gateway-status status=401 offers=\"Negotiate, NTLM\" last=yes",
+            "gateway-channel code=0x800759da",
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));

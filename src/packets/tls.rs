@@ -130,6 +130,21 @@ pub(super) fn tunnel(reader: &mut Reader<'_>) -> Tunnel {
     messages(reader, &records, &hellos).map_or(Tunnel::Nothing, Tunnel::Sized)
 }
 
+/// Opens a connection that is TLS from its first byte, whatever it carries; `None` when the secrets open nothing.
+pub(super) fn unwrapped(reader: &mut Reader<'_>) -> Option<Opened> {
+    let records = both_sides(reader, 0, 0);
+    let shaken = clear_part(reader, &records);
+    let (client, server) = (shaken.client_hello?, shaken.server_hello?);
+    let hellos = Hellos {
+        client_random: &client.random,
+        server_random: &server.random,
+        version: server.version,
+        suite: server.suite,
+        encrypt_then_mac: server.encrypt_then_mac,
+    };
+    opening::open(reader, &records, &hellos)
+}
+
 /// The records of both sides from these offsets on, in the order of time, up to a reset.
 fn both_sides(reader: &Reader<'_>, client_from: u64, server_from: u64) -> Vec<Record> {
     let flow = reader.flow;

@@ -15,6 +15,7 @@ use super::table::FlowTable;
 use super::{CaptureCounts, InputRead, SourceRead, Watch};
 use crate::note::{Note, Place};
 use crate::time::UnixNanos;
+use crate::wire::keylog::KeyLog;
 
 mod interface;
 mod resume;
@@ -31,14 +32,15 @@ const PACKET_BYTES_MAX: u32 = 256 * 1024;
 /// Damaged places of one file that get a note each; the rest share one.
 const RESUMED_TOLD_MAX: u64 = 16;
 
-/// Reads the files of one source in order; each RDP connection goes to `sink`.
+/// Reads the files of one source in order; each RDP connection, and each that `keys` may open, goes to `sink`.
 pub fn read_source(
     source: &Source,
     inputs: &[Input],
+    keys: &KeyLog,
     watch: &dyn Watch,
     sink: &mut dyn FnMut(Flow),
 ) -> SourceRead {
-    let mut table = FlowTable::new(sink);
+    let mut table = FlowTable::new(keys, sink);
     let mut fragments = Fragments::default();
     let mut read = SourceRead::default();
     for index in source.inputs.iter().copied() {
@@ -398,7 +400,7 @@ mod tests {
     fn read(bytes: Vec<u8>) -> (u64, Vec<String>) {
         let inventory = inputs::held(vec![("x.pcap".to_owned(), bytes)]);
         let Some(source) = inventory.sources.first() else { return (0, Vec::new()) };
-        let read = read_source(source, &inventory.inputs, &Unwatched, &mut |_| {});
+        let read = read_source(source, &inventory.inputs, &KeyLog::default(), &Unwatched, &mut |_| {});
         let packets = read.inputs.iter().map(|input| input.counts.packets).sum();
         (packets, read.notes.into_iter().map(|note| note.text).collect())
     }

@@ -13,7 +13,8 @@ use super::udp::{UdpFlow, UdpTable};
 use crate::fact::Recognised;
 use crate::note::{Note, Place};
 use crate::time::UnixNanos;
-use crate::wire::tpkt;
+use crate::wire::keylog::KeyLog;
+use crate::wire::{gateway, tpkt};
 
 mod entry;
 
@@ -26,6 +27,9 @@ pub const RDP_PORT: u16 = 3389;
 const SILENT_MAX: usize = 50_000;
 /// RDP connections open at one time.
 const OPEN_MAX: usize = 50_000;
+/// TLS connections open at one time that are held only because a key log has their secrets: that of a browser has those
+/// of everything.
+const SEALED_MAX: usize = 1_000;
 /// Markers of connections known not to be RDP.
 const MARKERS_MAX: usize = 1_000_000;
 /// Packets between two looks for connections that are over.
@@ -82,15 +86,17 @@ pub struct FlowTable<'s> {
     now: UnixNanos,
     let_go: u64,
     over_limit: u64,
+    sealed_let_go: u64,
     left_out: (u64, u64),
     /// Packets that stand in the capture more than once, and the first of them.
     copies: (u64, Option<Place>),
+    keys: &'s KeyLog,
     sink: &'s mut dyn FnMut(Flow),
 }
 
 impl<'s> FlowTable<'s> {
-    /// An empty table.
-    pub fn new(sink: &'s mut dyn FnMut(Flow)) -> Self {
+    /// An empty table. TLS connections that `keys` has secrets for are flows too.
+    pub fn new(keys: &'s KeyLog, sink: &'s mut dyn FnMut(Flow)) -> Self {
         Self {
             slots: HashMap::with_hasher(FixedState::default()),
             entries: Vec::new(),
@@ -104,8 +110,10 @@ impl<'s> FlowTable<'s> {
             now: UnixNanos(i64::MIN),
             let_go: 0,
             over_limit: 0,
+            sealed_let_go: 0,
             left_out: (0, 0),
             copies: (0, None),
+            keys,
             sink,
         }
     }
@@ -159,7 +167,7 @@ impl<'s> FlowTable<'s> {
         let Some(entry) = self.entries.get_mut(index).and_then(Option::as_mut) else { return };
         let was_silent = entry.is_silent();
         let was_proven = entry.is_proven();
-        let state = entry.take(segment, seen);
+        let state = entry.take(segment, seen, self.keys);
         if entry.is_proven() && !was_proven && !entry.is_through_proxy() {
             self.endpoints.insert(packed(entry.oriented().1));
         }
@@ -226,7 +234,7 @@ impl<'s> FlowTable<'s> {
         let mut flow = entry.into_flow(recognised, self.now);
         flow.neighbours = self.neighbours.of(&flow);
         for half in [&flow.from_client, &flow.from_server] {
-            if half.stream.left_out() > 0 {
+            if half.stream.left_out() > 0 && recognised != Recognised::Secrets {
                 self.left_out = (self.left_out.0 + 1, self.left_out.1 + half.stream.left_out());
             }
         }
@@ -237,6 +245,10 @@ impl<'s> FlowTable<'s> {
         let (_, server) = entry.oriented();
         if entry.is_proven() {
             Some(Recognised::FirstBytes)
+        } else if entry.is_gateway() {
+            Some(Recognised::Gateway)
+        } else if entry.is_sealed() {
+            Some(Recognised::Secrets)
         } else if self.endpoints.contains(&packed(server)) {
             Some(Recognised::NamedEndpoint)
         } else if server.port() == RDP_PORT || entry.asks_for_rdp() {
@@ -264,7 +276,12 @@ impl<'s> FlowTable<'s> {
             }
         }
         self.limit(SILENT_MAX, |table| table.silent, |entry| entry.is_silent() && !entry.is_on_rdp_port());
+        self.limit(SEALED_MAX, Self::sealed, Entry::is_sealed);
         self.limit(OPEN_MAX, |table| table.live, |_| true);
+    }
+
+    fn sealed(&self) -> usize {
+        self.entries.iter().flatten().filter(|entry| entry.is_sealed()).count()
     }
 
     /// Lets the connections go that were idle longest, down to nine tenths of the limit.
@@ -281,6 +298,7 @@ impl<'s> FlowTable<'s> {
         for (_, index) in idle.into_iter().take(surplus) {
             match self.remove(index) {
                 Some(entry) if entry.is_silent() => self.let_go += 1,
+                Some(entry) if entry.is_sealed() => self.sealed_let_go += 1,
                 Some(_) => self.over_limit += 1,
                 None => {}
             }
@@ -302,6 +320,9 @@ impl<'s> FlowTable<'s> {
         if self.over_limit > 0 {
             notes.push(Note::connections_over_limit(input_index, self.over_limit, OPEN_MAX));
         }
+        if self.sealed_let_go > 0 {
+            notes.push(Note::sealed_let_go(input_index, self.sealed_let_go, SEALED_MAX));
+        }
         if self.left_out.0 > 0 {
             notes.push(Note::bytes_left_out(input_index, self.left_out.0, self.left_out.1));
         }
@@ -313,9 +334,12 @@ impl<'s> FlowTable<'s> {
 }
 
 /// Without an entry, a segment opens one when it begins a connection, goes to the RDP port, or could be the first
-/// bytes of RDP in the middle of a capture.
+/// bytes of RDP, or of a request to a gateway, in the middle of a capture.
 fn is_worth_opening(segment: &Segment<'_>) -> bool {
     let on_port = segment.from.port() == RDP_PORT || segment.to.port() == RDP_PORT;
-    let begins = segment.tcp.syn() || (!segment.payload.is_empty() && tpkt::may_start_rdp(segment.payload));
-    on_port || begins
+    on_port || segment.tcp.syn() || may_start(segment.payload)
+}
+
+fn may_start(payload: &[u8]) -> bool {
+    !payload.is_empty() && (tpkt::may_start_rdp(payload) || gateway::may_start_request(payload))
 }

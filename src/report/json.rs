@@ -149,7 +149,8 @@ struct Leg<'a> {
     client: End,
     server: End,
     seen_by: Vec<&'a str>,
-    community_id: String,
+    /// Absent where nobody saw both ports.
+    community_id: Option<String>,
     packets: Vec<Passed<'a>>,
     tls: Option<Tls<'a>>,
     closed: Option<Closed<'a>>,
@@ -369,8 +370,9 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
         legs: session
             .connections
             .first()
-            .map(|c| leg(analysis, session, c, &witnesses))
+            .map(|c| legs(analysis, session, c, &witnesses))
             .into_iter()
+            .flatten()
             .chain(legs::udp(analysis, session))
             .collect(),
         security: session.security.map(crate::session::Security::name),
@@ -389,22 +391,39 @@ fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verd
     }
 }
 
-fn leg<'a>(
+/// The connection itself; through a gateway that to the gateway, and the one from there to the host, whose TLS goes
+/// through both.
+fn legs<'a>(
     analysis: &'a Analysis,
     session: &'a Session,
     connection: &Connection,
     seen_by: &[&'a str],
-) -> Leg<'a> {
-    Leg {
+) -> Vec<Leg<'a>> {
+    let first = Leg {
         role: "direct",
         client: end(Some(connection.client), None),
         server: end(Some(connection.server), None),
         seen_by: seen_by.to_vec(),
-        community_id: community_id::tcp(connection.client, connection.server),
+        community_id: Some(community_id::tcp(connection.client, connection.server)),
         packets: session.connections.iter().map(|connection| passed(analysis, connection)).collect(),
         tls: tls(session),
         closed: closed(analysis, session),
+    };
+    if !session.is_through_gateway() {
+        return vec![first];
     }
+    let to_gateway = Leg { role: "to_gateway", tls: None, ..first };
+    let to_host = session.target().map(|(host, port)| Leg {
+        role: "gateway_to_host",
+        client: End { ip: Some(connection.server.ip().to_string()), ..end(None, None) },
+        server: End { port: u16::try_from(port).ok(), ..end(None, Some(host.to_owned())) },
+        seen_by: Vec::new(),
+        community_id: None,
+        packets: Vec::new(),
+        tls: tls(session),
+        closed: None,
+    });
+    std::iter::once(to_gateway).chain(to_host).collect()
 }
 
 fn passed<'a>(analysis: &'a Analysis, connection: &Connection) -> Passed<'a> {

@@ -158,6 +158,10 @@ fn ends(session: &Session) -> String {
         (None, None, Some(host)) => printable(host).into_owned(),
         (None, None, None) => "an unknown client".to_owned(),
     };
+    if let (Some(gateway), true) = (session.server(), session.is_through_gateway()) {
+        let to = session.target().map(|(host, port)| format!(" to {}:{port}", printable(host)));
+        return format!("{client} -> {gateway} (RD Gateway){}", to.unwrap_or_default());
+    }
     let server = match (session.server(), session.host(Role::Server)) {
         (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
         (Some(end), None) => end.to_string(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 mod beside;
 mod events;
+mod gateway;
 mod sequence;
 mod udp;
 
@@ -315,6 +316,6 @@ pub fn code(what: &What) -> Option<String> {
         What::ServerHello { suite, .. } => format!("{:#06x}", suite.0),
         What::ConnectionRequest { protocols: Some(protocols), .. } => format!("{:#x}", protocols.0),
         What::ConnectionConfirm { protocol: Some(protocol), .. } => format!("{:#x}", protocol.0),
-        other => return udp::code(other).or_else(|| events::code(other)),
+        other => return gateway::code(other).or_else(|| udp::code(other)).or_else(|| events::code(other)),
     })
 }

@@ -99,6 +99,8 @@ pub(super) fn session(one: Gathered, clocks: &[ClockOffset]) -> Session {
         take(&mut session, cluster, clocks, !captured);
     }
     session.facts.sort_by_key(|seen| (seen.at, seen.fact.place));
+    let target = session.target().map(|(host, port)| format!("{host}:{port}"));
+    session.aliases.extend(target);
     session
 }
 

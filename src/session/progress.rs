@@ -1,8 +1,10 @@
 //! How far a connection came, at which step it ended, and how.
 
+use std::sync::Arc;
+
 use super::{Outcome, Security, Seen, Session};
 use crate::codes::{ErrorInfo, Status};
-use crate::fact::{Side, What};
+use crate::fact::{Connection, Recognised, Side, What};
 use crate::step::Step;
 use crate::wire::redirection::RedirectionFlags;
 
@@ -122,6 +124,10 @@ fn mark(what: &What) -> Mark {
         | What::UdpCarried { .. }
         | What::UdpUnheard { .. }
         | What::UdpClosed { .. } => Mark::Nothing,
+        What::KdcProxyAsked { .. }
+        | What::GatewayMessage { .. }
+        | What::GatewayReauthentication {}
+        | What::GatewayClosed { .. } => Mark::Nothing,
         What::NameNotResolved { .. } => Mark::Fails(Step::Dns),
         What::ClientConnecting { .. } => Mark::Begins(Step::Tcp),
         What::ConnectionAccepted { udp: false }
@@ -145,6 +151,15 @@ fn mark(what: &What) -> Mark {
         | What::ClientLoggedOn { .. } => Mark::Passes(Step::Logon),
         What::FirstPicture { .. } => Mark::Passes(Step::Active),
         What::GatewayEvent { event, .. } => of_gateway(*event),
+        What::GatewayRequest { .. }
+        | What::GatewayStatus { .. }
+        | What::GatewayHandshake { .. }
+        | What::GatewayTunnelAsked { .. }
+        | What::GatewayTunnelAnswered { .. }
+        | What::GatewayAuthorizationAsked { .. }
+        | What::GatewayAuthorized { .. }
+        | What::GatewayChannelAsked { .. }
+        | What::GatewayChannelAnswered { .. } => in_gateway(what),
         // What is written at every ending, in any order, or is bound to a connection by its time at most.
         What::ConnectionAccepted { .. }
         | What::SessionBound { .. }
@@ -227,17 +242,40 @@ fn of_gateway(event: u32) -> Mark {
     }
 }
 
+/// What goes between a client and a gateway, before the host behind it says anything.
+fn in_gateway(what: &What) -> Mark {
+    if let Some((_, step)) = what.gateway_refusal() {
+        return Mark::Fails(step);
+    }
+    match what {
+        What::GatewayStatus { status: 101 | 200, .. } => Mark::Passes(Step::GatewayTransport),
+        What::GatewayHandshake { .. }
+        | What::GatewayTunnelAsked { .. }
+        | What::GatewayTunnelAnswered { .. }
+        | What::GatewayAuthorizationAsked { .. } => Mark::Begins(Step::GatewayTunnel),
+        What::GatewayAuthorized { .. } => Mark::Passes(Step::GatewayTunnel),
+        What::GatewayChannelAsked { .. } => Mark::Begins(Step::GatewayChannel),
+        What::GatewayChannelAnswered { .. } => Mark::Passes(Step::GatewayChannel),
+        _ => Mark::Begins(Step::GatewayTransport),
+    }
+}
+
 /// Fills in `reached`, `broke_at`, `outcome` and `security`.
 pub(super) fn judge(session: &mut Session) {
     session.security = security(session);
+    let steps = ladder(session.security, session.is_through_gateway());
     let (mut passed, mut begun, mut failed) = (None, None, None);
     let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
     let is_captured = captured(session);
     for seen in &session.facts {
         match mark(seen.what()) {
+            // Through a gateway the TCP connection is that to the gateway: it begins its transport.
+            Mark::Begins(Step::Tcp) | Mark::Passes(Step::Tcp) if !steps.contains(&Step::Tcp) => {
+                begun = begun.max(steps.first().copied());
+            }
             Mark::Begins(step) => {
                 begun = begun.max(Some(step));
-                passed = passed.max(before(session.security, step));
+                passed = passed.max(before(&steps, step));
             }
             Mark::Passes(step) => {
                 passed = passed.max(Some(step));
@@ -249,14 +287,14 @@ pub(super) fn judge(session: &mut Session) {
             Mark::Fails(_) if is_captured && logged::is_check(seen.what()) => {}
             Mark::Fails(step) if left.is_none_or(|left| seen.at <= left) => {
                 failed = failed.max(Some(step));
-                passed = passed.max(before(session.security, step));
+                passed = passed.max(before(&steps, step));
             }
             // What a server says to a client that has already left fails nothing.
             Mark::Fails(_) | Mark::Nothing => {}
         }
     }
     session.reached = passed;
-    let current = begun.filter(|step| Some(*step) > passed).or_else(|| next(session.security, passed));
+    let current = begun.filter(|step| Some(*step) > passed).or_else(|| next(&steps, passed));
     (session.outcome, session.broke_at) = outcome(session, passed, failed, current);
     if session.outcome == Outcome::Active {
         session.reached = Some(Step::Active);
@@ -270,48 +308,30 @@ fn security(session: &Session) -> Option<Security> {
     })
 }
 
-/// The steps that a connection climbs with this security.
-fn ladder(security: Option<Security>) -> &'static [Step] {
+/// The steps that a connection climbs with this security, through a gateway or to the host itself.
+fn ladder(security: Option<Security>, through_gateway: bool) -> Vec<Step> {
     use Step::{
-        Active, Authorization, Capabilities, ClientInfo, Credssp, Licensing, Logon, Mcs, Negotiation,
-        SecurityExchange, Tcp, Tls,
+        Active, Authorization, Capabilities, ClientInfo, Credssp, GatewayChannel, GatewayTransport,
+        GatewayTunnel, Licensing, Logon, Mcs, Negotiation, SecurityExchange, Tcp, Tls,
     };
-    match security {
-        None => &[Tcp, Negotiation, Tls, Credssp, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active],
-        Some(Security::Rdp) => {
-            &[Tcp, Negotiation, Mcs, SecurityExchange, ClientInfo, Licensing, Capabilities, Logon, Active]
-        }
-        Some(Security::Tls) => {
-            &[Tcp, Negotiation, Tls, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
-        }
-        Some(Security::Nla) => {
-            &[Tcp, Negotiation, Tls, Credssp, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
-        }
-        Some(Security::NlaEx) => &[
-            Tcp,
-            Negotiation,
-            Tls,
-            Credssp,
-            Authorization,
-            Mcs,
-            ClientInfo,
-            Licensing,
-            Capabilities,
-            Logon,
-            Active,
-        ],
-        Some(Security::Rdstls | Security::Aad) => {
-            &[Tcp, Negotiation, Tls, Authorization, Mcs, ClientInfo, Licensing, Capabilities, Logon, Active]
-        }
-    }
+    let to_host: &[Step] =
+        if through_gateway { &[GatewayTransport, GatewayTunnel, GatewayChannel] } else { &[Tcp] };
+    let secured: &[Step] = match security {
+        None | Some(Security::Nla) => &[Tls, Credssp, Mcs],
+        Some(Security::Rdp) => &[Mcs, SecurityExchange],
+        Some(Security::Tls) => &[Tls, Mcs],
+        Some(Security::NlaEx) => &[Tls, Credssp, Authorization, Mcs],
+        Some(Security::Rdstls | Security::Aad) => &[Tls, Authorization, Mcs],
+    };
+    let to_desktop = &[ClientInfo, Licensing, Capabilities, Logon, Active];
+    [to_host, &[Negotiation], secured, to_desktop].concat()
 }
 
-fn before(security: Option<Security>, step: Step) -> Option<Step> {
-    ladder(security).iter().rfind(|s| **s < step).copied()
+fn before(steps: &[Step], step: Step) -> Option<Step> {
+    steps.iter().rfind(|s| **s < step).copied()
 }
 
-fn next(security: Option<Security>, passed: Option<Step>) -> Option<Step> {
-    let steps = ladder(security);
+fn next(steps: &[Step], passed: Option<Step>) -> Option<Step> {
     match passed {
         None => steps.first().copied(),
         Some(passed) => steps.iter().find(|s| **s > passed).copied(),
@@ -360,7 +380,10 @@ fn outcome(
 }
 
 fn captured(session: &Session) -> bool {
-    session.connections.iter().any(|c| c.client_isn.is_some() || c.server_isn.is_some())
+    let seen_whole = |c: &Arc<Connection>| {
+        c.client_isn.is_some() || c.server_isn.is_some() || c.recognised == Recognised::Gateway
+    };
+    session.connections.iter().any(seen_whole)
 }
 
 fn is_request(what: &What) -> bool {
@@ -378,6 +401,9 @@ fn refused(session: &Session) -> Option<Step> {
             connected.is_none().then_some(Step::Tcp)
         }
         What::ProxyAnswered { opened: false, retried: false, .. } => Some(Step::Tcp),
+        What::GatewayStatus { status: 400.., last: true, .. } if is_over(session) => {
+            Some(Step::GatewayTransport)
+        }
         What::NegotiationRefused { .. } => Some(Step::Negotiation),
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
@@ -385,8 +411,15 @@ fn refused(session: &Session) -> Option<Step> {
         What::RdstlsResult { code } | What::EntraResult { code } if code.0 != 0 => Some(Step::Authorization),
         What::LicenseError { .. } => Some(Step::Licensing),
         What::McsRefused { what, .. } if what != "join" => Some(Step::Mcs),
-        _ => None,
+        // What a gateway's log says is weighed with the other logs.
+        What::GatewayEvent { .. } => None,
+        what => what.gateway_refusal().map(|(_, step)| step),
     })
+}
+
+/// Somebody ended it: the user is not still asked for a password.
+fn is_over(session: &Session) -> bool {
+    session.find(|what| what.end().is_some() || matches!(what, What::EncryptedAlert { .. })).is_some()
 }
 
 /// A client that leaves before it said what only a person's connection says.

@@ -159,6 +159,13 @@ impl KeyLog {
         self.secrets.is_empty()
     }
 
+    /// It has a secret of the connection with this random in its ClientHello.
+    #[must_use]
+    pub fn knows(&self, random: &Random) -> bool {
+        let from = (*random, Label::Master);
+        self.secrets.range(from..).next().is_some_and(|((known, _), _)| known == random)
+    }
+
     /// The secret of a connection, by the random of its ClientHello.
     #[must_use]
     pub fn secret(&self, random: &[u8], label: Label) -> Option<&[u8]> {
@@ -208,5 +215,6 @@ mod tests {
         assert_eq!(log.secret(&[10; 32], Label::Master), Some([0xaa].as_slice()));
         assert_eq!(log.secret(&[10; 32], Label::ClientTraffic), None);
         assert_eq!(log.secret(&[10; 31], Label::Master), None);
+        assert_eq!([[9; 32], [10; 32], [11; 32]].map(|random| log.knows(&random)), [false, true, false]);
     }
 }

@@ -234,6 +234,16 @@ pub fn record_header(bytes: &[u8]) -> Result<RecordHeader, WireError> {
     Ok(RecordHeader { content: ContentType(content), version: TlsVersion(version), length })
 }
 
+/// The random of the ClientHello with which `bytes`, the first of a connection, begin (RFC 8446 4.1.2): behind the
+/// record header, the type and length of the message, and the version. `None` when they are no ClientHello or too few.
+#[must_use]
+pub fn client_random(bytes: &[u8]) -> Option<&[u8; 32]> {
+    let header = record_header(bytes).ok()?;
+    let message = bytes.get(RECORD_HEADER..)?;
+    let is_hello = header.content == ContentType::HANDSHAKE && message.first() == Some(&1);
+    message.get(6..).filter(|_| is_hello)?.first_chunk::<32>()
+}
+
 /// A handshake message that stands in clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handshake {

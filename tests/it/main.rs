@@ -30,3 +30,4 @@ mod log_sessions;
 mod variants;
 mod steps;
 mod differential;
+mod gateway;

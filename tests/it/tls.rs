@@ -202,9 +202,13 @@ pub(crate) fn flows(capture: &Path) -> Vec<Flow> {
     let inventory = inputs::inventory(&[capture.to_path_buf()], &[]);
     let mut flows = Vec::new();
     for source in &inventory.sources {
-        rdpwhy::read::capture::read_source(source, &inventory.inputs, &Unwatched, &mut |flow| {
-            flows.push(flow)
-        });
+        rdpwhy::read::capture::read_source(
+            source,
+            &inventory.inputs,
+            &rdpwhy::wire::keylog::KeyLog::default(),
+            &Unwatched,
+            &mut |flow| flows.push(flow),
+        );
     }
     flows.sort_by_key(|flow| flow.first);
     flows

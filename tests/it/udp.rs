@@ -43,7 +43,7 @@ fn transports(bytes: Vec<u8>) -> Vec<UdpFlow> {
     let inventory = held(vec![("x.pcap".to_owned(), bytes)]);
     let mut all = Vec::new();
     for source in &inventory.sources {
-        all.extend(read_source(source, &inventory.inputs, &Unwatched, &mut |_| {}).udp);
+        all.extend(read_source(source, &inventory.inputs, &KeyLog::default(), &Unwatched, &mut |_| {}).udp);
     }
     all
 }

@@ -12,7 +12,10 @@ use super::RDP_PORT;
 use crate::fact::Recognised;
 use crate::note::Place;
 use crate::time::UnixNanos;
+use crate::wire::gateway;
+use crate::wire::keylog::KeyLog;
 use crate::wire::proxy::{self, Preamble, Progress};
+use crate::wire::tls::client_random;
 use crate::wire::tpkt::{self, TpduCode};
 
 mod copies;
@@ -36,6 +39,10 @@ pub(super) enum State {
     Candidate,
     /// RDP, or on its port.
     Rdp,
+    /// HTTP in clear with the requests of an RD Gateway.
+    Gateway,
+    /// TLS that the key log has secrets for: a gateway, or anything else.
+    Sealed,
     /// Something else.
     Other,
 }
@@ -122,7 +129,7 @@ impl Entry {
     }
 
     /// Takes one segment and says what the connection is now.
-    pub(super) fn take(&mut self, segment: &Segment<'_>, seen: Sighting) -> State {
+    pub(super) fn take(&mut self, segment: &Segment<'_>, seen: Sighting, keys: &KeyLog) -> State {
         let from_second = segment.from != self.ends.0;
         let [first, second] = &mut self.sides;
         let sender = if from_second { second } else { first };
@@ -134,8 +141,7 @@ impl Entry {
             self.reversed = Some(segment.tcp.ack() != from_second);
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
-            let may_be = tpkt::may_start_rdp(segment.payload) || proxy::may_start(segment.payload);
-            self.state = if may_be { State::Candidate } else { State::Other };
+            self.state = by_first_bytes(segment.payload, keys);
         }
         let [first, second] = &mut self.sides;
         let (sender, receiver) = if from_second { (second, first) } else { (first, second) };
@@ -224,6 +230,14 @@ impl Entry {
         self.proven
     }
 
+    pub(super) fn is_gateway(&self) -> bool {
+        self.state == State::Gateway
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.state == State::Sealed
+    }
+
     /// Client and server: by the SYN, else by who sent the request or confirm, else by the RDP port, else the lower port
     /// is the server's.
     pub(super) fn oriented(&self) -> (SocketAddr, SocketAddr) {
@@ -255,6 +269,19 @@ impl Entry {
             unreachable: self.unreachable.into_iter().map(|(error, _)| error).collect(),
             neighbours: Beside::default(),
         }
+    }
+}
+
+/// What the first bytes that were seen of a connection make of it.
+fn by_first_bytes(bytes: &[u8], keys: &KeyLog) -> State {
+    if tpkt::may_start_rdp(bytes) || proxy::may_start(bytes) {
+        State::Candidate
+    } else if gateway::may_start_request(bytes) {
+        State::Gateway
+    } else if client_random(bytes).is_some_and(|random| keys.knows(random)) {
+        State::Sealed
+    } else {
+        State::Other
     }
 }
 

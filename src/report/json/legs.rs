@@ -22,7 +22,7 @@ pub(super) fn udp<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Leg<'
         client: end(Some(transport.client), None),
         server: end(Some(transport.server), None),
         seen_by: seen_by.into_iter().map(|index| witness_name(analysis, index)).collect(),
-        community_id: community_id::udp(transport.client, transport.server),
+        community_id: Some(community_id::udp(transport.client, transport.server)),
         packets: Vec::new(),
         tls: tls(session, transport),
         closed: None,

@@ -1,7 +1,7 @@
 //! What MCS and the RDP PDUs behind it say, as sentences.
 
 use super::super::safe::printable;
-use super::{events, ms};
+use super::{events, gateway, ms};
 use crate::fact::What;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 use crate::wire::licensing::LicenseKind;
@@ -12,6 +12,7 @@ pub(super) fn says(what: &What) -> String {
     of_mcs(what)
         .or_else(|| of_the_share(what))
         .or_else(|| of_the_end(what))
+        .or_else(|| gateway::says(what))
         .or_else(|| events::says(what))
         .unwrap_or_else(|| what.text())
 }

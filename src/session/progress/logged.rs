@@ -17,6 +17,12 @@ const OUTLIVED_NS: i64 = 60_000_000_000;
 /// Kernel-Power 42: the host goes to sleep, and wakes with its sessions.
 const SLEEP: u32 = 42;
 
+/// More than a gateway carries to the client where only the connection sequence took place: certificates, licences and
+/// capabilities stay below 16 KiB, the first picture of a desktop does not.
+const DESKTOP_BYTES_MIN: u64 = 64 * 1024;
+/// How long a session lasts at least for that.
+const DESKTOP_SECONDS_MIN: u64 = 5;
+
 /// One side's log holds a reason: the fact, and the step it refused.
 pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen, Step)> {
     let captured = super::captured(session);
@@ -70,8 +76,11 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
         {
             Step::Licensing
         }
-        What::GatewayEvent { event: 201 | 203 | 204 | 305, .. } => Step::GatewayTunnel,
-        What::GatewayEvent { event: 301 | 304, .. } => Step::GatewayChannel,
+        What::GatewayEvent { .. } => match what.gateway_refusal() {
+            Some((_, step)) => step,
+            None if what.is_gateway_end() => Step::Active,
+            None => return None,
+        },
         What::BrokerEvent { failed: true, .. } if before(Step::Logon) => Step::Redirection,
         What::ErrorInfoSet { code } if is_code(*code) => of_code(*code),
         What::Disconnected { reason: code } | What::SessionEnded { reason: Some(code), .. }
@@ -162,7 +171,7 @@ pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
         What::HostStopped { event, .. } => *event != SLEEP && !was_over(session, seen),
         What::ErrorInfoSet { code } | What::Disconnected { reason: code } => is_code(*code),
         What::SessionEnded { reason: Some(code), .. } => is_code(*code),
-        _ => false,
+        what => what.is_gateway_end(),
     })
 }
 
@@ -220,8 +229,23 @@ pub(super) fn ending(session: &Session) -> Option<Outcome> {
     let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Client, .. }));
     let began = session.find(|what| matches!(what, What::ConnectionAccepted { udp: false }));
     match (ended, said_bye, began) {
+        _ if ran_through_gateway(session) => Some(Outcome::Active),
         (Some(_), Some(_), _) => Some(Outcome::Active),
         (Some(_), None, Some(_)) => Some(Outcome::Closed),
         _ => None,
     }
+}
+
+/// A gateway that was connected to the host carried what only a desktop sends: its log alone shows a session that worked
+/// by the bytes and the length that it counts at the end (303).
+fn ran_through_gateway(session: &Session) -> bool {
+    let connected = session.find(|what| matches!(what, What::GatewayEvent { event: 302, .. }));
+    let carried = session.find(|what| match what {
+        What::GatewayEvent { event: 303, bytes_received, bytes_sent, seconds, .. } => {
+            bytes_received.max(bytes_sent).is_some_and(|bytes| bytes >= DESKTOP_BYTES_MIN)
+                && seconds.is_some_and(|seconds| seconds >= DESKTOP_SECONDS_MIN)
+        }
+        _ => false,
+    });
+    connected.is_some() && carried.is_some()
 }

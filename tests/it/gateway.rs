@@ -1,0 +1,257 @@
+//! Connections through an RD Gateway in captures, in clear as an HTTP front end passes them on: both transports, what
+//! goes wrong in them, and what only looks like them.
+
+use std::net::SocketAddr;
+
+use rdpwhy::fact::{Recognised, What};
+use rdpwhy::read::{Unwatched, inputs};
+use rdpwhy::session::{Outcome, Session};
+use rdpwhy::step::Step;
+use rdpwhy::{Analysis, analyze_inventory};
+use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter, Side};
+
+use crate::support::{corpus, run};
+
+const BASE_NS: i64 = 1_740_000_000_000_000_000;
+const ID: &str = "RDG-Connection-Id: {76F4E842-1762-1D0F-FE0F-9AA49F461423}\r\n";
+const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+const TOKEN: &str = "Authorization: Negotiate TlRMTVNTUAAB\r\n";
+const DENIED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate TlRMTVNTUAAC\r\nContent-Length: 6\r\n\r\ndenied";
+const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+/// A connection request for TLS, and the refusal that only NLA will do.
+const REQUEST: &[u8] = &[3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
+const REFUSED: &[u8] = &[3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 3, 0, 8, 0, 5, 0, 0, 0];
+
+fn end(text: &str) -> Endpoint {
+    Endpoint::new(text.parse::<SocketAddr>().unwrap())
+}
+
+fn talk(port: u16, from_ns: i64) -> Conversation {
+    let client = format!("198.51.100.7:{port}");
+    let mut talk = Conversation::new(end(&client), end("203.0.113.30:8080"), BASE_NS + from_ns);
+    talk.handshake();
+    talk
+}
+
+fn ask(method: &str, fields: &str) -> Vec<u8> {
+    format!("{method} /remoteDesktopGateway/ HTTP/1.1\r\nHost: gw.lab.test\r\n{ID}{fields}\r\n").into_bytes()
+}
+
+fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 8).unwrap();
+    [&[kind, 0, 0, 0][..], &length.to_le_bytes(), body].concat()
+}
+
+fn data(bytes: &[u8]) -> Vec<u8> {
+    packet(0xa, &[&u16::try_from(bytes.len()).unwrap().to_le_bytes()[..], bytes].concat())
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    let bytes: Vec<u8> = text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+    [&u16::try_from(bytes.len()).unwrap().to_le_bytes()[..], &bytes].concat()
+}
+
+/// Handshake, tunnel, authorization and channel: what the client and what the gateway sends, in turns.
+fn tunnel(channel: u32) -> Vec<(Side, Vec<u8>)> {
+    let target = [&[1, 0, 0x3d, 0x0d, 3, 0][..], &wide("rdsh01.lab.test")].concat();
+    vec![
+        (Side::Client, packet(1, &[1, 0, 0, 0, 0, 0])),
+        (Side::Server, packet(2, &[0, 0, 0, 0, 1, 0, 0, 0, 0, 0])),
+        (Side::Client, packet(4, &[0x3f, 0, 0, 0, 0, 0, 0, 0])),
+        (Side::Server, packet(5, &[1, 0, 0, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 0x3f, 0, 0, 0])),
+        (Side::Client, packet(6, &[&[0, 0][..], &wide("CLIENT01")].concat())),
+        (Side::Server, packet(7, &[0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0])),
+        (Side::Client, packet(8, &target)),
+        (Side::Server, packet(9, &[&channel.to_le_bytes()[..], &[1, 0, 0, 0, 1, 0, 0, 0]].concat())),
+    ]
+}
+
+fn frame(side: Side, payload: &[u8]) -> Vec<u8> {
+    let bit = if side == Side::Client { 0x80 } else { 0 };
+    let length = u16::try_from(payload.len()).unwrap();
+    let size = match u8::try_from(length) {
+        Ok(short) if short < 126 => vec![bit | short],
+        _ => [&[bit | 126][..], &length.to_be_bytes()].concat(),
+    };
+    let mask = [7, 11, 13, 17];
+    let masked: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    match side {
+        Side::Client => [&[0x82][..], &size, &mask, &masked].concat(),
+        Side::Server => [&[0x82][..], &size, payload].concat(),
+    }
+}
+
+/// A WebSocket behind one round of 401, and the packets in it.
+fn socket(port: u16, packets: &[(Side, Vec<u8>)]) -> Conversation {
+    let mut talk = talk(port, 0);
+    talk.client_sends(&ask("RDG_OUT_DATA", UPGRADE)).server_sends(DENIED);
+    talk.client_sends(&ask("RDG_OUT_DATA", &format!("{UPGRADE}{TOKEN}"))).server_sends(SWITCHED);
+    for (side, bytes) in packets {
+        talk.sends(*side, &frame(*side, bytes));
+    }
+    talk
+}
+
+/// The client closes, and the frames come out.
+fn ended(mut talk: Conversation) -> Vec<Frame> {
+    talk.client_closes();
+    talk.finish()
+}
+
+/// One request, one answer.
+fn once(request: &[u8], answer: &[u8]) -> Analysis {
+    let mut talk = talk(50200, 0);
+    talk.client_sends(request).server_sends(answer);
+    self::answer(ended(talk))
+}
+
+fn answer(mut frames: Vec<Frame>) -> Analysis {
+    frames.sort_by_key(|frame| frame.time_ns);
+    let mut pcap = PcapWriter::new(Vec::new(), LINKTYPE_ETHERNET).unwrap();
+    for frame in frames {
+        pcap.frame(&frame).unwrap();
+    }
+    let inventory = inputs::held(vec![("a.pcap".to_owned(), pcap.finish().unwrap())]);
+    analyze_inventory(inventory, &Unwatched)
+}
+
+fn only(analysis: &Analysis) -> &Session {
+    let [session] = analysis.story.sessions.as_slice() else { panic!("{:?}", analysis.story.sessions) };
+    session
+}
+
+fn best(analysis: &Analysis) -> Option<&str> {
+    analysis.verdicts.first()?.first().map(|verdict| verdict.rule.id)
+}
+
+#[test]
+fn what_a_web_socket_carries_is_read_as_any_connection() {
+    let mut packets = tunnel(0);
+    packets.extend([(Side::Client, data(REQUEST)), (Side::Server, data(REFUSED))]);
+    let analysis = answer(ended(socket(50200, &packets)));
+    let session = only(&analysis);
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Negotiation)));
+    assert_eq!((session.reached, best(&analysis)), (Some(Step::GatewayChannel), Some("hybrid-required")));
+    assert_eq!(session.connections.first().map(|c| c.recognised), Some(Recognised::Gateway));
+    assert_eq!(session.target(), Some(("rdsh01.lab.test", 3389)));
+    assert!(session.aliases.contains(&"rdsh01.lab.test:3389".to_owned()), "{:?}", session.aliases);
+    let let_in = session.find(|what| {
+        matches!(what, What::GatewayAuthorized { redirection: Some(0x8000_0000), idle_minutes: Some(0), .. })
+    });
+    assert!(let_in.is_some());
+}
+
+#[test]
+fn bytes_that_were_lost_cost_no_more_than_themselves() {
+    let mut packets = tunnel(0);
+    packets.insert(2, (Side::Client, packet(0xd, &[])));
+    let mut talk = talk(50200, 0);
+    talk.client_sends(&ask("RDG_OUT_DATA", &format!("{UPGRADE}{TOKEN}"))).server_sends(SWITCHED);
+    for (index, (side, bytes)) in packets.iter().enumerate() {
+        talk.sends(*side, &frame(*side, bytes));
+        if index == 3 {
+            talk.drop_last(*side);
+        }
+    }
+    talk.client_sends(&frame(Side::Client, &data(REQUEST)))
+        .server_sends(&frame(Side::Server, &data(REFUSED)));
+    let analysis = answer(ended(talk));
+    assert_eq!(only(&analysis).broke_at, Some(Step::Negotiation));
+}
+
+#[test]
+fn a_refused_channel_is_the_resource_policy() {
+    let analysis = answer(ended(socket(50200, &tunnel(0x8007_59da))));
+    let session = only(&analysis);
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::GatewayChannel)));
+    assert_eq!(best(&analysis), Some("gw-rap-denied"));
+}
+
+/// Both connections of the HTTP transport; the gateway's first bytes are random, the client's come in chunks.
+fn both_ways(packets: &[(Side, Vec<u8>)]) -> Vec<Frame> {
+    let mut out = talk(50200, 0);
+    out.client_sends(&ask("RDG_OUT_DATA", "")).server_sends(DENIED);
+    out.client_sends(&ask("RDG_OUT_DATA", TOKEN));
+    out.server_sends(b"HTTP/1.1 200 OK\r\nContent-Length: 2147483647\r\n\r\n");
+    out.server_sends(&[0x5a, 0xa5, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut into = talk(50201, 50_000_000);
+    into.client_sends(&ask("RDG_IN_DATA", "Content-Length: 0\r\n")).server_sends(DENIED);
+    into.client_sends(&ask("RDG_IN_DATA", &format!("{TOKEN}Transfer-Encoding: chunked\r\n")));
+    for (number, (side, bytes)) in (0..).zip(packets) {
+        let at = BASE_NS + 200_000_000 + number * 10_000_000;
+        let carrier = if *side == Side::Client { &mut into } else { &mut out };
+        carrier.wait_ns(at - carrier.now_ns());
+        match side {
+            Side::Client => {
+                let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+                into.client_sends(&chunk);
+            }
+            Side::Server => _ = out.server_sends(bytes),
+        }
+    }
+    into.wait_ns(out.now_ns() - into.now_ns());
+    let mut frames = ended(into);
+    frames.extend(ended(out));
+    frames
+}
+
+#[test]
+fn both_connections_of_the_http_transport_are_one() {
+    let mut packets = tunnel(0);
+    packets.extend([(Side::Client, data(REQUEST)), (Side::Server, data(REFUSED))]);
+    let analysis = answer(both_ways(&packets));
+    let session = only(&analysis);
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Negotiation)));
+    assert_eq!(session.client().map(|client| client.port()), Some(50200));
+    let names: Vec<&str> = session.facts.iter().map(|seen| seen.what().name()).collect();
+    let place = |name: &str| names.iter().position(|n| *n == name);
+    assert!(place("gateway-channel") < place("request") && place("request") < place("refused"), "{names:?}");
+}
+
+#[test]
+fn one_connection_alone_says_what_it_has() {
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    let analysis = once(&ask("RDG_OUT_DATA", TOKEN), answer);
+    assert_eq!(
+        (only(&analysis).broke_at, best(&analysis)),
+        (Some(Step::GatewayTransport), Some("gw-unavailable"))
+    );
+}
+
+#[test]
+fn rpc_over_http_is_named() {
+    let request = b"RPC_IN_DATA /rpc/rpcproxy.dll?rdsh01:3388 HTTP/1.1\r\nHost: gw.lab.test\r\nContent-Length: 1073741824\r\n\r\n";
+    let analysis = once(request, b"HTTP/1.1 404 Not Found\r\n\r\n");
+    let named = only(&analysis)
+        .find(|what| matches!(what, What::GatewayRequest { transport, .. } if transport == "rpc"));
+    assert!(named.is_some() && best(&analysis) == Some("gw-not-found"));
+}
+
+#[test]
+fn other_http_is_no_gateway() {
+    for first in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET /remote HTTP/1.1\r\n\r\n",
+        "RPC_IN_DATA",
+        "RDG_OUT_DATA /\u{1}\r\n\r\n",
+    ] {
+        assert!(once(first.as_bytes(), SWITCHED).story.sessions.is_empty(), "{first:?}");
+    }
+}
+
+/// Windows to a Windows gateway, whose secrets stand in the files: the tunnel opens, and its inner TLS is told by sizes.
+#[test]
+fn real_gateways_open_with_their_secrets() {
+    let Some(folder) = corpus("public/pcap") else { return };
+    let expected = [
+        ("awakecoding_rdp-rdg-no-kdc-proxy-ntlm-downgrade-failure.pcapng", "refused", "gw-auth-failed"),
+        ("awakecoding_rdp-rdg-same-creds-kerberos-password-success1.pcapng", "active", ""),
+    ];
+    for (name, outcome, cause) in expected {
+        let output = run(&folder, &["--format", "json", "-q", name]);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let [attempt] = answer["attempts"].as_array().unwrap().as_slice() else { panic!("{name}: {answer}") };
+        assert_eq!(attempt["outcome"], outcome, "{name}");
+        assert_eq!(attempt["cause"].as_str().unwrap_or(""), cause, "{name}");
+    }
+}
