@@ -227,8 +227,7 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
             alone: 0,
         };
         let (keyed, rest): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(has_own_key);
-        let (shared, rest): (Vec<Fact>, Vec<Fact>) =
-            rest.into_iter().partition(|fact| role::concerns_every_connection(&fact.what));
+        let (shared, rest): (Vec<Fact>, Vec<Fact>) = rest.into_iter().partition(concerns_every_connection);
         for fact in keyed.into_iter().chain(rest).chain(shared) {
             host.take(fact);
         }
@@ -258,6 +257,17 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
 /// Facts with a key that needs no other record come first, so that the rest finds the connections made of them.
 fn has_own_key(fact: &Fact) -> bool {
     fact.subject.keys().is_some_and(|keys| keys.activity.is_some())
+}
+
+/// It happens to the host, or it is a remark of the services of Remote Desktop that names no connection, session or user.
+fn concerns_every_connection(fact: &Fact) -> bool {
+    let unnamed = || {
+        fact.subject.keys().is_some_and(|keys| {
+            (&keys.activity, keys.session_id, keys.logon_id, &keys.user, keys.address)
+                == (&None, None, None, &None, None)
+        })
+    };
+    role::concerns_every_connection(&fact.what) || (role::is_remark_of_a_service(&fact.what) && unnamed())
 }
 
 /// A connection shows itself as Remote Desktop by more than what it shares with other services.
@@ -291,7 +301,7 @@ impl Host {
         if is_at_the_computer(&fact.what) {
             return;
         }
-        if role::concerns_every_connection(&fact.what) {
+        if concerns_every_connection(&fact) {
             return self.every(&fact);
         }
         let found = self
@@ -430,7 +440,8 @@ impl Host {
     /// What happens to the whole host is said of every connection that ends at that time; what only puts it into context,
     /// of those that are there. A connection grows no longer by it.
     fn every(&mut self, fact: &Fact) {
-        let after_ns = if matches!(fact.what, What::LogSays { .. }) { 0 } else { 10 * SECOND_NS };
+        let remark = matches!(fact.what, What::LogSays { .. } | What::ServerCertificate { .. });
+        let after_ns = if remark { 0 } else { 10 * SECOND_NS };
         let mut told = false;
         for index in self.index.at(fact.at) {
             if let Some(cluster) = self.clusters.get_mut(index).filter(|c| c.covers(fact.at, after_ns)) {

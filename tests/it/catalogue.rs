@@ -307,33 +307,39 @@ fn no_row_tells_something_that_nothing_uses() {
     let activity = "F420AAAA-0000-0000-0000-000000000001";
     let mut unused = Vec::new();
     for row in events::described() {
-        let used = SCENES.iter().any(|(before, host)| {
-            let (mut facts, mut witnesses) = crate::cases::facts(&before.replace("AA01", activity));
-            let at = facts[0].at.plus(1_000_000_000);
-            let record = rdpwhy::read::Record {
-                channel: row.channels[0].to_owned(),
-                provider: row.providers[0].to_owned(),
-                id: row.id,
-                record_id: 99,
-                at,
-                computer: (*host).to_owned(),
-                activity: Some(activity.to_owned()),
-                fields: FIELDS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
-                ..rdpwhy::read::Record::default()
-            };
-            let Some(fact) = events::facts(&record, 0) else { return false };
-            if witnesses.iter().all(|witness| witness.host.as_deref() != Some(host)) {
-                witnesses.push(rdpwhy::session::Witness {
-                    name: (*host).to_owned(),
-                    host: Some((*host).to_owned()),
-                    ..witnesses[0].clone()
-                });
-            }
-            facts.push(fact);
-            join(facts, &witnesses).records_alone == 0
-        });
+        let is_used = |channel: &str| {
+            SCENES.iter().any(|(before, host)| {
+                let (mut facts, mut witnesses) = crate::cases::facts(&before.replace("AA01", activity));
+                let at = facts[0].at.plus(1_000_000_000);
+                let record = rdpwhy::read::Record {
+                    channel: channel.to_owned(),
+                    provider: row.providers[0].to_owned(),
+                    id: row.id,
+                    record_id: 99,
+                    at,
+                    computer: (*host).to_owned(),
+                    // Classic events have none.
+                    activity: (channel != "System").then(|| activity.to_owned()),
+                    fields: FIELDS
+                        .iter()
+                        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                        .collect(),
+                    ..rdpwhy::read::Record::default()
+                };
+                let Some(fact) = events::facts(&record, 0) else { return false };
+                if witnesses.iter().all(|witness| witness.host.as_deref() != Some(host)) {
+                    witnesses.push(rdpwhy::session::Witness {
+                        name: (*host).to_owned(),
+                        host: Some((*host).to_owned()),
+                        ..witnesses[0].clone()
+                    });
+                }
+                facts.push(fact);
+                join(facts, &witnesses).records_alone == 0
+            })
+        };
         let excused = UNUSED.iter().any(|(name, _)| *name == format!("{} {}", row.log, row.id));
-        if !used && !excused {
+        if !row.channels.iter().all(|channel| is_used(channel)) && !excused {
             unused.push(format!("{} {}: {}", row.log, row.id, row.says));
         }
     }

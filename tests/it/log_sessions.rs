@@ -241,11 +241,12 @@ fn what_is_told_of_the_host_stands_in_the_timeline_and_lengthens_nothing() {
          +0 accepted
          +60 disconnected reason=0xe
          host rdsh01
+         +20 log-says log=rcm event=1050 says=\"the security settings of a listener did not fit\"
          +30 log-says log=firewall event=2006 says=\"a rule of the firewall was removed\"
          +65 log-says log=firewall event=2004 says=\"a rule of the firewall was added\""
     );
     let story = story(&text);
-    assert_eq!((told(&story)[0].2, story.records_alone), (3, 1));
+    assert_eq!((told(&story)[0].2, story.records_alone), (4, 1));
 }
 
 #[test]

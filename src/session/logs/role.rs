@@ -226,6 +226,15 @@ pub(super) fn concerns_every_connection(what: &What) -> bool {
     }
 }
 
+/// What the services of Remote Desktop say of themselves, where it names nobody.
+pub(super) fn is_remark_of_a_service(what: &What) -> bool {
+    match what {
+        What::ServerCertificate { .. } => true,
+        What::LogSays { log, .. } => ["rdpcorets", "rcm", "lsm"].contains(&log.as_str()),
+        _ => false,
+    }
+}
+
 /// What is told of a host as a whole: its clock, power, services, policies, firewall and listeners.
 fn is_of_the_host(log: &str, event: u32) -> bool {
     const HOST: [&str; 9] = [
