@@ -81,7 +81,8 @@ fn kerberos_shows_the_same_steps_with_and_without_secrets() {
         assert!(with.contains(step) || step.0 == "active", "only without secrets: {step:?}");
     }
     let rounds = |steps: &[(String, u64)]| steps.iter().filter(|(step, _)| step == "credssp").count();
-    assert!(rounds(&with) >= rounds(&without) && rounds(&without) == 8, "{} rounds", rounds(&without));
+    // Eight of CredSSP itself, and two tickets that passed beside it.
+    assert!(rounds(&with) >= rounds(&without) && rounds(&without) == 10, "{} rounds", rounds(&without));
 }
 
 /// What a timeline says, without what depends on names and sizes.
