@@ -12,6 +12,7 @@ use crate::session::{self, Coverage, Story, Witness};
 
 mod readings;
 mod merged;
+mod repeated;
 mod written;
 mod selected;
 
@@ -50,6 +51,15 @@ pub struct Analysis {
     pub said: Option<Said>,
 }
 
+impl Analysis {
+    /// Something could be read of at least one input.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let is_lost = |counts: &Counts| matches!(counts, Counts::Log(held) if held.is_lost());
+        self.counts.iter().flatten().any(|counts| !is_lost(counts))
+    }
+}
+
 /// Facts of all inputs kept in one run; far more than any investigation reads.
 const FACTS_MAX: usize = 8_000_000;
 
@@ -84,10 +94,11 @@ pub fn diagnose(parts: Vec<Part>) -> Analysis {
 
 fn judge(
     inventory: Inventory,
-    counts: Vec<Option<Counts>>,
+    mut counts: Vec<Option<Counts>>,
     mut facts: Vec<Fact>,
     mut notes: Vec<Note>,
 ) -> Analysis {
+    repeated::drop_repeated(&mut facts, &mut counts, &mut notes);
     if facts.len() > FACTS_MAX {
         notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
         facts.truncate(FACTS_MAX);

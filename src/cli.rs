@@ -74,7 +74,7 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
-    if !analysis.inventory.is_readable() {
+    if !analysis.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
     answer(&arguments.shown, analysis)
@@ -249,6 +249,10 @@ fn tell(notes: &[Note], inventory: &Inventory) {
 
 fn nothing(given: &Given, inventory: &Inventory) -> ExitCode {
     let paths: Vec<String> = given.paths.iter().map(|path| printable(&shown(path)).into_owned()).collect();
+    if inventory.is_readable() {
+        let text = format!("nothing could be read of what {} holds", paths.join(", "));
+        return complain(&text, status::NOTHING);
+    }
     let others = inventory.other_files;
     let text = format!(
         "no capture or event log under {} (looked for pcap, pcapng and evtx; {others} other files)",

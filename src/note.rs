@@ -83,8 +83,20 @@ impl Note {
     /// The first bytes are those of nothing this program reads.
     #[must_use]
     pub fn unknown_kind(input_index: u32, found: &str) -> Self {
-        let text =
-            format!("not a capture or event log: starts with {found}, expected pcap, pcapng or ElfFile");
+        let text = format!(
+            "not a capture, event log or key log: starts with {found}, expected pcap, pcapng, evtx (ElfFile) or \
+                     lines such as CLIENT_RANDOM, random, secret"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The text of an event log, as Event Viewer and PowerShell save it.
+    #[must_use]
+    pub fn log_export(input_index: u32, kind: &str) -> Self {
+        let text = format!(
+            "an event log saved as {kind}: fields are lost and texts translated, so it is not read; on that host, \
+             `wevtutil epl CHANNEL FILE.evtx` saves what is"
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -321,10 +333,86 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
-    /// A chunk of an event log of which nothing could be read.
+    /// Chunks of an event log without the file header.
     #[must_use]
-    pub fn chunk_unreadable(input_index: u32, offset: u64, error: &str) -> Self {
-        Self::at(input_index, Spot::Byte(offset), format!("cannot read this chunk of the log: {error}"))
+    pub fn log_without_header(input_index: u32) -> Self {
+        let text = "the event log has no file header: its chunks are read, and what is missing is told by them alone";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// Other bytes stand where the signature of an event log should.
+    #[must_use]
+    pub fn log_header_bad(input_index: u32, found: &str) -> Self {
+        let text = format!(
+            "the file header of the event log starts with {found}, expected ElfFile: its chunks are read, and what is \
+             missing is told by them alone"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// The file header of an event log is not what its checksum was made of.
+    #[must_use]
+    pub fn log_header_altered(input_index: u32) -> Self {
+        let text = "the checksum of the file header does not hold: what it says is not used";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// A chunk of an event log whose header is lost.
+    #[must_use]
+    pub fn chunk_header_lost(input_index: u32, offset: u64, found: &str, records: u64) -> Self {
+        let text = match records {
+            0 => format!("cannot read this chunk of the log: signature is {found}"),
+            _ => format!(
+                "the header of this chunk is lost, its signature is {found}: {records} records recovered"
+            ),
+        };
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// Chunks of an event log whose checksum does not hold.
+    #[must_use]
+    pub fn chunks_altered(input_index: u32, first: u64, chunks: usize) -> Self {
+        let text = format!(
+            "the checksum of {chunks} chunks does not hold, this is the first: what can be read of them is used"
+        );
+        Self::at(input_index, Spot::Byte(first), text)
+    }
+
+    /// Records that no header counts.
+    #[must_use]
+    pub fn records_recovered(input_index: u32, records: u64, which: &str) -> Self {
+        let text = format!("{records} records that no header counts were recovered: {which}");
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Records that a log has overwritten, except for some of their bytes.
+    #[must_use]
+    pub fn records_stale(input_index: u32, records: u64, which: &str) -> Self {
+        let text = format!(
+            "{records} records of another pass over the chunks are still whole and were not used, since the log has \
+             overwritten what belongs to them: {which}"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// Records of this log that another log of the same run holds too.
+    #[must_use]
+    pub fn records_repeated(input_index: u32, records: u64) -> Self {
+        let text = format!(
+            "{records} records of this log were read before, from another log or from this one: each counts once"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// From one record to the next the clock of the host goes back.
+    #[must_use]
+    pub fn clock_set_back(input_index: u32, record: u64, by_ns: i64, times: usize) -> Self {
+        let by = crate::time::spoken(by_ns);
+        let text = match times {
+            1 => format!("the clock of the host goes back by {by} before this record"),
+            _ => format!("the clock of the host goes back {times} times, first by {by} before this record"),
+        };
+        Self::at(input_index, Spot::Record(record), text)
     }
 
     /// More chunks that could not be read than are named.

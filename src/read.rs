@@ -5,6 +5,7 @@ pub mod record;
 pub mod evtx;
 pub mod flow;
 pub mod stream;
+mod export;
 pub mod inputs;
 pub mod keys;
 pub mod capture;

@@ -7,7 +7,7 @@ use crate::fact::{self, Fact};
 use crate::note::Note;
 use crate::packets::Packets;
 use crate::read::capture::read_source;
-use crate::read::evtx::read_log;
+use crate::read::evtx::{Choice, read_log};
 use crate::read::{self, Counts, Inventory, Keys, Source, SourceRead, Watch};
 
 /// One thing that is read on a thread of its own.
@@ -75,9 +75,9 @@ fn captures(
 fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch, sink: &mut dyn FnMut(Fact)) -> Read {
     let index = usize::try_from(input_index).unwrap_or(usize::MAX);
     let Some(input) = inventory.inputs.get(index) else { return Read::default() };
-    let mut records =
-        |record: read::Record| events::facts(&record, input_index).into_iter().for_each(&mut *sink);
-    let (counts, notes) = read_log(input_index, input, watch, events::wanted, &mut records);
+    let keep = |record: read::Record| events::facts(&record, input_index);
+    let choice = Choice { wanted: events::wanted, keep: &keep };
+    let (counts, notes) = read_log(input_index, input, watch, &choice, sink);
     Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }
 }
 

@@ -267,8 +267,12 @@ struct LogLine {
     records: u64,
     records_unreadable: u64,
     records_missing: u64,
+    #[serde(default)]
+    records_recovered: u64,
     chunks: u64,
     chunks_unreadable: u64,
+    #[serde(default)]
+    is_cut: bool,
     covers_ns: Option<[i64; 2]>,
 }
 
@@ -300,8 +304,10 @@ impl InputLine {
                 records: held.records,
                 records_unreadable: held.records_unreadable,
                 records_missing: held.records_missing,
+                records_recovered: held.records_recovered,
                 chunks: held.chunks,
                 chunks_unreadable: held.chunks_unreadable,
+                is_cut: held.is_cut,
                 covers_ns: covers_ns(held.covers),
             }),
             Counts::Capture(_) => None,
@@ -327,8 +333,12 @@ impl InputLine {
                 records: held.records,
                 records_unreadable: held.records_unreadable,
                 records_missing: held.records_missing,
+                records_recovered: held.records_recovered,
+                // Who judges finds out what is repeated.
+                records_repeated: 0,
                 chunks: held.chunks,
                 chunks_unreadable: held.chunks_unreadable,
+                is_cut: held.is_cut,
                 covers: covers(held.covers_ns),
             })
         });

@@ -1,10 +1,10 @@
 //! Event logs: one .evtx file, chunk by chunk, into records, with everything counted that its headers promise and that
 //! cannot be read.
 //!
-//! The frame is read here: the file header, chunks of 65,536 bytes, their headers. What is inside of a chunk is decoded
-//! by the `evtx` crate, which says nothing of a chunk that is cut. Times and ids are those of the event's XML.
+//! The frame is read here: the file header, chunks of 65,536 bytes, their records. A record is decided by its template
+//! (`glance`), and only what is wanted is rendered by the `evtx` crate. Times and ids are those of the event's XML.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use rayon::prelude::*;
 
@@ -16,75 +16,100 @@ use crate::time::UnixNanos;
 mod chunk;
 mod event;
 mod frame;
+mod glance;
 mod ids;
+mod render;
+mod template;
 mod xml;
 
-use chunk::ChunkRead;
-use frame::{CHUNK_BYTES, FileHeader, HEADER_BYTES};
+use chunk::{ChunkRead, Clock, Slot};
+use frame::{CHUNK_BYTES, CHUNK_MAGIC, FileHeader, HEADER_BYTES};
 use ids::{Holes, Runs};
 
-/// Chunks that are in memory at a time.
-const BATCH: usize = 16;
+/// Chunks that are read at a time; twice as many are in memory, since the next are read while these are looked at. Threads
+/// wait for each other once a batch, which on a busy machine costs more than what a small batch gains in the cache.
+const BATCH: usize = 64;
 /// Notes about unreadable chunks of one file; the rest is counted.
 const CHUNK_NOTES_MAX: u64 = 16;
 
 /// Decides by provider, channel and event id whether an event is worth reading in full.
 pub type Wanted = fn(provider: &str, channel: &str, id: u32) -> bool;
 
+/// Which events are read in full, and what is made of each: on the thread that read it, so that several threads share the
+/// work; `None` lets it go.
+pub struct Choice<'a, T> {
+    /// Which are wanted.
+    pub wanted: Wanted,
+    /// What is kept of one.
+    pub keep: &'a (dyn Fn(Record) -> Option<T> + Sync),
+}
+
 /// What an event log held, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogCounts {
-    /// Events read, wanted or not.
+    /// Events read, wanted or not, recovered ones included.
     pub records: u64,
+    /// Of those read, events that no header counts.
+    pub records_recovered: u64,
     /// Events that are there and could not be read.
     pub records_unreadable: u64,
     /// Events that the record numbers and headers tell of and that are not there.
     pub records_missing: u64,
+    /// Wanted events that were read before, from another log of the same run or from this one, and were let go.
+    pub records_repeated: u64,
     /// Chunks that hold something.
     pub chunks: u64,
     /// Chunks of which nothing could be read.
     pub chunks_unreadable: u64,
+    /// The file holds less than its header says: chunks, or the header itself, are missing.
+    pub is_cut: bool,
     /// Times of the first and the last event, wanted or not.
     pub covers: Option<(UnixNanos, UnixNanos)>,
 }
 
-/// Reads one event log. The wanted events go to `sink` in the order of the file, which in a log that has wrapped around
-/// is not the order of time.
-pub fn read_log(
+impl LogCounts {
+    /// Something was to be read and nothing could be.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        let lost = self.is_cut || self.chunks_unreadable > 0 || self.records_unreadable > 0;
+        self.records == 0 && (lost || self.records_missing > 0)
+    }
+}
+
+/// Reads one event log. What is kept of the wanted events goes to `sink` in the order of the file, which in a log that has
+/// wrapped around is not the order of time.
+pub fn read_log<T: Send>(
     input_index: u32,
     input: &Input,
     watch: &dyn Watch,
-    wanted: Wanted,
-    sink: &mut dyn FnMut(Record),
+    choice: &Choice<'_, T>,
+    sink: &mut dyn FnMut(T),
 ) -> (LogCounts, Vec<Note>) {
     match inputs::open(input) {
-        Ok(reader) => read_stream(input_index, reader, watch, wanted, sink),
-        Err(error) => (LogCounts::default(), vec![Note::unreadable(input_index, &error.to_string())]),
+        Ok(reader) => read_stream(input_index, reader, watch, choice, sink),
+        Err(error) => {
+            let counts = LogCounts { is_cut: true, ..LogCounts::default() };
+            (counts, vec![Note::unreadable(input_index, &error.to_string())])
+        }
     }
 }
 
 /// Reads the bytes of one event log, as `read_log` does.
-pub fn read_stream(
+pub fn read_stream<T: Send>(
     input_index: u32,
-    mut reader: impl Read,
+    mut reader: impl Read + Send,
     watch: &dyn Watch,
-    wanted: Wanted,
-    sink: &mut dyn FnMut(Record),
+    choice: &Choice<'_, T>,
+    sink: &mut dyn FnMut(T),
 ) -> (LogCounts, Vec<Note>) {
-    let mut log = Log::new(input_index, wanted);
+    let mut log = Log::new(input_index);
     let mut first = vec![0; HEADER_BYTES];
     match fill(&mut reader, &mut first, watch) {
-        Ok(0) => log.notes.push(Note::empty(input_index)),
-        Ok(count) if !FileHeader::is_one(&first) => {
-            let found = first.get(..count.min(8)).unwrap_or_default();
-            log.notes.push(Note::not_a_log(input_index, &hex(found)));
+        Ok(count) => {
+            first.truncate(count);
+            log.begin(&first, reader, watch, choice, sink);
         }
-        Ok(count) if count < HEADER_BYTES => log.header_cut(&first, count),
-        Ok(_) => {
-            log.header = FileHeader::read(&first);
-            log.read_chunks(&mut reader, watch, sink);
-        }
-        Err(error) => log.notes.push(Note::unreadable(input_index, &error.to_string())),
+        Err(error) => log.unreadable(&error),
     }
     log.finish()
 }
@@ -108,18 +133,44 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
-/// The bytes where a chunk should be.
-struct Slot {
-    index: u64,
-    data: Vec<u8>,
-    /// Bytes that are there; the rest of `data` is zero.
-    present: usize,
+/// Chunks that are read together, in a buffer that is used again.
+struct Batch {
+    buffer: Vec<u8>,
+    filled: usize,
+    error: Option<io::Error>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { buffer: vec![0; BATCH * CHUNK_BYTES], filled: 0, error: None }
+    }
+
+    fn fill(&mut self, reader: &mut impl Read, watch: &dyn Watch) {
+        match fill(reader, &mut self.buffer, watch) {
+            Ok(filled) => self.filled = filled,
+            Err(error) => (self.filled, self.error) = (0, Some(error)),
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        self.filled < self.buffer.len()
+    }
+
+    /// Windows writes logs larger than what they hold: chunks of zeros are no loss.
+    fn read<T: Send>(&mut self, first_index: u64, choice: &Choice<'_, T>) -> Vec<ChunkRead<T>> {
+        let data = self.buffer.get_mut(..self.filled).unwrap_or_default();
+        let read = |(number, data): (usize, &mut [u8])| {
+            let index = first_index.saturating_add(u64::try_from(number).unwrap_or(0));
+            let holds = data.iter().any(|byte| *byte != 0);
+            holds.then(|| chunk::read(Slot { index, data }, choice))
+        };
+        data.par_chunks_mut(CHUNK_BYTES).enumerate().filter_map(read).collect()
+    }
 }
 
 /// One log while it is read.
 struct Log {
     input_index: u32,
-    wanted: Wanted,
     header: FileHeader,
     counts: LogCounts,
     notes: Vec<Note>,
@@ -129,114 +180,177 @@ struct Log {
     ids: Runs,
     /// Ids by the XML.
     event_ids: Runs,
+    /// Of events that no header counts, by the record headers and by the XML.
+    recovered_ids: Runs,
+    recovered: Runs,
+    /// Whole records of another pass over a chunk.
+    stale: Runs,
+    stale_count: u64,
     /// Events whose two ids differ.
     renumbered: u64,
     /// Lowest and highest id that a chunk header names.
     promised: Option<(u64, u64)>,
     first_unreadable: Option<(Spot, String)>,
+    /// Chunks whose checksum does not hold: their number, where the first begins, and the one with the highest ids.
+    altered: Vec<(u64, Option<u64>)>,
+    clocks: Vec<Clock>,
     fields_cut: u64,
 }
 
 impl Log {
-    fn new(input_index: u32, wanted: Wanted) -> Self {
+    fn new(input_index: u32) -> Self {
         Self {
             input_index,
-            wanted,
             header: FileHeader::default(),
             counts: LogCounts::default(),
             notes: Vec::new(),
             slots: 0,
             ids: Runs::default(),
             event_ids: Runs::default(),
+            recovered_ids: Runs::default(),
+            recovered: Runs::default(),
+            stale: Runs::default(),
+            stale_count: 0,
             renumbered: 0,
             promised: None,
             first_unreadable: None,
+            altered: Vec::new(),
+            clocks: Vec::new(),
             fields_cut: 0,
         }
     }
 
-    fn header_cut(&mut self, first: &[u8], count: usize) {
-        self.header = FileHeader::read(first);
-        self.notes.push(Note::log_header_cut(self.input_index, count));
+    fn unreadable(&mut self, error: &io::Error) {
+        self.counts.is_cut = true;
+        self.notes.push(Note::unreadable(self.input_index, &error.to_string()));
     }
 
-    fn read_chunks(&mut self, reader: &mut impl Read, watch: &dyn Watch, sink: &mut dyn FnMut(Record)) {
-        loop {
-            let (batch, more) = self.batch(reader, watch);
-            let wanted = self.wanted;
-            let read: Vec<ChunkRead> = batch
-                .into_par_iter()
-                .map(|slot| chunk::read(slot.index, slot.data, slot.present, wanted))
-                .collect();
-            for chunk in read {
-                self.add(chunk, sink);
+    /// Looks at what stands in the place of the file header, and reads what follows.
+    fn begin<T: Send>(
+        &mut self,
+        first: &[u8],
+        mut reader: impl Read + Send,
+        watch: &dyn Watch,
+        choice: &Choice<'_, T>,
+        sink: &mut dyn FnMut(T),
+    ) {
+        let input = self.input_index;
+        if first.is_empty() {
+            self.notes.push(Note::empty(input));
+        } else if first.starts_with(CHUNK_MAGIC) {
+            self.notes.push(Note::log_without_header(input));
+            self.read_chunks(Cursor::new(first.to_vec()).chain(reader), watch, choice, sink);
+        } else if !FileHeader::is_one(first) {
+            let mut chunk = vec![0; CHUNK_MAGIC.len()];
+            let found = hex(first.get(..first.len().min(8)).unwrap_or_default());
+            match fill(&mut reader, &mut chunk, watch) {
+                Ok(_) if chunk == CHUNK_MAGIC => {
+                    self.notes.push(Note::log_header_bad(input, &found));
+                    self.read_chunks(Cursor::new(chunk).chain(reader), watch, choice, sink);
+                }
+                _ => {
+                    self.counts.is_cut = true;
+                    self.notes.push(Note::not_a_log(input, &found));
+                }
             }
-            if !more {
-                return;
+        } else if first.len() < HEADER_BYTES {
+            self.counts.is_cut = true;
+            self.header = FileHeader::read(first);
+            self.notes.push(Note::log_header_cut(input, first.len()));
+        } else {
+            if FileHeader::checksum_holds(first) {
+                self.header = FileHeader::read(first);
+            } else {
+                self.notes.push(Note::log_header_altered(input));
             }
+            self.read_chunks(reader, watch, choice, sink);
         }
     }
 
-    /// The next chunks, and whether more may follow.
-    fn batch(&mut self, reader: &mut impl Read, watch: &dyn Watch) -> (Vec<Slot>, bool) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while batch.len() < BATCH {
-            let mut data = vec![0; CHUNK_BYTES];
-            let present = match fill(reader, &mut data, watch) {
-                Ok(present) => present,
-                Err(error) => {
-                    self.notes.push(Note::unreadable(self.input_index, &error.to_string()));
-                    return (batch, false);
+    fn read_chunks<T: Send>(
+        &mut self,
+        mut reader: impl Read + Send,
+        watch: &dyn Watch,
+        choice: &Choice<'_, T>,
+        sink: &mut dyn FnMut(T),
+    ) {
+        let (mut now, mut next) = (Batch::new(), Batch::new());
+        now.fill(&mut reader, watch);
+        loop {
+            let (first_index, is_last) = (self.slots, now.is_last());
+            let whole = now.filled / CHUNK_BYTES;
+            let more = || {
+                if !is_last {
+                    next.fill(&mut reader, watch);
                 }
             };
-            let index = self.slots;
-            if present == CHUNK_BYTES {
-                self.slots += 1;
+            let (chunks, ()) = rayon::join(|| now.read(first_index, choice), more);
+            self.slots += u64::try_from(whole).unwrap_or(0);
+            for chunk in chunks {
+                self.add(chunk, sink);
             }
-            // Windows writes logs larger than what they hold: zeros are no loss.
-            if data.iter().any(|byte| *byte != 0) {
-                batch.push(Slot { index, data, present });
+            if let Some(error) = now.error.take() {
+                self.unreadable(&error);
             }
-            if present < CHUNK_BYTES {
-                return (batch, false);
+            if is_last {
+                return;
             }
+            std::mem::swap(&mut now, &mut next);
         }
-        (batch, true)
     }
 
-    fn add(&mut self, chunk: ChunkRead, sink: &mut dyn FnMut(Record)) {
+    fn add<T>(&mut self, chunk: ChunkRead<T>, sink: &mut dyn FnMut(T)) {
         self.counts.chunks += 1;
         if let Some((low, high)) = chunk.promised {
             let (a, b) = self.promised.unwrap_or((low, high));
             self.promised = Some((a.min(low), b.max(high)));
         }
-        if let Some(why) = &chunk.failed {
-            self.counts.chunks_unreadable += 1;
-            if self.counts.chunks_unreadable <= CHUNK_NOTES_MAX {
-                self.notes.push(Note::chunk_unreadable(self.input_index, frame::offset(chunk.index), why));
-            }
-        } else if chunk.present < CHUNK_BYTES {
-            let offset = frame::offset(chunk.index);
-            self.notes.push(Note::chunk_cut(self.input_index, offset, chunk.present, chunk.read));
-        }
+        self.note_damage(&chunk);
         self.counts.records += chunk.read;
+        self.counts.records_recovered += chunk.recovered_count;
         self.counts.records_unreadable += chunk.unreadable;
         self.first_unreadable = self.first_unreadable.take().or(chunk.first_unreadable);
         self.renumbered += chunk.renumbered;
         self.fields_cut += chunk.fields_cut;
         self.ids.merge(chunk.ids);
         self.event_ids.merge(chunk.event_ids);
+        self.recovered_ids.merge(chunk.recovered_ids);
+        self.recovered.merge(chunk.recovered);
+        self.stale.merge(chunk.stale);
+        self.stale_count += chunk.stale_count;
+        self.clocks.push(chunk.clock);
         self.counts.covers = match (self.counts.covers, chunk.covers) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
-        chunk.records.into_iter().for_each(sink);
+        chunk.kept.into_iter().for_each(sink);
+    }
+
+    fn note_damage<T>(&mut self, chunk: &ChunkRead<T>) {
+        let offset = frame::offset(chunk.index);
+        if chunk.is_lost() {
+            self.counts.chunks_unreadable += 1;
+        }
+        if let Some(found) = &chunk.signature {
+            let noted = self.notes.iter().filter(|note| note.place.spot != Spot::Whole).count();
+            if u64::try_from(noted).is_ok_and(|noted| noted < CHUNK_NOTES_MAX) {
+                self.notes.push(Note::chunk_header_lost(self.input_index, offset, found, chunk.read));
+            }
+        }
+        if chunk.present < CHUNK_BYTES {
+            self.counts.is_cut = true;
+            self.notes.push(Note::chunk_cut(self.input_index, offset, chunk.present, chunk.read));
+        }
+        if chunk.is_altered {
+            self.altered.push((chunk.index, chunk.promised.map(|(_, last)| last)));
+        }
     }
 
     fn finish(mut self) -> (LogCounts, Vec<Note>) {
         let input = self.input_index;
         let told = u64::from(self.header.chunk_count);
         if self.slots < told {
+            self.counts.is_cut = true;
             self.notes.push(Note::chunks_missing(input, self.slots, told));
         }
         let over = self.counts.chunks_unreadable.saturating_sub(CHUNK_NOTES_MAX);
@@ -246,17 +360,9 @@ impl Log {
         if let Some((spot, error)) = self.first_unreadable.take() {
             self.notes.push(Note::records_unreadable(input, spot, self.counts.records_unreadable, &error));
         }
-        let holes = self.holes();
-        self.counts.records_missing = holes.records;
-        if holes.count > 0 {
-            self.notes.push(Note::records_missing(input, holes.count, holes.records, &holes.words()));
-        }
-        if self.renumbered > self.counts.records / 2 {
-            let left_out = self.event_ids.holes(None, None);
-            if left_out.count > 0 {
-                self.notes.push(Note::log_is_extract(input, left_out.count, left_out.records));
-            }
-        }
+        self.note_ids();
+        self.note_altered();
+        self.note_clock();
         let lost =
             self.counts.records_missing + self.counts.records_unreadable + self.counts.chunks_unreadable;
         if self.header.is_dirty && lost > 0 {
@@ -267,6 +373,30 @@ impl Log {
         }
         self.notes.sort();
         (self.counts, self.notes)
+    }
+
+    /// What the record numbers tell: of records that are missing, of an extract, of records that nobody counts.
+    fn note_ids(&mut self) {
+        let input = self.input_index;
+        let holes = self.holes();
+        self.counts.records_missing = holes.records;
+        if holes.count > 0 {
+            self.notes.push(Note::records_missing(input, holes.count, holes.records, &holes.words()));
+        }
+        let recovered = self.counts.records_recovered;
+        if recovered > 0 {
+            let which = self.recovered.words();
+            self.notes.push(Note::records_recovered(input, recovered, &which));
+        }
+        if self.stale_count > 0 {
+            self.notes.push(Note::records_stale(input, self.stale_count, &self.stale.words()));
+        }
+        if self.renumbered > self.counts.records / 2 {
+            let left_out = self.event_ids.holes(None, None);
+            if left_out.count > 0 {
+                self.notes.push(Note::log_is_extract(input, left_out.count, left_out.records));
+            }
+        }
     }
 
     /// Gaps in the record numbers, up to what the headers promise. A log that has wrapped around begins anywhere.
@@ -280,10 +410,47 @@ impl Log {
         let low = match self.promised {
             Some((low, _)) => Some(low),
             // Nothing of it is left: a log that has not wrapped around began with record 1.
-            None if nothing && self.header.first_chunk == 0 && self.header.chunk_count > 0 => Some(1),
+            None if nothing && self.header.can_begin_with_1() => Some(1),
             None => None,
         };
+        // What was recovered between the others is not missing.
+        if let (Some(low), Some(high)) = (low, high) {
+            self.ids.merge(self.recovered_ids.within(low, high));
+        }
         self.ids.holes(low, high)
+    }
+
+    /// The chunk that is written to when a log is copied has an old checksum: in a log that was not closed, one may.
+    fn note_altered(&mut self) {
+        if self.header.is_dirty
+            && let Some(newest) =
+                self.altered.iter().enumerate().max_by_key(|(_, (_, last))| *last).map(|(at, _)| at)
+        {
+            self.altered.remove(newest);
+        }
+        if let Some((first, _)) = self.altered.first() {
+            let chunks = self.altered.len();
+            self.notes.push(Note::chunks_altered(self.input_index, frame::offset(*first), chunks));
+        }
+    }
+
+    /// Steps back of the clock, in the order of the record numbers. A collection has many clocks.
+    fn note_clock(&mut self) {
+        if self.renumbered > 0 {
+            return;
+        }
+        self.clocks.sort_by_key(|clock| clock.ends);
+        let mut steps: Vec<(u64, i64)> = Vec::new();
+        let mut last = None;
+        for clock in &self.clocks {
+            let Some([first, end]) = clock.ends else { continue };
+            steps.extend(last.and_then(|last| Clock::step(last, first)));
+            steps.extend(&clock.steps);
+            last = Some(end);
+        }
+        if let Some((record, by)) = steps.first() {
+            self.notes.push(Note::clock_set_back(self.input_index, *record, *by, steps.len()));
+        }
     }
 }
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::export;
 use crate::note::Note;
 use crate::wire::keylog::starts_key_log;
 
 /// Folders below each other that are read.
 const DEPTH_MAX: usize = 64;
-/// Bytes that tell what a file is.
-const SNIFFED: usize = 4096;
+/// Bytes that tell what a file is: an event log whose header is damaged has its first chunk behind 4,096 bytes.
+const SNIFFED: usize = 4096 + 8;
 /// Decompressed bytes read of one file.
 pub const EXPANSION_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Files of one run.
@@ -29,6 +30,8 @@ pub enum Kind {
     Evtx,
     /// A TLS key log: not evidence of its own, but it opens what captures hold.
     KeyLog,
+    /// An event log as text: what it is saved as.
+    Export(&'static str),
     /// An event trace log, or another thing that is known and not evidence of its own.
     Known(&'static str),
     /// No bytes at all.
@@ -48,6 +51,7 @@ impl Kind {
             Self::Pcapng => "pcapng",
             Self::Evtx => "evtx",
             Self::KeyLog => "key log",
+            Self::Export(_) => "event log as text",
             Self::Known(name) => name,
             Self::Empty => "empty",
             Self::Unknown => "unknown",
@@ -331,7 +335,8 @@ fn kind_of(first: &[u8]) -> (Kind, bool) {
     if first.starts_with(&[0x1f, 0x8b]) {
         let mut inner = Vec::new();
         // The bytes at hand end inside of the compressed stream: what came out before the error is enough.
-        let _ = MultiGzDecoder::new(first).take(4096).read_to_end(&mut inner);
+        let limit = u64::try_from(SNIFFED).unwrap_or(0);
+        let _ = MultiGzDecoder::new(first).take(limit).read_to_end(&mut inner);
         let kind = plain_kind(&inner);
         return (
             if kind == Kind::Unknown { Kind::Known("gzip") } else { kind },
@@ -351,17 +356,19 @@ fn plain_kind(first: &[u8]) -> Kind {
         | [0x34, 0xcd, 0xb2, 0xa1, ..] => Kind::Pcap,
         [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Known("big-endian modified pcap"),
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Kind::Pcapng,
-        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Kind::Evtx,
         [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Kind::Known("snoop capture"),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => Kind::Known("Network Monitor capture"),
+        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..]
+        | [b'E', b'l', b'f', b'C', b'h', b'n', b'k', 0, ..] => Kind::Evtx,
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
         [b'{', b'"', b'l', b'i', b'n', b'e', b'"', b':', b'"', b'f', b'a', b'c', b't', b's', b'"', ..] => {
             Kind::Known(FACTS)
         }
+        _ if first.get(4096..).is_some_and(|chunk| chunk.starts_with(b"ElfChnk\0")) => Kind::Evtx,
         _ if starts_key_log(first) => Kind::KeyLog,
-        _ => Kind::Unknown,
+        _ => export::of(first).map_or(Kind::Unknown, Kind::Export),
     }
 }
 
@@ -372,6 +379,7 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
             Kind::Empty => notes.push(Note::empty(index)),
             Kind::Unknown => notes.push(Note::unknown_kind(index, &first_bytes(input))),
             Kind::Known(FACTS) => notes.push(Note::facts_given(index)),
+            Kind::Export(kind) => notes.push(Note::log_export(index, kind)),
             Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
             Kind::Unreadable => {
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
@@ -523,6 +531,9 @@ mod tests {
     fn kinds_are_told_by_content() {
         assert_eq!(kind_of(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0]), (Kind::Pcap, false));
         assert_eq!(kind_of(b"ElfFile\0rest"), (Kind::Evtx, false));
+        assert_eq!(kind_of(b"ElfChnk\0rest"), (Kind::Evtx, false));
+        assert_eq!(kind_of(&[&[0; 4096][..], b"ElfChnk\0"].concat()), (Kind::Evtx, false));
+        assert_eq!(kind_of(b"Event[0]\r\n  Log Name: System\r\n"), (Kind::Export("text"), false));
         assert_eq!(kind_of(b""), (Kind::Empty, false));
         assert_eq!(kind_of(b"# secrets\nEXPORTER_SECRET 00 01\n"), (Kind::KeyLog, false));
         assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));

@@ -28,6 +28,9 @@ pub struct Record {
     /// Fields of `EventData` or `UserData`, in order; unnamed `Data` are called `0`, `1` and so on, `Binary` is `Binary`,
     /// what lies deeper is called by its path (`Outer/Inner`, `Result/@value`).
     pub fields: Vec<(String, String)>,
+    /// No header of the log counts it: it was written behind the last record that the chunk knows of, is left of an earlier
+    /// pass over the chunk, or its chunk has lost its header.
+    pub recovered: bool,
 }
 
 impl Record {

@@ -281,6 +281,11 @@ fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
         .map(|(_, id)| format!("EventRecordID={id}"))
         .collect();
     let path = input_name(analysis, Place::whole(*input_index));
+    let input = analysis.inventory.inputs.get(index_of(*input_index));
+    // wevtutil opens files, not what is compressed or comes from elsewhere.
+    if input.is_none_or(|input| input.gzip || input.path.is_none()) {
+        return Some(format!("of {}: {}", printable(path), ids.join(", ")));
+    }
     Some(format!(
         "wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"",
         printable(path),
@@ -394,10 +399,15 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let held = analysis.counts.iter().flatten();
     let (mut captures, mut packets, mut logs, mut records) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut unreadable, mut missing) = (0_u64, 0_u64);
     for counts in held {
         match counts {
             Counts::Capture(held) => (captures, packets) = (captures + 1, packets + held.packets),
-            Counts::Log(held) => (logs, records) = (logs + 1, records + held.records),
+            Counts::Log(held) => {
+                (logs, records) = (logs + 1, records + held.records);
+                unreadable += held.records_unreadable;
+                missing = missing.saturating_add(held.records_missing);
+            }
         }
     }
     let mut read = Vec::new();
@@ -405,7 +415,13 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
         read.push(format!("{packets} packets of {captures} captures"));
     }
     if logs > 0 {
-        read.push(format!("{records} records of {logs} event logs"));
+        let lost = match (unreadable, missing) {
+            (0, 0) => String::new(),
+            (0, missing) => format!(" ({missing} missing)"),
+            (unreadable, 0) => format!(" ({unreadable} unreadable)"),
+            (unreadable, missing) => format!(" ({unreadable} unreadable, {missing} missing)"),
+        };
+        read.push(format!("{records} records of {logs} event logs{lost}"));
     }
     let attempts = told.len();
     let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };

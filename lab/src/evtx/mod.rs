@@ -21,8 +21,10 @@ mod binxml;
 mod template;
 mod chunk;
 mod writer;
+mod bulk;
 pub mod damage;
 
+pub use bulk::{Bulk, BulkLog, Made};
 pub use record::{Payload, Provider, Record};
 pub(crate) use value::fingerprint;
 pub use value::{Guid, Sid, Value};

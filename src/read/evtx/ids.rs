@@ -33,19 +33,36 @@ impl Holes {
 
     /// The holes as `5-9, 12, ...`.
     pub(super) fn words(&self) -> String {
-        let word = |(from, to): &(u64, u64)| match from == to {
-            true => from.to_string(),
-            false => format!("{from}-{to}"),
-        };
-        let mut words: Vec<String> = self.named.iter().map(word).collect();
-        if u64::try_from(words.len()).unwrap_or(0) < self.count {
-            words.push("...".to_owned());
-        }
-        words.join(", ")
+        words(&self.named, self.count)
     }
 }
 
+/// The first ranges as `5-9, 12, ...`, of `count`.
+fn words(named: &[(u64, u64)], count: u64) -> String {
+    let word = |(from, to): &(u64, u64)| match from == to {
+        true => from.to_string(),
+        false => format!("{from}-{to}"),
+    };
+    let mut words: Vec<String> = named.iter().take(NAMED_MAX).map(word).collect();
+    if u64::try_from(words.len()).unwrap_or(0) < count {
+        words.push("...".to_owned());
+    }
+    words.join(", ")
+}
+
 impl Runs {
+    /// The ids as `5-9, 12, ...`.
+    pub(super) fn words(&mut self) -> String {
+        self.runs.sort_unstable();
+        words(&self.runs, u64::try_from(self.runs.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Those from `low` to `high`.
+    pub(super) fn within(&self, low: u64, high: u64) -> Self {
+        let cut = |(from, to): &(u64, u64)| ((*from).max(low), (*to).min(high));
+        Self { runs: self.runs.iter().map(cut).filter(|(from, to)| from <= to).collect() }
+    }
+
     pub(super) fn add(&mut self, id: u64) {
         self.add_run(id, id);
     }

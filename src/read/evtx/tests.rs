@@ -34,7 +34,8 @@ fn read(bytes: &[u8]) -> Result {
 
 fn read_wanted(bytes: &[u8], wanted: Wanted) -> Result {
     let mut records = Vec::new();
-    let (counts, notes) = read_stream(0, bytes, &Unwatched, wanted, &mut |record| records.push(record));
+    let choice = Choice { wanted, keep: &Some };
+    let (counts, notes) = read_stream(0, bytes, &Unwatched, &choice, &mut |record| records.push(record));
     let notes: Vec<String> = notes.iter().map(|note| format!("{} {}", note.place.spot, note.text)).collect();
     Result { records, counts, notes: notes.join("\n").trim().to_owned() }
 }
@@ -86,10 +87,19 @@ fn a_log_without_its_last_chunks_is_compared_with_its_header() {
 fn a_bad_chunk_costs_one_chunk() {
     let whole = read(&events(700)).counts;
     let read = read(&damage::bad_chunk_magic(&events(700), 1));
-    assert_eq!((read.counts.chunks, read.counts.chunks_unreadable), (whole.chunks, 1));
-    assert_eq!(read.counts.records + read.counts.records_missing, 700);
-    let note = "byte 69632 cannot read this chunk of the log: signature is 00 00 00 00 00 00 00 00";
+    assert_eq!((read.counts.chunks, read.counts.chunks_unreadable), (whole.chunks, 0));
+    assert_eq!((read.counts.records, read.counts.records_missing), (700, 0));
+    assert!(read.counts.records_recovered > 100);
+    let note = "byte 69632 the header of this chunk is lost, its signature is 00 00 00 00 00 00 00 00:";
     assert!(read.notes.contains(note), "{}", read.notes);
+    assert_eq!(read.records.iter().filter(|r| r.recovered).count() as u64, read.counts.records_recovered);
+    let mut gone = events(700);
+    gone[69_632..135_168].fill(0xaa);
+    let lost = self::read(&gone);
+    assert_eq!((lost.counts.chunks_unreadable, lost.counts.records_recovered), (1, 0));
+    assert_eq!(lost.counts.records + lost.counts.records_missing, 700);
+    let note = "byte 69632 cannot read this chunk of the log: signature is aa aa aa aa aa aa aa aa";
+    assert!(lost.notes.contains(note), "{}", lost.notes);
 }
 
 #[test]
@@ -97,7 +107,8 @@ fn a_bad_record_costs_one_record() {
     let spoiled = read(&damage::spoil_record(&events(50), 0, 9));
     assert_eq!((spoiled.counts.records, spoiled.counts.records_unreadable), (49, 1));
     assert_eq!(spoiled.counts.records_missing, 0);
-    assert!(spoiled.notes.starts_with("record 10 1 records could not be read"), "{}", spoiled.notes);
+    assert!(spoiled.notes.contains("record 10 1 records could not be read"), "{}", spoiled.notes);
+    assert!(spoiled.notes.contains("byte 4096 the checksum of 1 chunks does not hold"), "{}", spoiled.notes);
     let zeroed = read(&damage::zero_record(&events(50), 0, 9));
     assert_eq!(zeroed.counts.records + zeroed.counts.records_unreadable + zeroed.counts.records_missing, 50);
     assert!(zeroed.notes.contains("record"), "{}", zeroed.notes);
@@ -175,4 +186,72 @@ fn flipped_bytes_never_panic_and_never_invent_records() {
         let counts = read(&harmed).counts;
         assert!(counts.records <= 60, "byte {at}");
     }
+}
+
+#[test]
+fn chunks_without_a_file_header_are_read() {
+    let bytes = events(300);
+    let bare = read(&damage::without_file_header(&bytes));
+    assert_eq!((bare.counts.records, bare.counts.records_missing), (300, 0));
+    assert!(bare.notes.contains("the event log has no file header"), "{}", bare.notes);
+    let bad = read(&damage::bad_file_magic(&bytes));
+    assert_eq!((bad.counts.records, bad.counts.records_missing), (300, 0));
+    assert!(bad.notes.contains("starts with 00 00 00 00 00 00 00 00, expected ElfFile"), "{}", bad.notes);
+    let mut altered = bytes;
+    altered[24] ^= 0x40;
+    let altered = read(&altered);
+    assert_eq!((altered.counts.records, altered.counts.records_missing), (300, 0));
+    assert!(altered.notes.contains("the checksum of the file header does not hold"), "{}", altered.notes);
+}
+
+#[test]
+fn records_behind_what_the_chunk_counts_are_recovered() {
+    let mut bytes = events(60);
+    // The chunk's header is as it was after 40 records: the log was copied before the header was written again.
+    let at = damage::record_offsets(&bytes, 0)[40];
+    let free = u32::try_from(at - 4_096).unwrap();
+    bytes[4_096 + 16..4_096 + 24].copy_from_slice(&40_u64.to_le_bytes());
+    bytes[4_096 + 32..4_096 + 40].copy_from_slice(&40_u64.to_le_bytes());
+    bytes[4_096 + 48..4_096 + 52].copy_from_slice(&free.to_le_bytes());
+    let read = read(&damage::dirty_header(&bytes));
+    assert_eq!((read.counts.records, read.counts.records_recovered), (60, 20));
+    assert_eq!(read.counts.records_missing, 0);
+    assert_eq!(read.notes, "20 records that no header counts were recovered: 41-60");
+    assert!(read.records.iter().map(|record| record.record_id).eq(1..=60));
+}
+
+#[test]
+fn a_record_whose_templates_are_gone_is_not_recovered() {
+    let mut bytes = events(60);
+    let offsets = damage::record_offsets(&bytes, 0);
+    // Only the last record is left; its templates stood in the first.
+    bytes[4_096..offsets[59]].fill(0);
+    let read = read(&bytes);
+    assert_eq!((read.counts.records, read.counts.records_recovered), (0, 0));
+    assert!(read.notes.contains("cannot read this chunk"), "{}", read.notes);
+}
+
+#[test]
+fn a_log_that_has_overwritten_its_oldest_records_has_lost_none() {
+    let wrapped: Vec<lab::Record> = (1..=300)
+        .map(|number| lab::Record { record_id: Some(50_000 + u64::from(number)), ..event(number) })
+        .collect();
+    let bytes = lab::to_bytes(&wrapped).unwrap();
+    let whole = read(&damage::rotate_chunks(&bytes, 1));
+    assert_eq!((whole.counts.records, whole.counts.records_missing, whole.notes.as_str()), (300, 0, ""));
+    // What its chunks held is not known: not 50,300 records.
+    for cut in [100, 4_096] {
+        let cut = read(&bytes[..cut]);
+        assert_eq!((cut.counts.records, cut.counts.records_missing), (0, 0));
+        assert!(cut.counts.is_lost(), "{}", cut.notes);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_is_said() {
+    let mut records: Vec<lab::Record> = (1..=9).map(event).collect();
+    records[5..].iter_mut().for_each(|record| record.time_ns -= 3_600_000_000_000);
+    let read = read(&lab::to_bytes(&records).unwrap());
+    assert_eq!(read.notes, "record 6 the clock of the host goes back by 1 h 0 min before this record");
+    assert_eq!(self::read(&events(700)).notes, "");
 }
