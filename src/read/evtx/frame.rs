@@ -154,7 +154,7 @@ impl Frame {
         let is_one = chunk.get(at..)?.starts_with(&RECORD_MAGIC);
         let size = place_at(chunk, at + 4)?;
         let id = u64_at(chunk, at + 8)?;
-        let fits = size >= RECORD_BYTES_MIN && size <= CHUNK_BYTES && at + size <= chunk.len();
+        let fits = (RECORD_BYTES_MIN..=CHUNK_BYTES).contains(&size) && at + size <= chunk.len();
         (is_one && fits).then_some(Self { at, size, id, is_counted: true })
     }
 
