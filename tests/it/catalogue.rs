@@ -7,7 +7,7 @@ use rdpwhy::codes::{self, Table};
 use rdpwhy::events;
 use rdpwhy::fact::What;
 use rdpwhy::read::Unwatched;
-use rdpwhy::read::evtx::read_stream;
+use rdpwhy::read::evtx::{Choice, read_stream};
 use rdpwhy::session::join;
 use rdpwhy_lab::evtx::{Guid, Payload, Record, Value, to_bytes};
 
@@ -177,8 +177,9 @@ fn real_examples_of_events_are_written_read_back_and_become_facts() {
         examples += 1;
         let bytes = to_bytes(std::slice::from_ref(&written)).unwrap();
         let mut read = Vec::new();
+        let choice = Choice { wanted: events::wanted, keep: &Some };
         let (counts, notes) =
-            read_stream(0, bytes.as_slice(), &Unwatched, events::wanted, &mut |record| read.push(record));
+            read_stream(0, bytes.as_slice(), &Unwatched, &choice, &mut |record| read.push(record));
         let name = format!("{} {}", written.provider.name, written.event_id);
         assert_eq!((counts.records, notes.len()), (1, 0), "{name}: {notes:?}");
         if NO_FACT

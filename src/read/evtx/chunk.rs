@@ -210,17 +210,17 @@ impl<T> ChunkRead<T> {
         choice: &Choice<'_, T>,
         room: &mut usize,
     ) {
-        let head = match rendered {
-            Ok(text) => event::head(text).map(|head| (head, *text)).map_err(str::to_owned),
+        let read = match rendered {
+            Ok(text) => event::head(text).map_err(str::to_owned),
             Err(error) => Err(error.clone()),
         };
-        let (head, text) = match head {
-            Ok(head) => head,
+        let (head, rest) = match read {
+            Ok(read) => read,
             Err(error) => return self.unreadable(planned, &error),
         };
         self.counted(planned, head.record_id, head.at);
         if (choice.wanted)(&head.provider, &head.channel, head.id) {
-            let (fields, cut) = event::fields(text, room);
+            let (fields, cut) = event::fields(rest, room);
             self.fields_cut += u64::from(cut);
             self.kept.extend((choice.keep)(Record { fields, recovered: !planned.frame.is_counted, ..head }));
         }

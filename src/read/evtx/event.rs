@@ -11,15 +11,17 @@ const FIELDS_MAX: usize = 256;
 /// Bytes of one value.
 const VALUE_BYTES_MAX: usize = 4_096;
 
-/// Reads `System`; the fields are left empty.
+/// Reads `System`; the fields are left empty. Gives back with it what stands behind `System`, and in how many elements
+/// that is.
 ///
 /// # Errors
 /// Says what is missing or makes no sense of what a record cannot do without.
-pub(super) fn head(text: &str) -> Result<Record, &'static str> {
+pub(super) fn head(text: &str) -> Result<(Record, Rest<'_>), &'static str> {
     let mut record = Record::default();
     let (mut id, mut record_id, mut at) = (None, None, None);
     let mut path: Vec<&str> = Vec::new();
-    for piece in Pieces::of(text) {
+    let mut pieces = Pieces::of(text);
+    for piece in pieces.by_ref() {
         match piece {
             Piece::Close if path.pop() == Some("System") => break,
             Piece::Close => {}
@@ -53,7 +55,14 @@ pub(super) fn head(text: &str) -> Result<Record, &'static str> {
     record.id = id.ok_or("the event has no id")?;
     record.record_id = record_id.ok_or("the event has no record id")?;
     record.at = at.ok_or("the event has no time")?;
-    Ok(record)
+    Ok((record, Rest { pieces, outside: path.len() }))
+}
+
+/// What stands behind `System`.
+pub(super) struct Rest<'a> {
+    pieces: Pieces<'a>,
+    /// Elements that are open.
+    outside: usize,
 }
 
 /// `@Name`, by which logs are queried; `@EventSourceName` where there is no name.
@@ -81,11 +90,11 @@ fn guid(text: &str) -> Option<String> {
 }
 
 /// The fields of `EventData` and `UserData` in order, and whether some were left out. `room` is what may still be kept.
-pub(super) fn fields(text: &str, room: &mut usize) -> (Vec<(String, String)>, bool) {
+pub(super) fn fields(rest: Rest<'_>, room: &mut usize) -> (Vec<(String, String)>, bool) {
     let mut reader = Fields { fields: Vec::new(), open: Vec::new(), unnamed: 0, room, cut: false };
-    let mut outside = 0_usize;
+    let Rest { pieces, mut outside } = rest;
     let mut payload = None;
-    for piece in Pieces::of(text) {
+    for piece in pieces {
         match (payload, piece) {
             (None, Piece::Open { name: name @ ("EventData" | "UserData"), .. }) if outside == 1 => {
                 payload = Some(name);
@@ -193,7 +202,7 @@ mod tests {
         let text = format!(
             "<Event><System><Data>no</Data></System>{payload}<RenderingInfo><Data>no</Data></RenderingInfo></Event>"
         );
-        let (fields, cut) = fields(&text, &mut 65_536);
+        let (fields, cut) = fields(Rest { pieces: Pieces::of(&text), outside: 0 }, &mut 65_536);
         let list: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("{}{}", list.join(" | "), if cut { " CUT" } else { "" })
     }
@@ -205,7 +214,7 @@ mod tests {
             <Version>2</Version><TimeCreated SystemTime="2021-12-16T10:25:32.351835800Z"/><EventRecordID>201</EventRecordID>
             <Correlation ActivityID="{f420dd64-c87e-4e2d-a02e-7d0935770000}"/><Channel>System</Channel>
             <Computer>a&amp;b</Computer></System><EventData/></Event>"#;
-        let record = head(text).unwrap();
+        let (record, _) = head(text).unwrap();
         assert_eq!(record.provider, "Microsoft-Windows-X");
         assert_eq!(
             (record.id, record.qualifiers, record.version, record.record_id),
@@ -221,12 +230,13 @@ mod tests {
         let text = "<Event><System><Provider EventSourceName='TermDD'/><EventID> 56 </EventID><TimeCreated \
                     SystemTime='2018-07-06T18:45:47'/><EventRecordID>9</EventRecordID><Correlation \
                     ActivityID='{00000000-0000-0000-0000-000000000000}'/></System></Event>";
-        let record = head(text).unwrap();
+        let (record, _) = head(text).unwrap();
         assert_eq!((record.provider.as_str(), record.id, record.activity), ("TermDD", 56, None));
     }
 
     #[test]
     fn what_a_record_cannot_do_without_is_named() {
+        let head = |text| head(text).map(|_| ());
         assert_eq!(head("<Event><System><EventID>x</EventID></System></Event>"), Err("the event has no id"));
         assert_eq!(head(""), Err("the event has no id"));
         let text = "<Event><System><EventID>1</EventID><EventRecordID>1</EventRecordID></System></Event>";
@@ -262,6 +272,7 @@ mod tests {
         assert!(fields_of(&many).ends_with("255=x CUT"));
         let deep = format!("<UserData><X>{}1{}</X></UserData>", "<Y>".repeat(40), "</Y>".repeat(40));
         assert!(fields_of(&deep).ends_with("CUT"));
-        assert_eq!(fields("<Event><EventData><Data>abc</Data></EventData></Event>", &mut 3), (vec![], true));
+        let text = "<Event><EventData><Data>abc</Data></EventData></Event>";
+        assert_eq!(fields(Rest { pieces: Pieces::of(text), outside: 0 }, &mut 3), (vec![], true));
     }
 }

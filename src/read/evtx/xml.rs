@@ -72,6 +72,9 @@ impl<'a> Iterator for Pieces<'a> {
                 return Some(Piece::Text(text));
             };
             self.rest = tag;
+            if tag.starts_with('/') {
+                return self.take_until(">").map(|_| Piece::Close);
+            }
             if let Some(section) = tag.strip_prefix("![CDATA[") {
                 self.rest = section;
                 return self.take_until("]]>").map(Piece::Plain);
@@ -82,15 +85,13 @@ impl<'a> Iterator for Pieces<'a> {
                 self.take_until(">")?;
             } else {
                 let tag = self.take_tag()?;
-                if tag.starts_with('/') {
-                    return Some(Piece::Close);
-                }
                 let inside = tag.strip_suffix('/');
                 self.closes = inside.is_some();
                 let inside = inside.unwrap_or(tag);
-                let end = inside.find(|c: char| c.is_ascii_whitespace()).unwrap_or(inside.len());
-                let (name, attributes) = inside.split_at(end);
-                let name = name.rsplit(':').next().unwrap_or(name);
+                let end = inside.bytes().position(|byte| byte.is_ascii_whitespace());
+                let (name, attributes) = inside.split_at(end.unwrap_or(inside.len()));
+                let prefix = name.bytes().rposition(|byte| byte == b':');
+                let name = prefix.and_then(|colon| name.get(colon + 1..)).unwrap_or(name);
                 return Some(Piece::Open { name, attributes });
             }
         }
