@@ -356,10 +356,10 @@ fn plain_kind(first: &[u8]) -> Kind {
         | [0x34, 0xcd, 0xb2, 0xa1, ..] => Kind::Pcap,
         [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Known("big-endian modified pcap"),
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Kind::Pcapng,
-        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..]
-        | [b'E', b'l', b'f', b'C', b'h', b'n', b'k', 0, ..] => Kind::Evtx,
         [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Kind::Known("snoop capture"),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => Kind::Known("Network Monitor capture"),
+        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..]
+        | [b'E', b'l', b'f', b'C', b'h', b'n', b'k', 0, ..] => Kind::Evtx,
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
