@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use expect_test::expect_file;
-use rdpwhy::diagnosis::{RULES, diagnose_all};
+use rdpwhy::diagnosis::{RULES, Verdict, diagnose_all};
 use rdpwhy::fact::{Connection, Fact, Keys, Reading, Recognised, Subject, What};
 use rdpwhy::note::{Place, Spot};
-use rdpwhy::session::{Coverage, Session, Witness, join};
+use rdpwhy::session::{Coverage, Session, Story, Witness, join};
 use rdpwhy::step::Step;
 use rdpwhy::time::UnixNanos;
 
@@ -154,11 +154,17 @@ fn close(facts: &mut Vec<Fact>, opened: Option<Opened>, pending: &mut Vec<(UnixN
     }
 }
 
-/// The answer to a case, as text.
-fn answer(text: &str) -> String {
+/// A case, judged.
+pub(crate) fn judged(text: &str) -> (Story, Vec<Vec<Verdict>>) {
     let (facts, witnesses) = facts(text);
     let story = join(facts, &witnesses);
     let verdicts = diagnose_all(&story);
+    (story, verdicts)
+}
+
+/// The answer to a case, as text.
+fn answer(text: &str) -> String {
+    let (story, verdicts) = judged(text);
     let mut out = String::new();
     for attempt in &story.attempts {
         let decisive = attempt.sessions.iter().position(|index| *index == attempt.decisive).unwrap() + 1;
@@ -197,7 +203,7 @@ fn told(session: &Session) -> String {
     format!("{} at {}, reached {}", session.outcome.name(), name(session.broke_at), name(session.reached))
 }
 
-fn folders() -> Vec<(String, std::path::PathBuf)> {
+pub(crate) fn folders() -> Vec<(String, std::path::PathBuf)> {
     let named = |path: std::path::PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), path);
     children(&root().join("tests/cases")).into_iter().map(named).collect()
 }

@@ -25,6 +25,7 @@ mod logs;
 mod robustness;
 mod evtx;
 mod exchange;
+mod docs;
 mod catalogue;
 mod log_sessions;
 mod variants;
