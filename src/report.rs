@@ -2,6 +2,7 @@
 
 pub mod safe;
 pub mod words;
+pub mod sources;
 pub mod text;
 pub mod json;
 pub mod explained;

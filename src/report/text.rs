@@ -1,8 +1,10 @@
 //! The answer for a terminal: verdict first, then the ladder, the evidence, what was not seen and what to do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::safe::printable;
+use super::sources::{Source, summed_up};
 use super::{Told, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
@@ -38,6 +40,10 @@ const RIVAL_PERCENT: u8 = 45;
 const SURE_PERCENT: u8 = 90;
 /// Lines of what was not seen.
 const MISSING_MAX: usize = 3;
+/// Sources that never got in that are named.
+const SOURCES_MAX: usize = 20;
+/// Users named of one source.
+const USERS_MAX: usize = 5;
 /// Proofs shown of one cause.
 const PROOFS_MAX: usize = 4;
 
@@ -46,10 +52,14 @@ const PROOFS_MAX: usize = 4;
 pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     let mut out = String::new();
     let told = told(analysis);
-    let failed: Vec<&Told<'_>> = told.iter().filter(|t| t.attempt.outcome.is_failure()).collect();
+    let sources = if layout.verbose { Vec::new() } else { summed_up(&told, server_end) };
+    let summed: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
+    let alone = told.iter().enumerate().filter(|(index, _)| !summed.contains(index)).map(|(_, one)| one);
+    let failed: Vec<&Told<'_>> = alone.filter(|t| t.attempt.outcome.is_failure()).collect();
     for (number, attempt) in (1..).zip(&failed) {
         block(&mut out, analysis, attempt, layout, (number, failed.len()));
     }
+    sources_table(&mut out, &sources);
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
         listened(&mut out, analysis);
@@ -57,6 +67,57 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     clocks(&mut out, analysis);
     summary(&mut out, analysis, &told);
     out
+}
+
+/// Sources that never got in, one line each.
+fn sources_table(out: &mut String, sources: &[Source]) {
+    if sources.is_empty() {
+        return;
+    }
+    let attempts: usize = sources.iter().map(|source| source.attempts.len()).sum();
+    let heading = format!(
+        "GUESSING OR SCANNING: {} from {}, none of which ever got in (each one stands in JSON and with -v)",
+        some(attempts, "failed attempt"),
+        some(sources.len(), "source"),
+    );
+    line(out, &heading);
+    for source in sources.iter().take(SOURCES_MAX) {
+        let mut causes: Vec<(&&str, &usize)> = source.causes.iter().collect();
+        causes.sort_by_key(|(cause, times)| (std::cmp::Reverse(**times), **cause));
+        let causes: Vec<&str> = causes.into_iter().map(|(cause, _)| *cause).collect();
+        let users: Vec<_> = source.users.iter().take(USERS_MAX).map(|user| printable(user)).collect();
+        let more = source.users.len().saturating_sub(USERS_MAX);
+        let users = match (users.is_empty(), more) {
+            (true, _) => String::new(),
+            (false, 0) => format!(", as {}", users.join(", ")),
+            (false, more) => format!(", as {} and {more} more", users.join(", ")),
+        };
+        let times = source.attempts.len();
+        let (client, server) = (source.client, printable(&source.server));
+        let when = if times == 1 {
+            format!("{}", source.from)
+        } else {
+            format!("{} to {}", source.from, source.until)
+        };
+        line(out, &format!("  {times:>5} x {client} -> {server}: {}{users}; {when}", causes.join(", ")));
+    }
+    if let Some(more) = sources.len().checked_sub(SOURCES_MAX).filter(|more| *more > 0) {
+        line(out, &format!("  and {more} more"));
+    }
+    out.push('\n');
+}
+
+fn server_end(session: &Session) -> String {
+    match (session.server(), session.host(Role::Server)) {
+        (Some(end), _) => end.to_string(),
+        (None, Some(host)) => host.to_owned(),
+        (None, None) => "an unknown server".to_owned(),
+    }
+}
+
+/// `1 attempt`, `2 attempts`.
+fn some(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn line(out: &mut String, text: &str) {
@@ -314,7 +375,10 @@ fn clocks(out: &mut String, analysis: &Analysis) {
         let name = printable(&witness.name);
         line(
             out,
-            &format!("clock of {name}: {off} {way}, give or take {error}, from {} connections", clock.pairs),
+            &format!(
+                "clock of {name}: {off} {way}, give or take {error}, from {}",
+                some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection")
+            ),
         );
     }
 }
@@ -402,7 +466,7 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
     let named: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let held = analysis.counts.iter().flatten();
-    let (mut captures, mut packets, mut logs, mut records) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut captures, mut packets, mut logs, mut records) = (0_usize, 0_u64, 0_usize, 0_u64);
     let (mut unreadable, mut missing) = (0_u64, 0_u64);
     for counts in held {
         match counts {
@@ -416,7 +480,7 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
     }
     let mut read = Vec::new();
     if captures > 0 {
-        read.push(format!("{packets} packets of {captures} captures"));
+        read.push(format!("{packets} packets of {}", some(captures, "capture")));
     }
     if logs > 0 {
         let lost = match (unreadable, missing) {
@@ -425,7 +489,7 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
             (unreadable, 0) => format!(" ({unreadable} unreadable)"),
             (unreadable, missing) => format!(" ({unreadable} unreadable, {missing} missing)"),
         };
-        read.push(format!("{records} records of {logs} event logs{lost}"));
+        read.push(format!("{records} records of {}{lost}", some(logs, "event log")));
     }
     let attempts = told.len();
     let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
@@ -433,5 +497,5 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
         0 => String::new(),
         count => format!(" {count} more were left out, as asked."),
     };
-    line(out, &format!("{attempts} attempts: {said}.{left_out} Read {}.", read.join(" and ")));
+    line(out, &format!("{}: {said}.{left_out} Read {}.", some(attempts, "attempt"), read.join(" and ")));
 }

@@ -26,6 +26,7 @@ mod robustness;
 mod evtx;
 mod exchange;
 mod docs;
+mod sources;
 mod catalogue;
 mod log_sessions;
 mod variants;
