@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use rdpwhy::collect::{PLACES, Place};
 use rdpwhy::exchange;
 use rdpwhy::explain::explain;
@@ -17,11 +17,12 @@ use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
-use rdpwhy::report::{explained, json, text};
+use rdpwhy::report::{explained, held, json, text};
 use rdpwhy::{Analysis, Options, Selection};
 
 use arguments::{
-    Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Format, Given, Shown, Working,
+    Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Format, Given, InputsOf, Shown,
+    Working,
 };
 use output::{Output, overwritten};
 use progress::Bar;
@@ -45,6 +46,17 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Diagnose(diagnose)) => on_threads(&diagnose.working, || run_diagnose(&diagnose)),
         Some(Command::Explain(asked)) => run_explain(&asked),
         Some(Command::Collect(whose)) => run_collect(whose),
+        Some(Command::Inputs(inputs)) => on_threads(&inputs.working, || run_inputs(&inputs)),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "rdpwhy", &mut script);
+            written_or(print(&script), || ExitCode::SUCCESS)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            let made = manual(&mut page);
+            written_or(made.and_then(|()| print(&page)), || ExitCode::SUCCESS)
+        }
         None => on_threads(&arguments.analyze.working, || run_analyze(&arguments.analyze)),
     }
 }
@@ -121,10 +133,31 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     answer(&arguments.shown, analysis)
 }
 
+fn run_inputs(arguments: &InputsOf) -> ExitCode {
+    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
+    let analysis = rdpwhy::analyze_inventory(inventory, &bar);
+    bar.done();
+    let readable = analysis.inventory.is_readable();
+    let written = print(held::text(&analysis).as_bytes());
+    written_or(written, || if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) })
+}
+
+/// The page of the program, and behind it one of each command.
+fn manual(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut program = Arguments::command();
+    program.build();
+    clap_mangen::Man::new(program.clone()).render(page)?;
+    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+        clap_mangen::Man::new(command.clone()).render(page)?;
+    }
+    Ok(())
+}
+
 fn run_explain(asked: &Explain) -> ExitCode {
     let told = explain(&asked.words);
     let known = told.iter().any(|one| !one.says.is_empty());
-    let written = print(&explained::text(&told));
+    let written = print(explained::text(&told).as_bytes());
     written_or(written, || if known { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) })
 }
 
@@ -139,7 +172,7 @@ fn run_collect(whose: Collect) -> ExitCode {
     let all = !(client || server || gateway || broker);
     let scripts: Vec<String> =
         PLACES.iter().filter(|place| all || asked(place)).map(|place| titled(*place, all)).collect();
-    written_or(print(&scripts.join("\n")), || ExitCode::SUCCESS)
+    written_or(print(scripts.join("\n").as_bytes()), || ExitCode::SUCCESS)
 }
 
 /// Several scripts are told apart by a line; a single one can go straight into a file.
@@ -152,9 +185,9 @@ fn titled(place: Place, several: bool) -> String {
     }
 }
 
-fn print(text: &str) -> io::Result<()> {
+fn print(text: &[u8]) -> io::Result<()> {
     let mut out = Output::to(None)?;
-    out.write_all(text.as_bytes())?;
+    out.write_all(text)?;
     out.finish()
 }
 

@@ -6,6 +6,7 @@ pub mod sources;
 pub mod text;
 pub mod json;
 pub mod explained;
+pub mod held;
 
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;

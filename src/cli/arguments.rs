@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use rdpwhy::diagnosis::Said;
 use rdpwhy::explain::numbers;
 use rdpwhy::time::UnixNanos;
@@ -33,6 +34,24 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Print the PowerShell scripts that collect the evidence a diagnosis needs
     Collect(Collect),
+    /// Say of every input what it is, whose, the time it covers, how much was read, and what was lost
+    Inputs(InputsOf),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InputsOf {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) working: Working,
 }
 
 /// What is asked for.

@@ -253,3 +253,35 @@ fn a_moment_or_codes_that_make_no_sense_are_usage_errors() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("expected"), "{arguments:?}");
     }
 }
+
+#[test]
+fn inputs_are_told_one_by_one() {
+    let folder = scratch("inputs");
+    std::fs::write(folder.join("good.pcap"), sample()).unwrap();
+    std::fs::write(folder.join("bad.pcap"), "nothing").unwrap();
+    std::fs::write(folder.join("letter.docx"), "PK").unwrap();
+    let output = run(&folder, &["inputs", "-q", "."]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let good = said.split("good.pcap").nth(1).unwrap();
+    assert!(good.contains("  what    pcap, ") && good.contains("  whose   capture point"), "{said}");
+    assert!(good.contains("  covers  2026-11-22T06:3") && good.contains(" packets"), "{said}");
+    let bad = said.split("bad.pcap").nth(1).unwrap();
+    assert!(bad.contains("  note    not a capture, event log or key log"), "{said}");
+    assert!(said.contains("passed over in the folders: 1 file that is no evidence"), "{said}");
+    assert_eq!(run(&folder, &["inputs", "-q", "bad.pcap"]).status.code(), Some(2));
+}
+
+#[test]
+fn completions_and_the_manual_know_every_command() {
+    let folder = scratch("manual");
+    let manual = String::from_utf8(run(&folder, &["man"]).stdout).unwrap();
+    for command in ["analyze", "facts", "diagnose", "explain", "collect", "inputs", "completions", "man"] {
+        assert!(manual.contains(&format!("rdpwhy\\-{command}")), "{command}");
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let output = run(&folder, &["completions", shell]);
+            assert!(output.status.success());
+            assert!(String::from_utf8_lossy(&output.stdout).contains(command), "{command} in {shell}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the inputs are: of each what it is, whose, the time it covers, how much was read and what was lost.
+
+use std::fmt::Write as _;
+
+use super::safe::printable;
+use crate::analysis::Analysis;
+use crate::note::Note;
+use crate::read::{Counts, Input};
+
+/// One block per input, in the order of their paths.
+#[must_use]
+pub fn text(analysis: &Analysis) -> String {
+    let mut out = String::new();
+    for (index, input) in (0_u32..).zip(&analysis.inventory.inputs) {
+        one(&mut out, analysis, index, input);
+    }
+    let others = analysis.inventory.other_files;
+    if others > 0 {
+        let files = if others == 1 { "file that is" } else { "files that are" };
+        let _ = writeln!(out, "passed over in the folders: {others} {files} no evidence");
+    }
+    out
+}
+
+fn one(out: &mut String, analysis: &Analysis, index: u32, input: &Input) {
+    let _ = writeln!(out, "{}", printable(&input.shown));
+    let gzip = if input.gzip { ", compressed with gzip" } else { "" };
+    let _ = writeln!(out, "  what    {}{gzip}, {} bytes", input.kind.name(), input.bytes);
+    let whose: Vec<String> = analysis
+        .witnesses
+        .iter()
+        .filter(|witness| witness.inputs.contains(&index))
+        .map(|witness| match &witness.host {
+            Some(host) => format!("host {}", printable(host)),
+            None => "capture point".to_owned(),
+        })
+        .collect();
+    if !whose.is_empty() {
+        let _ = writeln!(out, "  whose   {}", whose.join(", "));
+    }
+    let held =
+        usize::try_from(index).ok().and_then(|index| analysis.counts.get(index)).and_then(Option::as_ref);
+    if let Some(counts) = held {
+        counted(out, counts);
+    }
+    for note in analysis.notes.iter().filter(|note| note.place.input_index == index) {
+        noted(out, note);
+    }
+}
+
+fn counted(out: &mut String, counts: &Counts) {
+    let (covers, parts) = match counts {
+        Counts::Capture(held) => (
+            held.covers,
+            vec![
+                (held.packets, "packets"),
+                (held.packets_cut, "of them cut"),
+                (held.packets_dropped, "dropped by the capturing program"),
+                (held.packets_unreadable, "unreadable"),
+                (held.secrets_blocks, "blocks of TLS secrets"),
+            ],
+        ),
+        Counts::Log(held) => (
+            held.covers,
+            vec![
+                (held.records, "records"),
+                (held.records_unreadable, "unreadable"),
+                (held.records_missing, "missing"),
+                (held.records_recovered, "recovered"),
+                (held.records_repeated, "that stand in another log, too"),
+            ],
+        ),
+    };
+    if let Some((from, to)) = covers {
+        let _ = writeln!(out, "  covers  {from} to {to}");
+    }
+    let said: Vec<String> = (0..)
+        .zip(&parts)
+        .filter(|(place, (count, _))| *place == 0 || *count > 0)
+        .map(|(_, (count, what))| format!("{count} {what}"))
+        .collect();
+    let _ = writeln!(out, "  held    {}", said.join(", "));
+}
+
+fn noted(out: &mut String, note: &Note) {
+    let place = note.place.spot.to_string();
+    let at = if place.is_empty() { String::new() } else { format!("{place}: ") };
+    let _ = writeln!(out, "  note    {at}{}", printable(&note.text));
+}
