@@ -30,6 +30,7 @@ pub fn evtx(bytes: &[u8]) {
     let sound = with_checksums(bytes);
     let (records, counts, _) = read(&sound, |_, _, _| true);
     same_without_rendering(&sound, &records, &counts);
+    same_by_xml(&sound, &records);
     crate::pipeline(bytes);
 }
 
@@ -41,6 +42,14 @@ fn same_without_rendering(bytes: &[u8], all: &[Record], counts: &LogCounts) {
     let facts =
         |records: &[Record]| -> Vec<_> { records.iter().filter_map(|r| events::facts(r, 0)).collect() };
     assert!(facts(&wanted) == facts(all), "facts differ when only what is wanted is rendered");
+}
+
+/// Fields taken from values are those of the XML, where that has all of them: what a chunk may cost is limited there too.
+fn same_by_xml(bytes: &[u8], by_values: &[Record]) {
+    let (by_xml, counts, notes) = read_by(bytes, |_, _, _| true, true);
+    if counts.records_unreadable == 0 && notes.is_empty() {
+        assert!(by_values == by_xml, "fields differ when they are taken from values");
+    }
 }
 
 /// The log with the checksum of each chunk made anew.
@@ -60,8 +69,16 @@ fn with_checksums(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], wanted: fn(&str, &str, u32) -> bool) -> (Vec<Record>, LogCounts, Vec<Note>) {
+    read_by(bytes, wanted, false)
+}
+
+fn read_by(
+    bytes: &[u8],
+    wanted: fn(&str, &str, u32) -> bool,
+    by_xml: bool,
+) -> (Vec<Record>, LogCounts, Vec<Note>) {
     let mut records = Vec::new();
-    let choice = Choice { wanted, keep: &Some };
+    let choice = Choice { wanted, keep: &Some, by_xml };
     let (counts, notes) = read_stream(0, bytes, &Unwatched, &choice, &mut |record| records.push(record));
     (records, counts, notes)
 }

@@ -79,7 +79,7 @@ fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch, sink: &mut dy
     let index = usize::try_from(input_index).unwrap_or(usize::MAX);
     let Some(input) = inventory.inputs.get(index) else { return Read::default() };
     let keep = |record: read::Record| events::facts(&record, input_index);
-    let choice = Choice { wanted: events::wanted, keep: &keep };
+    let choice = Choice { wanted: events::wanted, keep: &keep, by_xml: false };
     let (counts, notes) = read_log(input_index, input, watch, &choice, sink);
     Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }
 }

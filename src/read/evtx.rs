@@ -18,8 +18,10 @@ mod event;
 mod frame;
 mod glance;
 mod ids;
+mod payload;
 mod render;
 mod template;
+mod typed;
 mod xml;
 
 use chunk::{ChunkRead, Clock, Slot};
@@ -42,6 +44,8 @@ pub struct Choice<'a, T> {
     pub wanted: Wanted,
     /// What is kept of one.
     pub keep: &'a (dyn Fn(Record) -> Option<T> + Sync),
+    /// Read every field from the XML of its event, and none from the values of a template instance: slower, and the same.
+    pub by_xml: bool,
 }
 
 /// What an event log held, counted.

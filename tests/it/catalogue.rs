@@ -177,7 +177,7 @@ fn real_examples_of_events_are_written_read_back_and_become_facts() {
         examples += 1;
         let bytes = to_bytes(std::slice::from_ref(&written)).unwrap();
         let mut read = Vec::new();
-        let choice = Choice { wanted: events::wanted, keep: &Some };
+        let choice = Choice { wanted: events::wanted, keep: &Some, by_xml: false };
         let (counts, notes) =
             read_stream(0, bytes.as_slice(), &Unwatched, &choice, &mut |record| read.push(record));
         let name = format!("{} {}", written.provider.name, written.event_id);

@@ -37,10 +37,14 @@ impl Log {
 }
 
 fn read(path: PathBuf) -> Log {
+    read_by(path, false)
+}
+
+fn read_by(path: PathBuf, by_xml: bool) -> Log {
     let inventory = inputs::inventory(&[path], &[]);
     let mut records = Vec::new();
     let input = inventory.inputs.first().unwrap();
-    let choice = Choice { wanted: |_, _, _| true, keep: &Some };
+    let choice = Choice { wanted: |_, _, _| true, keep: &Some, by_xml };
     let (counts, notes) = read_log(0, input, &Unwatched, &choice, &mut |record| records.push(record));
     Log { counts, records, notes }
 }
@@ -177,23 +181,42 @@ fn facts_of_wanted(path: &Path) -> (Vec<Fact>, LogCounts) {
     let inventory = inputs::inventory(&[path.to_owned()], &[]);
     let mut facts = Vec::new();
     let keep = |record: Record| events::facts(&record, 0);
-    let choice = Choice { wanted: events::wanted, keep: &keep };
+    let choice = Choice { wanted: events::wanted, keep: &keep, by_xml: false };
     let (counts, _) = read_log(0, &inventory.inputs[0], &Unwatched, &choice, &mut |fact| facts.push(fact));
     (facts, counts)
 }
 
-#[test]
-fn passing_over_what_is_not_wanted_changes_no_fact_and_no_count() {
+/// Every log of the corpus, the samples and the cases.
+fn every_log() -> Vec<PathBuf> {
     let mut logs =
         support::corpus("public/evtx").map(|folder| support::children(&folder)).unwrap_or_default();
     logs.retain(|path| path.metadata().is_ok_and(|file| file.len() > 0));
-    for folder in support::children(&support::root().join("samples")).iter().filter(|path| path.is_dir()) {
-        logs.extend(support::children(folder));
+    for cases in ["samples", "tests/cases"] {
+        for folder in support::children(&support::root().join(cases)).iter().filter(|path| path.is_dir()) {
+            logs.extend(support::children(folder));
+        }
     }
     logs.retain(|path| path.extension().is_some_and(|end| end == "evtx"));
+    logs
+}
+
+/// Fields taken from values are those of the XML, one by one and in order.
+fn assert_same_by_values(path: &Path, by_xml: &Log) {
+    let by_values = read(path.to_owned());
+    for (one, other) in by_values.records.iter().zip(&by_xml.records) {
+        assert_eq!(one, other, "{path:?}");
+    }
+    assert_eq!(by_values.records.len(), by_xml.records.len(), "{path:?}");
+    assert_eq!(by_values.counts, by_xml.counts, "{path:?}");
+    assert_eq!(by_values.notes(), by_xml.notes(), "{path:?}");
+}
+
+#[test]
+fn neither_passing_over_what_is_not_wanted_nor_reading_by_values_changes_a_fact_or_a_count() {
     let mut facts = 0;
-    for path in logs {
-        let all = read(path.clone());
+    for path in every_log() {
+        let all = read_by(path.clone(), true);
+        assert_same_by_values(&path, &all);
         let (wanted, counts) = facts_of_wanted(&path);
         assert!(facts_of(&all) == wanted, "{path:?}: facts differ");
         assert_eq!(all.counts, counts, "{path:?}");
@@ -378,7 +401,7 @@ fn a_scenario_of_the_lab_is_read_as_the_facts_it_was_written_for() {
     let mut all = Vec::new();
     for log in rdpwhy_lab::scenario::Scenario::parse(SCENARIO).unwrap().logs().unwrap() {
         let mut records = Vec::new();
-        let choice = Choice { wanted: events::wanted, keep: &Some };
+        let choice = Choice { wanted: events::wanted, keep: &Some, by_xml: false };
         let (counts, notes) =
             read_stream(0, log.bytes.as_slice(), &Unwatched, &choice, &mut |record| records.push(record));
         assert_eq!((counts.records_unreadable, counts.records_missing, notes.len()), (0, 0, 0), "{notes:?}");

@@ -54,17 +54,17 @@ pub(super) struct Slot<'b> {
 }
 
 /// What is to be done with a record.
-enum Step {
-    /// It is not wanted: id, time.
-    Passed(u64, UnixNanos),
+enum Step<T> {
+    /// It was decided without its XML: id, time, and what is kept of it.
+    Passed(u64, UnixNanos, Option<T>),
     Rendered,
     Torn,
 }
 
 /// A record in the order of the chunk.
-struct Planned {
+struct Planned<T> {
     frame: Frame,
-    step: Step,
+    step: Step<T>,
 }
 
 /// Reads one chunk; of a cut one, the whole records before the cut.
@@ -79,24 +79,24 @@ pub(super) fn read<T>(slot: Slot<'_>, choice: &Choice<'_, T>) -> ChunkRead<T> {
     let is_sound = header.is_some_and(|header| header.checksum_holds(data));
     chunk.is_altered = header.is_some() && data.len() == frame::CHUNK_BYTES && !is_sound;
     let frames = frame::walk(data, header.as_ref());
-    let plan = plan(data, &frames, is_sound, choice);
+    let mut room = KEPT_BYTES_MAX;
+    let plan = plan(data, &frames, is_sound, choice, &mut room);
     let wanted: Vec<Frame> =
         plan.iter().filter(|p| matches!(p.step, Step::Rendered)).map(|p| p.frame).collect();
     chunk.stale(data, &frames.stale);
     let mut left = plan.into_iter();
-    let mut room = KEPT_BYTES_MAX;
     render::xml(data, &wanted, &mut |frame, rendered| {
         for planned in left.by_ref() {
             match planned.step {
                 Step::Rendered if planned.frame.at == frame.at => {
-                    chunk.rendered(&planned, &rendered, choice, &mut room);
+                    chunk.rendered(&planned.frame, &rendered, choice, &mut room);
                     return;
                 }
-                _ => chunk.not_rendered(&planned),
+                _ => chunk.not_rendered(planned),
             }
         }
     });
-    left.for_each(|planned| chunk.not_rendered(&planned));
+    left.for_each(|planned| chunk.not_rendered(planned));
     if chunk.first_unreadable.is_none()
         && let Some(at) = frames.damaged_at
     {
@@ -106,19 +106,32 @@ pub(super) fn read<T>(slot: Slot<'_>, choice: &Choice<'_, T>) -> ChunkRead<T> {
     chunk
 }
 
-/// Every record in order, and which of them must be rendered. Records of a chunk whose checksum does not hold all are: what
+/// Every record in order, and which of them must be rendered: of most that are wanted, the values of their template's
+/// instance say as much. Records of a chunk whose checksum does not hold all are: what
 /// is damaged in them then shows.
-fn plan<T>(data: &[u8], frames: &frame::Frames, is_sound: bool, choice: &Choice<'_, T>) -> Vec<Planned> {
+fn plan<T>(
+    data: &[u8],
+    frames: &frame::Frames,
+    is_sound: bool,
+    choice: &Choice<'_, T>,
+    room: &mut usize,
+) -> Vec<Planned<T>> {
     let mut templates = Templates::of(data);
     let mut picks = Picks::default();
-    let mut plan: Vec<Planned> = Vec::with_capacity(frames.live.len());
+    let mut plan: Vec<Planned<T>> = Vec::with_capacity(frames.live.len());
     for frame in &frames.live {
         // Nobody vouches for what no header counts: its templates must still be those it was written with.
         if !frame.is_counted && !templates.is_intact(frame) {
             continue;
         }
         let step = match (is_sound && frame.is_counted).then(|| templates.glance(frame)).flatten() {
-            Some(glance) if !picks.is_wanted(&glance, choice) => Step::Passed(glance.record_id, glance.at),
+            Some(glance) if !picks.is_wanted(&glance, choice) => {
+                Step::Passed(glance.record_id, glance.at, None)
+            }
+            Some(glance) if !choice.by_xml => match templates.record(frame, &glance, room) {
+                Some(record) => Step::Passed(glance.record_id, glance.at, (choice.keep)(record)),
+                None => Step::Rendered,
+            },
             _ => Step::Rendered,
         };
         plan.push(Planned { frame: *frame, step });
@@ -195,17 +208,20 @@ impl<T> ChunkRead<T> {
         }
     }
 
-    fn not_rendered(&mut self, planned: &Planned) {
+    fn not_rendered(&mut self, planned: Planned<T>) {
         match planned.step {
-            Step::Passed(event_id, at) => self.counted(planned, event_id, at),
-            Step::Rendered => self.unreadable(planned, "the record was passed over"),
-            Step::Torn => self.unreadable(planned, "the record does not end where its size says"),
+            Step::Passed(event_id, at, kept) => {
+                self.counted(&planned.frame, event_id, at);
+                self.kept.extend(kept);
+            }
+            Step::Rendered => self.unreadable(&planned.frame, "the record was passed over"),
+            Step::Torn => self.unreadable(&planned.frame, "the record does not end where its size says"),
         }
     }
 
     fn rendered(
         &mut self,
-        planned: &Planned,
+        frame: &Frame,
         rendered: &Result<&str, String>,
         choice: &Choice<'_, T>,
         room: &mut usize,
@@ -216,20 +232,20 @@ impl<T> ChunkRead<T> {
         };
         let (head, rest) = match read {
             Ok(read) => read,
-            Err(error) => return self.unreadable(planned, &error),
+            Err(error) => return self.unreadable(frame, &error),
         };
-        self.counted(planned, head.record_id, head.at);
+        self.counted(frame, head.record_id, head.at);
         if (choice.wanted)(&head.provider, &head.channel, head.id) {
             let (fields, cut) = event::fields(rest, room);
             self.fields_cut += u64::from(cut);
-            self.kept.extend((choice.keep)(Record { fields, recovered: !planned.frame.is_counted, ..head }));
+            self.kept.extend((choice.keep)(Record { fields, recovered: !frame.is_counted, ..head }));
         }
     }
 
-    fn counted(&mut self, planned: &Planned, event_id: u64, at: UnixNanos) {
+    fn counted(&mut self, frame: &Frame, event_id: u64, at: UnixNanos) {
         self.read += 1;
-        let id = planned.frame.id;
-        if !planned.frame.is_counted {
+        let id = frame.id;
+        if !frame.is_counted {
             self.recovered_count += 1;
             self.recovered.add(event_id);
             self.recovered_ids.add(id);
@@ -244,13 +260,13 @@ impl<T> ChunkRead<T> {
     }
 
     /// An event that is there and cannot be read. Of one that nobody counts nothing is said.
-    fn unreadable(&mut self, planned: &Planned, error: &str) {
-        if !planned.frame.is_counted {
+    fn unreadable(&mut self, frame: &Frame, error: &str) {
+        if !frame.is_counted {
             return;
         }
         self.unreadable += 1;
-        self.ids.add(planned.frame.id);
-        self.first_unreadable.get_or_insert_with(|| (Spot::Record(planned.frame.id), error.to_owned()));
+        self.ids.add(frame.id);
+        self.first_unreadable.get_or_insert_with(|| (Spot::Record(frame.id), error.to_owned()));
     }
 }
 

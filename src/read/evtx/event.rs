@@ -7,9 +7,9 @@ use crate::time::UnixNanos;
 /// Elements in elements that are read.
 const DEPTH_MAX: usize = 12;
 /// Fields of one event.
-const FIELDS_MAX: usize = 256;
+pub(super) const FIELDS_MAX: usize = 256;
 /// Bytes of one value.
-const VALUE_BYTES_MAX: usize = 4_096;
+pub(super) const VALUE_BYTES_MAX: usize = 4_096;
 
 /// Reads `System`; the fields are left empty. Gives back with it what stands behind `System`, and in how many elements
 /// that is.

@@ -7,7 +7,13 @@
 use hashbrown::HashMap;
 
 use super::frame::{Frame, place_at, u16_at, u32_at, u64_at};
+use super::payload::{Place, Plan};
 use super::template::{Definition, FRAGMENT_HEADER, Outline, Source};
+use super::typed::{
+    self, BINARY_XML, FILETIME, GUID, NULL, STRING, STRINGS, UNSIGNED_8, UNSIGNED_16, UNSIGNED_32,
+    UNSIGNED_64,
+};
+use crate::read::Record;
 use crate::time::UnixNanos;
 
 /// Token of a template instance, and the byte after it.
@@ -20,15 +26,6 @@ const DEPTH_MAX: usize = 3;
 const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
 /// The last FILETIME that is a moment of 64 bits of nanoseconds.
 const FILETIME_MAX: u64 = UNIX_EPOCH + 92_233_720_368_547_758;
-
-/// Types of values.
-const NULL: u8 = 0x00;
-const STRING: u8 = 0x01;
-const UNSIGNED_16: u8 = 0x06;
-const UNSIGNED_32: u8 = 0x08;
-const UNSIGNED_64: u8 = 0x0a;
-const FILETIME: u8 = 0x11;
-const BINARY_XML: u8 = 0x21;
 
 /// What decides about an event; texts are UTF-16 in the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +42,15 @@ pub(super) struct Glance<'c> {
 pub(super) struct Templates<'c> {
     chunk: &'c [u8],
     outlines: Vec<(usize, Option<Outline>)>,
+    plans: Vec<(usize, Option<Plan>)>,
+    /// Values of the payload that is read, kept so that no record needs its own memory.
+    places: Vec<Place>,
     whole: HashMap<usize, bool, foldhash::fast::FixedState>,
 }
 
 impl<'c> Templates<'c> {
     pub(super) fn of(chunk: &'c [u8]) -> Self {
-        Self { chunk, outlines: Vec::new(), whole: HashMap::default() }
+        Self { chunk, outlines: Vec::new(), plans: Vec::new(), places: Vec::new(), whole: HashMap::default() }
     }
 
     /// What can be said of a record without rendering it.
@@ -88,6 +88,85 @@ impl<'c> Templates<'c> {
             }
         };
         self.outlines.get(index)?.1.as_ref()
+    }
+
+    /// The whole record by the values of its templates' instances: what its XML would say; `None` where only that can tell.
+    /// `room` is what may still be kept.
+    pub(super) fn record(&mut self, frame: &Frame, glance: &Glance<'_>, room: &mut usize) -> Option<Record> {
+        let (from, to) = frame.content();
+        let instance = Instance::read(self.chunk, from, to)?;
+        let chunk = self.chunk;
+        let values = instance.values()?;
+        let outline = self.outline(instance.definition)?;
+        let is_null = |index: u16| values.get(index).is_some_and(|(kind, _)| kind == NULL);
+        let value = |source: &Source, depends: Option<u16>| match source {
+            _ if depends.is_some_and(is_null) => Some((NULL, &[][..])),
+            Source::Hole(index) => values.get(*index),
+            Source::Text(from, to) => Some((STRING, chunk.get(*from..*to)?)),
+            Source::Absent => Some((NULL, &[][..])),
+        };
+        let version = match value(&outline.version.0, outline.version.1)? {
+            (UNSIGNED_8, value) => *value.first()?,
+            (NULL, _) => 0,
+            _ => return None,
+        };
+        let qualifiers = match value(&outline.qualifiers, None)? {
+            (UNSIGNED_16, value) => Some(u16_at(value, 0)?.into()),
+            (NULL, _) => None,
+            _ => return None,
+        };
+        let activity = match value(&outline.activity.0, outline.activity.1)? {
+            (GUID, value) => activity(value)?,
+            (NULL, _) => None,
+            _ => return None,
+        };
+        let computer = match value(&outline.computer.0, outline.computer.1)? {
+            (STRING, value) => typed::utf16(value)?,
+            (NULL, _) => String::new(),
+            _ => return None,
+        };
+        let (kind, from, to) = values.place(outline.payload?)?;
+        let record = Record {
+            provider: trimmed(typed::utf16(glance.provider)?),
+            channel: trimmed(typed::utf16(glance.channel)?),
+            id: glance.id,
+            record_id: glance.record_id,
+            at: glance.at,
+            computer: trimmed(computer),
+            version,
+            qualifiers,
+            activity,
+            ..Record::default()
+        };
+        let fields = self.payload(from, to, room).filter(|_| kind == BINARY_XML)?;
+        Some(Record { fields, ..record })
+    }
+
+    fn payload(&mut self, from: usize, to: usize, room: &mut usize) -> Option<Vec<(String, String)>> {
+        let instance = Instance::read(self.chunk, from, to)?;
+        instance.ends_at(to)?;
+        let mut places = std::mem::take(&mut self.places);
+        let chunk = self.chunk;
+        let fields = instance
+            .places(&mut places)
+            .and_then(|()| self.plan(instance.definition))
+            .and_then(|plan| plan.fields(chunk, &places, room));
+        self.places = places;
+        fields
+    }
+
+    fn plan(&mut self, definition: usize) -> Option<&Plan> {
+        let index = match self.plans.iter().position(|(at, _)| *at == definition) {
+            Some(index) => index,
+            None => {
+                let read = Definition::at(self.chunk, definition)
+                    .filter(|definition| definition.is_whole(self.chunk))
+                    .and_then(|definition| Plan::of(self.chunk, definition));
+                self.plans.push((definition, read));
+                self.plans.len() - 1
+            }
+        };
+        self.plans.get(index)?.1.as_ref()
     }
 
     /// The record's templates are still those that it was written with: their GUIDs begin with the numbers that the record
@@ -181,20 +260,53 @@ impl<'c> Instance<'c> {
     }
 }
 
+impl Instance<'_> {
+    /// The places of all values; `None` as `values` has it.
+    fn places(&self, places: &mut Vec<Place>) -> Option<()> {
+        places.clear();
+        let mut at = self.values_at;
+        for (size, kind) in self.descriptions() {
+            let value = self.chunk.get(at..at + size)?;
+            if !has_its_size(kind, value) {
+                return None;
+            }
+            places.push((kind, at, at + size));
+            at += size;
+        }
+        Some(())
+    }
+}
+
 /// Values that are told apart; Windows has what decides among the first 18.
 const VALUES_SEEN: usize = 32;
 
 struct Values<'c> {
     chunk: &'c [u8],
-    places: [(u8, usize, usize); VALUES_SEEN],
+    places: [Place; VALUES_SEEN],
     count: usize,
 }
 
 impl<'c> Values<'c> {
     fn get(&self, index: u16) -> Option<(u8, &'c [u8])> {
-        let (kind, from, to) = self.places.get(..self.count)?.get(usize::from(index))?;
-        Some((*kind, self.chunk.get(*from..*to)?))
+        let (kind, from, to) = self.place(index)?;
+        Some((kind, self.chunk.get(from..to)?))
     }
+
+    fn place(&self, index: u16) -> Option<Place> {
+        self.places.get(..self.count)?.get(usize::from(index)).copied()
+    }
+}
+
+/// Upper case, without braces; the nil GUID is absent.
+fn activity(value: &[u8]) -> Option<Option<String>> {
+    let text = typed::guid(value)?;
+    let bare = text.trim_matches(['{', '}']).to_ascii_uppercase();
+    Some(Some(bare).filter(|_| value.iter().any(|byte| *byte != 0)))
+}
+
+fn trimmed(text: String) -> String {
+    let bare = text.trim();
+    if bare.len() == text.len() { text } else { bare.to_owned() }
 }
 
 fn has_its_size(kind: u8, value: &[u8]) -> bool {
@@ -207,7 +319,7 @@ fn has_its_size(kind: u8, value: &[u8]) -> bool {
         0x10 => return matches!(value.len(), 4 | 8),
         // A SID: revision, number of sub-authorities of 4 bytes, 6 bytes of authority.
         0x13 => return value.get(1).is_some_and(|count| value.len() == 8 + 4 * usize::from(*count)),
-        NULL | STRING | 0x02 | 0x0e | BINARY_XML | 0x81 => return true,
+        NULL | STRING | 0x02 | 0x0e | BINARY_XML | STRINGS => return true,
         _ => return false,
     };
     value.len() == size

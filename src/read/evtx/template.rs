@@ -37,6 +37,14 @@ pub(super) struct Outline {
     pub(super) id: Source,
     pub(super) record_id: Source,
     pub(super) time: Source,
+    /// What a record has beside what decides, and values without which it has none of it.
+    pub(super) version: (Source, Option<u16>),
+    pub(super) computer: (Source, Option<u16>),
+    pub(super) qualifiers: Source,
+    pub(super) activity: (Source, Option<u16>),
+    has_correlation: bool,
+    /// The value that is the payload, if nothing else follows `System`.
+    pub(super) payload: Option<u16>,
 }
 
 /// A definition's place and size: where its tokens begin and end, and the first number of its GUID.
@@ -56,7 +64,7 @@ impl Definition {
         chunk.get(from..to)?.starts_with(&FRAGMENT_HEADER).then_some(Self { short_id, from, to })
     }
 
-    const fn tokens<'c>(&self, chunk: &'c [u8]) -> Tokens<'c> {
+    pub(super) const fn tokens<'c>(&self, chunk: &'c [u8]) -> Tokens<'c> {
         Tokens { chunk, at: self.from + FRAGMENT_HEADER.len(), to: self.to, hashes_hold: true }
     }
 
@@ -76,7 +84,7 @@ impl Definition {
 
 /// What a token says; names are UTF-16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'c> {
+pub(super) enum Token<'c> {
     Open { name: &'c [u8], depends: Option<u16> },
     CloseStart,
     CloseElement,
@@ -87,7 +95,7 @@ enum Token<'c> {
 }
 
 #[derive(Debug, Clone)]
-struct Tokens<'c> {
+pub(super) struct Tokens<'c> {
     chunk: &'c [u8],
     at: usize,
     to: usize,
@@ -122,7 +130,7 @@ impl<'c> Tokens<'c> {
     }
 
     /// The next token; `None` where it is one that is not understood.
-    fn next(&mut self) -> Option<Token<'c>> {
+    pub(super) fn next(&mut self) -> Option<Token<'c>> {
         let at = self.skip(1)?;
         match self.chunk.get(at)? {
             token @ (0x01 | 0x41) => {
@@ -145,8 +153,9 @@ impl<'c> Tokens<'c> {
             0x06 | 0x46 => self.name().map(Token::Attribute),
             0x0d | 0x0e => {
                 let index = self.u16()?;
-                self.skip(1)?;
-                Some(Token::Hole(index))
+                let kind = self.skip(1)?;
+                let known = matches!(self.chunk.get(kind)?, 0..=0x15 | 0x20 | 0x21 | 0x23 | 0x81..=0x95);
+                known.then_some(Token::Hole(index))
             }
             0x00 => Some(Token::End),
             _ => None,
@@ -164,7 +173,7 @@ fn hash(name: &[u8]) -> u16 {
 }
 
 /// Is this UTF-16 text these ASCII letters?
-fn is(name: &[u8], ascii: &str) -> bool {
+pub(super) fn is(name: &[u8], ascii: &str) -> bool {
     let units = name.as_chunks::<2>().0;
     units.len() == ascii.len()
         && units.iter().zip(ascii.bytes()).all(|([low, high], b)| *high == 0 && *low == b)
@@ -187,12 +196,14 @@ impl Outline {
                     }
                     let decides = open.len() < 3 || is_decisive(name);
                     outline.needs.extend(depends.filter(|_| decides));
+                    outline.depends(&open, depends);
                 }
                 Token::CloseStart => attribute = None,
                 Token::CloseElement => {
                     attribute = None;
                     let closed = open.pop()?;
                     if open.len() == 1 && is(closed, "System") {
+                        outline.payload = only_hole(&mut tokens).filter(|_| tokens.hashes_hold);
                         return Some(outline);
                     }
                 }
@@ -213,9 +224,23 @@ impl Outline {
             [_, _, name] if is(name, "EventRecordID") => self.record_id != Source::Absent,
             [_, _, name] if is(name, "TimeCreated") => self.time != Source::Absent,
             [_, _, name] if is(name, "Channel") => self.channel != Source::Absent,
+            [_, _, name] if is(name, "Correlation") => self.has_correlation,
             _ => false,
         };
         named(0, "Event") && named(1, "System") && !again
+    }
+
+    /// Keeps what an element that does not decide depends on.
+    fn depends(&mut self, open: &[&[u8]], depends: Option<u16>) {
+        match open {
+            [_, _, name] if is(name, "Version") => self.version.1 = depends,
+            [_, _, name] if is(name, "Computer") => self.computer.1 = depends,
+            [_, _, name] if is(name, "Correlation") => {
+                self.has_correlation = true;
+                self.activity.1 = depends;
+            }
+            _ => {}
+        }
     }
 
     /// Keeps a value that matters; `None` where it is made of several pieces.
@@ -227,10 +252,21 @@ impl Outline {
             None if is(element, "EventID") => &mut self.id,
             None if is(element, "EventRecordID") => &mut self.record_id,
             None if is(element, "Channel") => &mut self.channel,
+            Some(name) if is(element, "EventID") && is(name, "Qualifiers") => &mut self.qualifiers,
+            Some(name) if is(element, "Correlation") && is(name, "ActivityID") => &mut self.activity.0,
+            None if is(element, "Version") => &mut self.version.0,
+            None if is(element, "Computer") => &mut self.computer.0,
             _ => return Some(()),
         };
         (*slot == Source::Absent).then(|| *slot = source)
     }
+}
+
+/// The one value between `System` and the end of `Event`.
+fn only_hole(tokens: &mut Tokens<'_>) -> Option<u16> {
+    let Some(Token::Hole(index)) = tokens.next() else { return None };
+    let ends = tokens.next() == Some(Token::CloseElement) && tokens.next() == Some(Token::End);
+    ends.then_some(index)
 }
 
 fn is_decisive(name: &[u8]) -> bool {

@@ -33,8 +33,12 @@ fn read(bytes: &[u8]) -> Result {
 }
 
 fn read_wanted(bytes: &[u8], wanted: Wanted) -> Result {
+    read_by(bytes, wanted, false)
+}
+
+fn read_by(bytes: &[u8], wanted: Wanted, by_xml: bool) -> Result {
     let mut records = Vec::new();
-    let choice = Choice { wanted, keep: &Some };
+    let choice = Choice { wanted, keep: &Some, by_xml };
     let (counts, notes) = read_stream(0, bytes, &Unwatched, &choice, &mut |record| records.push(record));
     let notes: Vec<String> = notes.iter().map(|note| format!("{} {}", note.place.spot, note.text)).collect();
     Result { records, counts, notes: notes.join("\n").trim().to_owned() }
@@ -255,4 +259,131 @@ fn a_clock_that_is_set_back_is_said() {
     let read = read(&lab::to_bytes(&records).unwrap());
     assert_eq!(read.notes, "record 6 the clock of the host goes back by 1 h 0 min before this record");
     assert_eq!(self::read(&events(700)).notes, "");
+}
+
+/// How many records of the first chunk need no XML.
+fn count_by_values(bytes: &[u8]) -> usize {
+    let chunk = &bytes[4_096..69_632];
+    let frames = frame::walk(chunk, frame::ChunkHeader::read(chunk).as_ref());
+    let mut templates = glance::Templates::of(chunk);
+    let mut taken = |frame: &frame::Frame| {
+        let glance = templates.glance(frame)?;
+        templates.record(frame, &glance, &mut 1_000_000)
+    };
+    frames.live.iter().filter(|frame| taken(frame).is_some()).count()
+}
+
+/// One field of each kind.
+fn fields_of_every_kind() -> Vec<(String, lab::Value)> {
+    use lab::Value;
+    let sid = lab::Sid::parse("S-1-5-21-1-2-3-1104").unwrap();
+    let values = [
+        Value::Null,
+        Value::Str("é<&>\t\r\n \"'\u{1f600} x".to_owned()),
+        Value::Str(String::new()),
+        Value::Str(" \u{a0} ".to_owned()),
+        Value::StrZ("ends with a zero".to_owned()),
+        Value::U8(255),
+        Value::U16(65_535),
+        Value::U32(u32::MAX),
+        Value::U64(u64::MAX),
+        Value::I32(-1),
+        Value::I64(i64::MIN),
+        Value::Hex32(0x0abc),
+        Value::Hex64(0),
+        Value::Hex64(u64::MAX),
+        Value::Bool(true),
+        Value::Bool(false),
+        Value::Guid(lab::Guid::from_text("x")),
+        Value::Guid(lab::Guid::from_u128(0)),
+        Value::Sid(sid),
+        Value::FileTime(0),
+        Value::FileTime(1_709_164_800_000_000_100),
+        Value::FileTime(-8_000_000_000_000_000_000),
+        Value::Binary(vec![]),
+        Value::Binary((0..=255).collect()),
+    ];
+    (0..).map(|number: u32| format!("Field{number}")).zip(values).collect()
+}
+
+#[test]
+fn values_of_every_kind_are_what_the_xml_says() {
+    let fields = fields_of_every_kind();
+    let data = || vec!["a".to_owned(), String::new(), "c <".to_owned()];
+    let payloads = [
+        lab::Payload::Named(fields.clone()),
+        lab::Payload::Unnamed(fields.iter().map(|(_, value)| value.clone()).collect()),
+        lab::Payload::UserData {
+            element: "EventXML".to_owned(),
+            namespace: "Event_NS".to_owned(),
+            children: fields,
+        },
+        lab::Payload::Classic { data: data(), binary: Some(vec![1, 0xff]) },
+        lab::Payload::Classic { data: data(), binary: None },
+        lab::Payload::Classic { data: vec![], binary: None },
+        lab::Payload::Classic { data: vec!["one".to_owned()], binary: Some(vec![]) },
+    ];
+    let mut records: Vec<lab::Record> = Vec::new();
+    for payload in payloads {
+        for other in [false, true] {
+            let mut record = event(1);
+            record.payload = payload.clone();
+            if other {
+                record.activity_id = Some(lab::Guid::from_text("activity"));
+                record.qualifiers = Some(49_152);
+                record.version = 3;
+                record.computer = "höst & <co>.lab.test".to_owned();
+            }
+            records.push(record);
+        }
+    }
+    let bytes = lab::to_bytes(&records).unwrap();
+    let (by_values, by_xml) = (read(&bytes), read_by(&bytes, |_, _, _| true, true));
+    for (one, other) in by_values.records.iter().zip(&by_xml.records) {
+        assert_eq!(one, other);
+    }
+    assert_eq!((by_values.records.len(), by_values.counts), (records.len(), by_xml.counts));
+    assert_eq!(by_values.records[1].qualifiers, Some(49_152));
+    assert!(by_values.records[1].activity.is_some());
+    assert_eq!(count_by_values(&bytes), records.len());
+}
+
+#[test]
+fn what_values_alone_do_not_tell_is_read_from_the_xml() {
+    let mut records: Vec<lab::Record> = (0..4).map(|_| event(1)).collect();
+    let field = |value| lab::Payload::Named(vec![("Name".to_owned(), value)]);
+    records[0].payload = field(lab::Value::Str("control \u{1}".to_owned()));
+    records[1].payload = field(lab::Value::Str("x".repeat(5_000)));
+    records[2].payload = field(lab::Value::Strings(vec!["a".to_owned(), "b".to_owned()]));
+    records[3].payload = lab::Payload::None;
+    let bytes = lab::to_bytes(&records).unwrap();
+    assert_eq!(count_by_values(&bytes), 0);
+    let shown = read(&bytes);
+    let values = |index: usize| -> Vec<&str> {
+        let fields: &Vec<(String, String)> = &shown.records[index].fields;
+        fields.iter().map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!((values(0), values(2)), (vec!["control _"], vec!["a", "b"]));
+    assert_eq!(values(1)[0].len(), 4_096);
+}
+
+#[test]
+fn harmed_bytes_give_the_same_by_values_and_by_xml() {
+    let mut record = event(1);
+    record.payload = lab::Payload::Named(fields_of_every_kind());
+    let bytes = lab::to_bytes(&[record]).unwrap();
+    let end = 4_096 + usize::try_from(frame::u32_at(&bytes, 4_096 + 48).unwrap()).unwrap();
+    for at in 4_096 + 512 + 24..end {
+        let mut harmed = bytes.clone();
+        harmed[at] ^= 0x11;
+        let sum = crc32fast::hash(&harmed[4_096 + 512..end]);
+        harmed[4_096 + 52..4_096 + 56].copy_from_slice(&sum.to_le_bytes());
+        let (by_values, by_xml) = (read(&harmed), read_by(&harmed, |_, _, _| true, true));
+        assert!(
+            by_values.records == by_xml.records,
+            "byte {at}: {:?}\n{:?}",
+            by_values.records,
+            by_xml.records
+        );
+    }
 }

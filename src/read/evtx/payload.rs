@@ -1,0 +1,234 @@
+//! Which fields a payload's template has (`EventData`, `UserData`), and where in its instances their values stand.
+//!
+//! Only the flat shape that nearly every event has is understood: elements right below `EventData`, or below the one
+//! element of `UserData`, each with one value or one literal text. Of any other the fields are read from its XML.
+
+use super::event::{FIELDS_MAX, VALUE_BYTES_MAX};
+use super::template::{Definition, Token, Tokens, is};
+use super::typed::{self, NULL, STRINGS};
+
+/// The value of an instance: its type, from where to where in the chunk.
+pub(super) type Place = (u8, usize, usize);
+
+/// The fields of a payload in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Plan {
+    /// Values that must be there, else an element around the fields falls away.
+    needs: Vec<u16>,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Field {
+    /// `None` for `Data` without a name, which is counted.
+    name: Option<String>,
+    /// Without this value the field is not there.
+    depends: Option<u16>,
+    content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    /// Literal text.
+    Text(String),
+    /// The value of this index.
+    Hole(u16),
+}
+
+impl Plan {
+    /// `None` where the template is of another shape.
+    pub(super) fn of(chunk: &[u8], definition: Definition) -> Option<Self> {
+        let mut builder = Builder { chunk, ..Builder::default() };
+        let mut tokens: Tokens<'_> = definition.tokens(chunk);
+        loop {
+            match tokens.next()? {
+                Token::End => return (builder.open == 0 && builder.has_root).then_some(builder.plan),
+                token => builder.take(token)?,
+            }
+        }
+    }
+
+    /// The fields of one instance; `None` where one cannot be read here, or is to be cut. `room` is what may be kept.
+    pub(super) fn fields(
+        &self,
+        chunk: &[u8],
+        values: &[Place],
+        room: &mut usize,
+    ) -> Option<Vec<(String, String)>> {
+        let at = |index: u16| values.get(usize::from(index));
+        let is_null = |index: &u16| at(*index).is_some_and(|(kind, ..)| *kind == NULL);
+        if self.needs.iter().any(is_null) {
+            return None;
+        }
+        let mut kept = Kept { fields: Vec::with_capacity(self.fields.len()), unnamed: 0, left: *room };
+        for field in self.fields.iter().filter(|field| !field.depends.as_ref().is_some_and(is_null)) {
+            let name = field.name.as_deref();
+            match &field.content {
+                Content::Text(text) => kept.add(name, text.clone())?,
+                Content::Hole(index) => match at(*index) {
+                    None => kept.add(name, String::new())?,
+                    // The element is repeated for each of several strings.
+                    Some((STRINGS, from, to)) if name.is_none() => {
+                        for text in typed::strings(chunk.get(*from..*to)?)? {
+                            kept.add(None, text?)?;
+                        }
+                    }
+                    Some((kind, from, to)) => {
+                        kept.add(name, typed::text(*kind, chunk.get(*from..*to)?)?)?;
+                    }
+                },
+            }
+        }
+        *room = kept.left;
+        Some(kept.fields)
+    }
+}
+
+struct Kept {
+    fields: Vec<(String, String)>,
+    unnamed: u32,
+    left: usize,
+}
+
+impl Kept {
+    fn add(&mut self, name: Option<&str>, value: String) -> Option<()> {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => {
+                self.unnamed += 1;
+                (self.unnamed - 1).to_string()
+            }
+        };
+        let bytes = name.len() + value.len() + size_of::<(String, String)>();
+        if value.len() > VALUE_BYTES_MAX || self.fields.len() >= FIELDS_MAX {
+            return None;
+        }
+        self.left = self.left.checked_sub(bytes)?;
+        self.fields.push((name, value));
+        Some(())
+    }
+}
+
+/// What is known of a template while its tokens are read.
+#[derive(Default)]
+struct Builder<'c> {
+    chunk: &'c [u8],
+    plan: Plan,
+    /// Elements that are open.
+    open: usize,
+    has_root: bool,
+    user_data: bool,
+    /// In a start tag, of this attribute.
+    in_tag: bool,
+    attribute: Option<&'c [u8]>,
+    field: Option<Open>,
+}
+
+struct Open {
+    tag: String,
+    /// `Name` of `Data`.
+    name: Option<String>,
+    has_name: bool,
+    depends: Option<u16>,
+    content: Option<Content>,
+}
+
+impl<'c> Builder<'c> {
+    /// `None` for what is not understood.
+    fn take(&mut self, token: Token<'c>) -> Option<()> {
+        match token {
+            Token::Open { name, depends } => self.open(name, depends),
+            Token::CloseStart => {
+                self.in_tag = false;
+                self.attribute = None;
+                Some(())
+            }
+            Token::CloseElement => self.close(),
+            Token::Attribute(name) => self.attribute(name),
+            Token::Text(from, to) => self.text(typed::utf16(self.chunk.get(from..to)?)?),
+            Token::Hole(_) if self.in_tag => None,
+            Token::Hole(index) => self.content(Content::Hole(index)),
+            Token::End => None,
+        }
+    }
+
+    fn open(&mut self, name: &[u8], depends: Option<u16>) -> Option<()> {
+        if self.in_tag {
+            return None;
+        }
+        let fields_at = if self.user_data { 2 } else { 1 };
+        if self.open == 0 {
+            self.user_data = is(name, "UserData");
+            if self.has_root || !(self.user_data || is(name, "EventData")) {
+                return None;
+            }
+            self.has_root = true;
+        }
+        if self.open == 0 || self.open < fields_at {
+            self.plan.needs.extend(depends);
+        } else if self.open == fields_at && self.field.is_none() {
+            let tag = typed::utf16(name).filter(|name| is_plain_name(name))?;
+            self.field = Some(Open { tag, name: None, has_name: false, depends, content: None });
+        } else {
+            return None;
+        }
+        self.open += 1;
+        self.in_tag = true;
+        self.attribute = None;
+        Some(())
+    }
+
+    fn attribute(&mut self, name: &'c [u8]) -> Option<()> {
+        if !self.in_tag {
+            return None;
+        }
+        self.attribute = Some(name);
+        let Some(field) = &mut self.field else { return Some(()) };
+        if typed::utf16(name)?.starts_with("xmlns") {
+            return Some(());
+        }
+        // Attributes of others are fields themselves.
+        let names = field.tag == "Data" && !self.user_data && is(name, "Name") && !field.has_name;
+        field.has_name = true;
+        names.then_some(())
+    }
+
+    fn text(&mut self, text: String) -> Option<()> {
+        if !self.in_tag {
+            return self.content(Content::Text(text));
+        }
+        let name = self.attribute?;
+        let Some(field) = self.field.as_mut().filter(|_| is(name, "Name")) else { return Some(()) };
+        let text = Some(text.trim().to_owned()).filter(|text| !text.is_empty() && field.name.is_none());
+        field.name = Some(text?);
+        Some(())
+    }
+
+    fn content(&mut self, content: Content) -> Option<()> {
+        let field = self.field.as_mut()?;
+        field.content.is_none().then(|| field.content = Some(content))
+    }
+
+    fn close(&mut self) -> Option<()> {
+        self.open = self.open.checked_sub(1)?;
+        self.in_tag = false;
+        self.attribute = None;
+        if let Some(Open { tag, name, has_name, depends, content }) = self.field.take() {
+            let counted = tag == "Data" && !self.user_data;
+            // A name that is empty is none, and is written in ways that readers differ about.
+            if has_name && name.is_none() {
+                return None;
+            }
+            let name = if counted { name } else { Some(tag) };
+            let content = content.unwrap_or_else(|| Content::Text(String::new()));
+            self.plan.fields.push(Field { name, depends, content });
+        }
+        Some(())
+    }
+}
+
+/// A name that no reader of XML takes apart.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
