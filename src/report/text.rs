@@ -1,7 +1,8 @@
 //! The answer for a terminal: verdict first, then the ladder, the evidence, what was not seen and what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use super::safe::printable;
 use super::sources::{Source, summed_up};
@@ -13,7 +14,7 @@ use crate::note::{Place, Spot};
 use crate::read::Counts;
 use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
-use crate::time::spoken;
+use crate::time::{UnixNanos, spoken};
 
 /// How the answer is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ const RIVAL_PERCENT: u8 = 45;
 const SURE_PERCENT: u8 = 90;
 /// Lines of what was not seen.
 const MISSING_MAX: usize = 3;
+/// Attempts that did not fail, to one server and with the same thing not seen, that are told one by one.
+const ALIKE_MAX: usize = 5;
 /// Sources that never got in that are named.
 const SOURCES_MAX: usize = 20;
 /// Users named of one source.
@@ -117,7 +120,12 @@ fn server_end(session: &Session) -> String {
 
 /// `1 attempt`, `2 attempts`.
 fn some(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    let end = match (count, what.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {what}{end}")
 }
 
 fn line(out: &mut String, text: &str) {
@@ -393,9 +401,30 @@ fn index_of(witness_index: u32) -> usize {
 }
 
 /// What did not fail, in a line each.
+/// Attempts of one kind beyond the first few.
+#[derive(Default)]
+struct Alike {
+    count: usize,
+    until: Option<UnixNanos>,
+    clients: BTreeSet<IpAddr>,
+}
+
 fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout) {
+    let mut alike: BTreeMap<(Outcome, String, String), Alike> = BTreeMap::new();
     for attempt in told.iter().filter(|t| !t.attempt.outcome.is_failure()) {
         let session = attempt.session;
+        let outcome = attempt.attempt.outcome;
+        if outcome != Outcome::Active && !layout.verbose {
+            let because =
+                if outcome == Outcome::Unknown { unknown_because(analysis, session) } else { String::new() };
+            let known = alike.entry((outcome, server_end(session), because)).or_default();
+            known.count += 1;
+            if known.count > ALIKE_MAX {
+                known.until = known.until.max(Some(session.start));
+                known.clients.extend(session.client_ip());
+                continue;
+            }
+        }
         let count = attempt.attempt.sessions.len();
         let more = if count > 1 { format!(", {count} connections") } else { String::new() };
         let word = match attempt.attempt.outcome {
@@ -427,6 +456,21 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
         if layout.verbose {
             timeline(out, analysis, session);
         }
+    }
+    for ((outcome, server, because), more) in alike {
+        let Some(until) = more.until else { continue };
+        let count = more.count.saturating_sub(ALIKE_MAX);
+        let clients = match more.clients.len() {
+            0 => String::new(),
+            clients => format!(" from {}", some(clients, "address")),
+        };
+        let tail = if because.is_empty() { String::new() } else { format!(", not seen: {because}") };
+        let text = format!(
+            "{until} and before: {count} more {}{clients} to {}{tail}",
+            outcome.name(),
+            printable(&server)
+        );
+        line(out, &text);
     }
 }
 

@@ -92,4 +92,9 @@ fn a_log_of_a_server_on_the_internet_fits_on_a_screen() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("failed attempts from 62 sources"), "{text}");
     assert!(text.lines().count() < 60, "{} lines", text.lines().count());
+    let text = String::from_utf8(run(&folder, &["-q", name]).stdout).unwrap();
+    assert!(text.contains(" more unknown from "), "{text}");
+    assert!(text.lines().count() < 80, "{} lines", text.lines().count());
+    let whole = String::from_utf8(run(&folder, &["-q", "-v", name]).stdout).unwrap();
+    assert!(!whole.contains(" more unknown from ") && whole.lines().count() > 1_000);
 }
