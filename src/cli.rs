@@ -4,6 +4,7 @@ mod arguments;
 mod output;
 mod progress;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -115,7 +116,9 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
 
 fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     let mut parts = Vec::new();
-    for path in &arguments.facts {
+    let mut given = BTreeSet::new();
+    let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for path in arguments.facts.iter().filter(|path| given.insert(own(path))) {
         let read = open_facts(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read);
         match read {
             Ok(part) => parts.push(part),

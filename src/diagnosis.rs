@@ -4,6 +4,7 @@
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen, Session, Story};
 use crate::step::Step;
+use crate::time::UnixNanos;
 
 mod absent;
 mod any;
@@ -218,8 +219,8 @@ impl<'a> Case<'a> {
         self.find(What::is_foreign_reset)
     }
 
-    /// A reset that one witness saw in this side's name, although another witness of the same connection, who saw this
-    /// side's packets, did not: it was made on the way between them.
+    /// A reset that one witness saw in this side's name, although another witness of the same connection, who still looked,
+    /// did not: it was made on the way between them.
     #[must_use]
     pub fn reset_made_on_the_way(&self) -> Option<&'a Seen> {
         let witness = |seen: &Seen| seen.fact.subject.connection().map(|c| c.witness_index);
@@ -232,8 +233,23 @@ impl<'a> Case<'a> {
         let seen_by: Vec<u32> = self.session.connections.iter().map(|c| c.witness_index).collect();
         [Side::Server, Side::Client].into_iter().find_map(|by| {
             let first = resets(by).next()?;
-            let all = seen_by.iter().all(|index| resets(by).any(|seen| witness(seen) == Some(*index)));
-            (seen_by.len() > 1 && !all).then_some(first)
+            let saw = |index: u32| resets(by).any(|seen| witness(seen) == Some(index));
+            let missed = |index: &u32| !saw(*index) && !self.had_stopped_looking(*index, first.at);
+            seen_by.iter().any(missed).then_some(first)
+        })
+    }
+
+    /// The capture of this witness ended before that moment: it could not see what came then.
+    fn had_stopped_looking(&self, witness_index: u32, at: UnixNanos) -> bool {
+        self.session.facts.iter().any(|seen| {
+            let own = seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
+            match seen.what() {
+                What::CaptureEnds { idle_ms } if own => {
+                    let idle_ns = i64::try_from(*idle_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+                    seen.at.plus(idle_ns) <= at
+                }
+                _ => false,
+            }
         })
     }
 

@@ -1,5 +1,6 @@
 //! Paths to a sorted list of inputs, told apart by their first bytes, and to sources: what must be read as one.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -192,7 +193,8 @@ pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     }
     let mut inputs = walk.found;
     inputs.sort_by(|a, b| (&a.shown, a.kind).cmp(&(&b.shown, b.kind)));
-    inputs.dedup_by(|a, b| same_file(a, b));
+    let mut seen = BTreeSet::new();
+    inputs.retain(|input| seen.insert(identity(input)));
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
     inventory.sources = sources(&inventory.inputs);
@@ -215,14 +217,9 @@ fn input_held(shown: String, taken: Vec<u8>) -> Input {
     Input { path: None, shown, kind, gzip, bytes, taken, whole: true }
 }
 
-fn same_file(a: &Input, b: &Input) -> bool {
-    match (&a.path, &b.path) {
-        (Some(a), Some(b)) => {
-            a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-        }
-        (None, None) => true,
-        _ => false,
-    }
+/// What tells a file from another, however its path is written: standard input has none.
+fn identity(input: &Input) -> Option<PathBuf> {
+    input.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
 }
 
 #[derive(Default)]
