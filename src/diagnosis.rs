@@ -2,11 +2,12 @@
 //! the facts of a case weigh for and against it.
 
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Seen, Session, Story};
+use crate::session::{Outcome, Role, Seen, Session, Story};
 use crate::step::Step;
 
 mod absent;
 mod any;
+mod dns;
 mod gateway;
 mod tcp;
 mod negotiation;
@@ -26,11 +27,12 @@ mod said;
 pub use said::Said;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "4";
+pub const CATALOGUE_VERSION: &str = "5";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
     any::RULES,
+    dns::RULES,
     gateway::RULES,
     tcp::RULES,
     negotiation::RULES,
@@ -51,7 +53,7 @@ const STAND_INS: &[&str] =
     &["logon-refused", "authorization-refused", "license-refused", "ended-by-code", "gw-refused"];
 
 /// Rules that end no session by themselves: they are named beside another cause, and never alone.
-const SIDE_REMARKS: &[&str] = &["udp-blocked"];
+const SIDE_REMARKS: &[&str] = &["udp-blocked", "gw-udp-blocked"];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -192,6 +194,13 @@ impl<'a> Case<'a> {
             matches!(what, What::ServiceProblem { detail: Some(detail), .. } | What::ProblemLogged { detail: Some(detail), .. }
                 if detail.to_ascii_lowercase().contains(name))
         })
+    }
+
+    /// The part that the host which wrote a record plays in this connection.
+    #[must_use]
+    pub fn part(&self, seen: &Seen) -> Option<Role> {
+        let host = &seen.fact.subject.keys()?.host;
+        self.session.hosts.iter().find(|part| part.host == *host).map(|part| part.role)
     }
 
     /// It failed behind the sign-in, where the server sets up a session.
