@@ -2,12 +2,13 @@
 //! the facts of a case weigh for and against it.
 
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Seen, Session, Story};
+use crate::session::{Outcome, Role, Seen, Session, Story};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
 mod absent;
 mod any;
+mod dns;
 mod gateway;
 mod tcp;
 mod negotiation;
@@ -27,11 +28,12 @@ mod said;
 pub use said::Said;
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "4";
+pub const CATALOGUE_VERSION: &str = "5";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
     any::RULES,
+    dns::RULES,
     gateway::RULES,
     tcp::RULES,
     negotiation::RULES,
@@ -52,7 +54,7 @@ const STAND_INS: &[&str] =
     &["logon-refused", "authorization-refused", "license-refused", "ended-by-code", "gw-refused"];
 
 /// Rules that end no session by themselves: they are named beside another cause, and never alone.
-const SIDE_REMARKS: &[&str] = &["udp-blocked"];
+const SIDE_REMARKS: &[&str] = &["udp-blocked", "gw-udp-blocked"];
 
 /// A cause and how to tell it.
 #[derive(Debug)]
@@ -193,6 +195,13 @@ impl<'a> Case<'a> {
             matches!(what, What::ServiceProblem { detail: Some(detail), .. } | What::ProblemLogged { detail: Some(detail), .. }
                 if detail.to_ascii_lowercase().contains(name))
         })
+    }
+
+    /// The part that the host which wrote a record plays in this connection.
+    #[must_use]
+    pub fn part(&self, seen: &Seen) -> Option<Role> {
+        let host = &seen.fact.subject.keys()?.host;
+        self.session.hosts.iter().find(|part| part.host == *host).map(|part| part.role)
     }
 
     /// It failed behind the sign-in, where the server sets up a session.

@@ -90,6 +90,7 @@ const LOGS: &[&Log] = &[
     &beside::TCPIP,
     &beside::FIREWALL,
     &beside::GROUP_POLICY,
+    &beside::WINDOWS_UPDATE,
     &beside::CAPI2,
     &beside::AAD,
     &beside::MEMORY,

@@ -291,6 +291,19 @@ impl Session {
         self.connections.iter().any(|connection| connection.recognised == Recognised::Gateway)
     }
 
+    /// The server as the user typed it at the client, without a port.
+    #[must_use]
+    pub fn typed_name(&self) -> Option<&str> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::ClientConnecting { name } => match name.split_once(':') {
+                // More than one colon is an IPv6 address.
+                Some((host, port)) if !port.contains(':') => Some(host),
+                _ => Some(name.as_str()),
+            },
+            _ => None,
+        })
+    }
+
     /// The name of the host with this role, where its logs are there.
     #[must_use]
     pub fn host(&self, role: Role) -> Option<&str> {
@@ -404,6 +417,8 @@ pub struct Story {
     pub attempts: Vec<Attempt>,
     /// Connections that are no sessions, as only the listener tells of them, by host.
     pub listened: Vec<Listened>,
+    /// What was changed on the hosts, from logs: rights, rules, policies, updates; sorted by time.
+    pub changes: Vec<Seen>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
     /// Log records that belong to no connection.
@@ -421,6 +436,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
         facts.into_iter().partition(|fact| fact.subject.udp().is_some());
     let (packets, records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
+    let changes = logs::changes(&records, witnesses);
     let mut groups = join::connections(packets);
     let udp_alone = udp::attach(&mut groups, datagrams);
     let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
@@ -444,7 +460,8 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     sort_and_judge(&mut sessions);
     let mut attempts = attempt::group(&sessions);
     differs::compare(&sessions, &mut attempts);
-    Story { sessions, attempts, listened, clocks, records_alone, records_cut, udp_alone }
+    let changes = join::on_reference(changes, &clocks);
+    Story { sessions, attempts, listened, changes, clocks, records_alone, records_cut, udp_alone }
 }
 
 /// Takes the sessions away of which only the listener tells, and counts them by host.

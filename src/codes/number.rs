@@ -84,6 +84,12 @@ impl DisconnectReason {
         DISCONNECT_REASONS.row(self.0)
     }
 
+    /// The name of the server could not be looked up.
+    #[must_use]
+    pub const fn is_look_up(self) -> bool {
+        matches!(self.0, 0x104 | 0x508 | 0x604)
+    }
+
     /// `disconnectReasonByServer (0x3)`, or the bare number.
     #[must_use]
     pub fn words(self) -> String {

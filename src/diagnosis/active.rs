@@ -1,11 +1,12 @@
 //! Why a running session was lost.
 
 use super::client_info::denied;
+use super::logon::logged_slow;
 use super::multitransport::path_broken;
 use super::{Case, Rule, Weighing};
 use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
-use crate::session::Seen;
+use crate::session::{Outcome, Role, Seen};
 use crate::step::Step;
 
 const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second";
@@ -99,6 +100,75 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        id: "black-screen",
+        step: Some(Step::Active),
+        cause: "the user was logged on, and no desktop came: no shell, no first picture",
+        fix: "in the session Ctrl+Alt+End, Task Manager, run `explorer.exe`; on the server: Application of that minute (Winlogon 6005 names the part that takes long, dwm.exe), policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled; without add-ins of third parties; `logoff ID` and again",
+        refs: &["LocalSessionManager 21, 22", "RdpCoreTS 68"],
+        weigh: |case| {
+            let logged_on = case.find(|what| matches!(what, What::SessionLogon { local: false }))?;
+            let came = case.find(|what| {
+                matches!(
+                    what,
+                    What::ShellStarted { .. } | What::FirstPicture { .. } | What::SessionReconnected { .. }
+                )
+            });
+            let broke = case.session.outcome == Outcome::Broke && case.failed_at(Step::Active);
+            let missing = "RdpCoreTS/Operational (68) and Application of the server from the logon on";
+            (came.is_none() && broke)
+                .then(|| Weighing::of(50, logged_on).surer(logged_slow(case), 10).missing(missing))
+        },
+    },
+    Rule {
+        id: "client-crash",
+        step: Some(Step::Active),
+        cause: "the client program crashed",
+        fix: "at the client: Application Error 1000 names the faulting module; update Windows and the Remote Desktop client, the display and audio drivers; `mstsc /v:SERVER` with redirection of printers, drives and audio off",
+        refs: &["Application Error 1000"],
+        weigh: |case| {
+            let crashed = case
+                .crashed("mstsc")
+                .or_else(|| case.crashed("msrdc"))
+                .filter(|seen| case.part(seen) == Some(Role::Client))?;
+            let gone = case.find(|what| {
+                what.end() == Some(Side::Client)
+                    || matches!(what, What::SocketError { .. } | What::Disconnected { .. })
+            });
+            (case.session.outcome == Outcome::Broke).then(|| Weighing::of(88, crashed).and(gone))
+        },
+    },
+    Rule {
+        id: "server-crash",
+        step: Some(Step::Active),
+        cause: "Remote Desktop Services crashed on the server, and every connection with them",
+        fix: "on the server: Application Error 1000 of that second names the module; install updates, take filters and add-ins of third parties out (printer, audio and graphics drivers); `Get-Service TermService`, `sfc /scannow`",
+        refs: &["Service Control Manager 7031, 7034", "LocalSessionManager 18", "Application Error 1000"],
+        weigh: |case| {
+            let died = service_died(case);
+            let module = ["rdpcorets", "termservice"].iter().find_map(|name| case.crashed(name));
+            let module = module.filter(|seen| case.part(seen) == Some(Role::Server));
+            let seen = died.or(module).filter(|_| case.session.outcome == Outcome::Broke)?;
+            let second = module.filter(|second| second.place() != seen.place());
+            let patched = case.crashed("termsrv.dll").or_else(|| case.crashed("rdpwrap.dll"));
+            let percent = if died.is_some() { 90 } else { 85 };
+            Some(Weighing::of(percent, seen).surer(second, 4).unless(patched, 25))
+        },
+    },
+    Rule {
+        id: "time-machine-offline",
+        step: Some(Step::Active),
+        cause: "the host went to sleep during the session",
+        fix: "on the host that slept: `powercfg /change standby-timeout-ac 0`, `powercfg /lastwake` and `powercfg /requests`; a virtual machine must not be paused or saved while it is used",
+        refs: &["Kernel-Power 42, 107"],
+        weigh: |case| {
+            let asleep = case.find(|what| matches!(what, What::HostStopped { event: 42, .. }))?;
+            let woke = case.logged("kernel-power", &[107]);
+            let percent = if case.part(asleep) == Some(Role::Server) { 85 } else { 60 };
+            let in_question = case.session.outcome == Outcome::Broke && case.failed_at(Step::Active);
+            in_question.then(|| Weighing::of(percent, asleep).surer(woke, 4))
+        },
+    },
+    Rule {
         id: "graphics-failure",
         step: Some(Step::Active),
         cause: "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
@@ -160,7 +230,7 @@ fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) ->
 }
 
 /// The code of Set Error Info that a fact gives: as it was sent, or as a log of the server tells it.
-fn given(what: &What) -> Option<ErrorInfo> {
+pub(super) fn given(what: &What) -> Option<ErrorInfo> {
     match what {
         What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code } => {
             Some(*code)
@@ -183,4 +253,22 @@ const fn is_reason(code: ErrorInfo) -> bool {
 /// A witness could read the code.
 pub(super) fn error_info_read(case: &Case<'_>) -> bool {
     case.find(|what| given(what).is_some_and(is_reason)).is_some()
+}
+
+/// The service control manager, or the session manager, says that Remote Desktop Services died.
+fn service_died<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let named = |detail: &str| {
+        detail.split(", ").any(|part| {
+            let name = part.split_once('=').map_or(part, |(_, name)| name);
+            ["TermService", "Remote Desktop Services", "Terminal Services"].contains(&name)
+        })
+    };
+    let died = case.find(|what| match what {
+        What::ServiceProblem { log, event: 7031 | 7034, detail: Some(detail), .. } => {
+            log == "scm" && named(detail)
+        }
+        What::ServiceProblem { log, event: 18, .. } => log == "lsm",
+        _ => false,
+    });
+    died.filter(|seen| case.part(seen) == Some(Role::Server))
 }

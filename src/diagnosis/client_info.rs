@@ -5,7 +5,7 @@ use super::account::client_told;
 use super::active::error_info;
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
-use crate::session::{Role, Seen};
+use crate::session::{Outcome, Role, Seen};
 use crate::step::Step;
 
 /// ERRINFO_SERVER_DENIED_CONNECTION (MS-RDPBCGR 2.2.5.1.1).
@@ -33,7 +33,9 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(Weighing::of(30, told).missing(PAIR).missing(ASK));
             };
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
-            Some(Weighing::of(62, denied).and(ended).unless(reason_found(case), 20).missing(ASK))
+            let reason = reason_found(case);
+            let change = change_before(case, denied).filter(|_| reason.is_none());
+            Some(Weighing::of(62, denied).and(ended).unless(reason, 20).surer(change, 4).missing(ASK))
         },
     },
     Rule {
@@ -89,3 +91,19 @@ fn reason_found<'a>(case: &Case<'a>) -> Option<&'a Seen> {
         _ => false,
     })
 }
+
+/// What was changed last on the server in the day before, with no connection of that host in between that worked: rules
+/// and rights, policies with new settings, updates, a planned restart.
+fn change_before<'a>(case: &Case<'a>, denied: &Seen) -> Option<&'a Seen> {
+    let host = case.session.host(Role::Server)?;
+    let of_host = |seen: &&Seen| seen.fact.subject.keys().is_some_and(|keys| keys.host == host);
+    let in_time = |seen: &&Seen| (0..=DAY_NS).contains(&denied.at.since(seen.at));
+    let change = case.story.changes.iter().filter(of_host).rfind(in_time)?;
+    let worked = case.story.sessions.iter().any(|other| {
+        let between = other.start > change.at && other.start < case.session.start;
+        between && other.outcome == Outcome::Active && other.host(Role::Server) == Some(host)
+    });
+    (!worked).then_some(change)
+}
+
+const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;

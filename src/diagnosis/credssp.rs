@@ -31,6 +31,11 @@ const TYPED_WRONG: (LogonErrorType, LogonErrorData) =
 /// A client that says nothing for this long behind the TLS handshake looks for something on the network.
 const LOOKUP_MS: u64 = 8_000;
 
+/// `REDIRECTED_AUTHENTICATION_MODE_REQUIRED` of the request (MS-RDPBCGR 2.2.1.1.1).
+const GUARD_ASKED: u8 = 0x02;
+/// `REDIRECTED_AUTHENTICATION_MODE_SUPPORTED` of the confirm (MS-RDPBCGR 2.2.1.2.1).
+const GUARD_TAKEN: u8 = 0x10;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "bad-password",
@@ -190,6 +195,26 @@ pub(super) const RULES: &[Rule] = &[
             let left = left_by_client(case)
                 .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;
             Some(Weighing::of(30, left).missing(KERBEROS))
+        },
+    },
+    Rule {
+        id: "rcg-denied",
+        step: Some(Step::Credssp),
+        cause: "the client asked for Remote Credential Guard, and the server does not take it",
+        fix: "on the server: `reg add HKLM\\System\\CurrentControlSet\\Control\\Lsa /v DisableRestrictedAdmin /t REG_DWORD /d 0 /f`; both must be in a domain and use Kerberos: connect by the full name (`klist get TERMSRV/NAME` at the client); to compare, connect without `/remoteGuard`",
+        refs: &["MS-RDPBCGR 2.2.1.1.1", "MS-RDPBCGR 2.2.1.2.1"],
+        weigh: |case| {
+            let asked = case.find(
+                |what| matches!(what, What::ConnectionRequest { flags, .. } if flags & GUARD_ASKED != 0),
+            )?;
+            let confirmed = case.find(|what| matches!(what, What::ConnectionConfirm { .. }))?;
+            let What::ConnectionConfirm { flags, .. } = confirmed.what() else { return None };
+            let in_question = case.session.broke_at >= Some(Step::Tls)
+                && (case.session.outcome.is_failure() && any_status(case).is_none());
+            let percent = if flags & GUARD_TAKEN == 0 { 60 } else { 30 };
+            let kerberos = any_kerberos(case);
+            let weighing = Weighing::of(percent, asked).and(Some(confirmed)).surer(kerberos, 5);
+            in_question.then(|| weighing.missing(CLIENT_LOGS))
         },
     },
     Rule {

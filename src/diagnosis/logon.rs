@@ -2,9 +2,11 @@
 
 use super::active::{error_info, error_info_read};
 use super::client_info::denied;
-use super::{Rule, Weighing};
+use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
+use crate::session::{Outcome, Seen, is_same_user};
 use crate::step::Step;
+use crate::wire::session_info::LogonErrorType;
 
 /// `RESTRICTED_ADMIN_MODE_REQUIRED` and `REDIRECTED_AUTHENTICATION_MODE_REQUIRED` (MS-RDPBCGR 2.2.1.1.1).
 const RESTRICTED: u8 = 0x03;
@@ -73,6 +75,74 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        id: "max-sessions",
+        step: Some(Step::Logon),
+        cause: "the host has no session left: other users have all that it may have",
+        fix: "on the host: `query session`, then `logoff ID` for those that nobody needs; more than two at a time need the role of a session host with licences; for administration `mstsc /admin /v:SERVER`",
+        refs: &["MS-RDPBCGR 2.2.10.1.1.4.1.1"],
+        weigh: |case| {
+            let asked = contention(case, &[LogonErrorType::BUMP_OPTIONS])?;
+            let other = others_active(case);
+            let missing =
+                "`query session` of the host at that time: how many sessions were active, and of whom";
+            case.failed_at(Step::Logon).then(|| Weighing::of(45, asked).surer(other, 15).missing(missing))
+        },
+    },
+    Rule {
+        id: "arbitration-declined",
+        step: Some(Step::Logon),
+        cause: "another user has the session and did not let this one in",
+        fix: "ask the user who is logged on, or try later; an administrator can end that session: `query session /server:SERVER`, `logoff ID /server:SERVER`",
+        refs: &["MS-RDPBCGR 2.2.10.1.1.4.1.1", "RemoteConnectionManager 1151"],
+        weigh: |case| {
+            let declined = case.find(|what| matches!(what, What::ArbitrationDeclined {}));
+            let refused = contention(case, &[LogonErrorType::DISCONNECT_REFUSED]);
+            let asked =
+                contention(case, &[LogonErrorType::SESSION_BUSY_OPTIONS, LogonErrorType::BUMP_OPTIONS]);
+            let weighing = match (declined, refused, asked) {
+                (Some(declined), refused, _) => Weighing::of(93, declined).and(refused),
+                (None, Some(refused), _) => Weighing::of(90, refused),
+                (None, None, asked) => Weighing::of(50, asked?).missing(
+                    "RemoteConnectionManager/Operational of the host: 1151 says that the other user refused",
+                ),
+            };
+            case.failed_at(Step::Logon).then_some(weighing)
+        },
+    },
+    Rule {
+        id: "autoreconnect-failed",
+        step: Some(Step::Logon),
+        cause: "the client connected again by itself, and the server did not accept its auto-reconnect cookie",
+        fix: "sign in again by hand; find out why the connection was lost before it; LocalSessionManager 23, 39 and 40 of the server say whether the session was logged off or taken over meanwhile; policy `Automatic reconnection` (fDisableAutoReconnect)",
+        refs: &["MS-RDPBCGR 2.2.4.1", "MS-RDPBCGR 5.5", "RdpCoreTS 146", "RemoteConnectionManager 1041"],
+        weigh: |case| {
+            let refused = case
+                .find(|what| matches!(what, What::AutoReconnectRefused { .. }))
+                .or_else(|| case.logged("rcm", &[1041]))
+                .or_else(|| case.logged("rdpcorets", &[146]))?;
+            let client = case.logged("rdpclient", &[1015]);
+            case.failed_at(Step::Logon).then(|| Weighing::of(88, refused).and(client))
+        },
+    },
+    Rule {
+        id: "slow-logon",
+        step: Some(Step::Logon),
+        cause: "the logon took so long that the connection ended before there was a session",
+        fix: "on the server: GroupPolicy/Operational of that logon (8001 has the seconds), Winlogon 6005 and 6006 in Application name the part that takes long; `gpresult /h report.html`; `nltest /dsgetdc:DOMAIN` and the path of the profile",
+        refs: &[
+            "Winlogon 6005, 6006",
+            "RemoteConnectionManager 20498, 20499",
+            "LocalSessionManager 41, 48 to 53",
+        ],
+        weigh: |case| {
+            let began = case.find(|what| matches!(what, What::ArbitrationBegan {}))?;
+            let slow = logged_slow(case)?;
+            let in_question = case.session.outcome == Outcome::Broke && case.failed_at(Step::Logon);
+            let missing = "GroupPolicy/Operational and Application (Winlogon, User Profile Service) of the server in these minutes";
+            in_question.then(|| Weighing::of(58, began).surer(Some(slow), 10).missing(missing))
+        },
+    },
+    Rule {
         id: "restricted-admin-denied",
         step: Some(Step::Logon),
         cause: "the server ended the new session by itself right at the logon, as it does when it refuses Restricted Admin",
@@ -112,3 +182,28 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| Some(Weighing::of(88, error_info(case, &[0x6])?)),
     },
 ];
+
+/// Winlogon shows the user that somebody else has the session.
+fn contention<'a>(case: &Case<'a>, wanted: &[LogonErrorType]) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::SessionInfo { error: Some(error), .. } if wanted.contains(error)))
+}
+
+/// The beginning of the second of two sessions of other users on the same host, both open then: for administration there
+/// are two.
+fn others_active<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let host = |session: &crate::session::Session| session.server().map(|end| end.ip());
+    let user = case.session.user_name()?;
+    let other = |session: &&crate::session::Session| {
+        let open = session.start <= case.session.start && session.end >= case.session.start;
+        let another = session.user_name().is_some_and(|other| !is_same_user(other, user));
+        session.outcome == Outcome::Active && open && another && host(session) == host(case.session)
+    };
+    case.story.sessions.iter().filter(other).nth(1)?.facts.first()
+}
+
+/// Something took too long, by the logs of the server.
+pub(super) fn logged_slow<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.logged("winlogon", &[6005, 6006])
+        .or_else(|| case.logged("rcm", &[20498, 20499]))
+        .or_else(|| case.logged("lsm", &[43, 48, 49, 50, 51, 52, 53]))
+}

@@ -1,13 +1,22 @@
 //! Why the server ends a connection over what the client sent.
 
+use super::account::client_told;
+use super::active::{error_info, given};
 use super::{Case, Rule, Weighing};
-use crate::fact::What;
+use crate::fact::{Side, What};
 use crate::step::Step;
 use crate::wire::negotiation::Protocols;
 
 /// Codes of Set Error Info for a PDU that the server could not accept (MS-RDPBCGR 2.2.5.1.1), graphics left out.
 const PROTOCOL_CODES: std::ops::RangeInclusive<u32> = 0x10c9..=0x1195;
 const GRAPHICS_CODES: std::ops::RangeInclusive<u32> = 0x112d..=0x112f;
+/// Capability sets that are too small, too large, too many, or missing.
+const CAPABILITY_CODES: std::ops::RangeInclusive<u32> = 0x10e7..=0x10ea;
+/// ERRINFO_ENCPKGMISMATCH.
+const NO_METHOD: u32 = 0x1194;
+/// ENCRYPTION_LEVEL_HIGH; FIPS is above it (MS-RDPBCGR 2.2.1.4.3).
+const LEVEL_HIGH: u32 = 3;
+const ENCRYPTION: &str = "the client's log: 1026 with 0x506 or 0x606; which encryption methods the client has (MCS Connect Initial, `encryptionMethods`)";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -43,6 +52,46 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        id: "encryption-level-mismatch",
+        step: Some(Step::SecurityExchange),
+        cause: "client and server have no method of Standard RDP Security in common that the server's encryption level allows",
+        fix: "update the client, so that it uses TLS; on the server let it choose TLS: `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v SecurityLayer /t REG_DWORD /d 2 /f`; for clients without TLS `MinEncryptionLevel` 2 there, and no FIPS policy",
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "MS-RDPBCGR 5.3.2", "IMsTscAxEvents OnDisconnected 0x506, 0x606"],
+        weigh: |case| {
+            if let Some(said) = error_info(case, &[NO_METHOD]) {
+                return Some(Weighing::of(90, said));
+            }
+            if let Some(told) = client_told(case, 0x506) {
+                return Some(Weighing::of(75, told).and(case.logged("rcm", &[1050])));
+            }
+            let strict =
+                case.find(|what| matches!(what, What::McsConnectResponse { level: Some(LEVEL_HIGH..), .. }))?;
+            let left = case.find(|what| what.end() == Some(Side::Client))?;
+            let in_question = case.failed_at(Step::Mcs) || case.failed_at(Step::SecurityExchange);
+            in_question.then(|| Weighing::of(50, strict).and(Some(left)).missing(ENCRYPTION))
+        },
+    },
+    Rule {
+        id: "capability-error",
+        step: Some(Step::Capabilities),
+        cause: "the server does not accept the capabilities that the client sent",
+        fix: "update the client and the server; try another client (`mstsc /v:SERVER`) to compare; RdpCoreTS 97 and 164 of that second name the component",
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "MS-RDPBCGR 2.2.1.13.2"],
+        weigh: |case| {
+            let logged = case.logged("rdpcorets", &[164]);
+            if let Some(said) =
+                case.find(|what| given(what).is_some_and(|code| CAPABILITY_CODES.contains(&code.0)))
+            {
+                return Some(Weighing::of(90, said).and(logged));
+            }
+            let in_question = case.failed_at(Step::Capabilities).then_some(logged).flatten();
+            Some(
+                Weighing::of(50, in_question?)
+                    .missing("RdpCoreTS 72 with SetErrorInfo and 103 of the server: the code"),
+            )
+        },
+    },
+    Rule {
         id: "protocol-error",
         step: Some(Step::Mcs),
         cause: "the server says that the client sent something that breaks the protocol",
@@ -51,7 +100,8 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let said = case.find(|what| {
             matches!(what, What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code }
-                if PROTOCOL_CODES.contains(&code.0) && !GRAPHICS_CODES.contains(&code.0))
+                if PROTOCOL_CODES.contains(&code.0)
+                    && !(GRAPHICS_CODES.contains(&code.0) || CAPABILITY_CODES.contains(&code.0) || code.0 == NO_METHOD))
         })?;
             Some(Weighing::of(80, said).missing(
                 "a capture with TLS secrets at the other end, to compare what was sent with what came",

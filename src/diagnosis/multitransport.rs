@@ -5,7 +5,24 @@ use super::{Case, Rule, Weighing};
 use crate::fact::What;
 use crate::step::Step;
 
-pub(super) const RULES: &[Rule] = &[Rule {
+pub(super) const RULES: &[Rule] = &[GATEWAY_BLOCKED, BLOCKED];
+
+/// The gateway's own word.
+const GATEWAY_BLOCKED: Rule = Rule {
+    id: "gw-udp-blocked",
+    step: Some(Step::Multitransport),
+    cause: "UDP between the client and the RD Gateway does not pass; RDP goes on over HTTPS, so this alone ends no session",
+    fix: "open UDP 3391 from the client to the gateway; on the gateway `Get-NetFirewallRule -DisplayGroup 'Remote Desktop Gateway*'` and `netstat -anp udp | findstr :3391`",
+    refs: &["TerminalServices-Gateway 206", "MS-TSGU 3.2.7"],
+    weigh: |case| {
+        let failed = case.find(|what| matches!(what, What::GatewayEvent { event: 206, .. }))?;
+        let up = case.find(|what| matches!(what, What::GatewayEvent { event: 205, .. }));
+        let tcp = case.find(|what| matches!(what, What::MultitransportLogged { event: 1104, .. }));
+        (case.session.outcome.is_failure() && up.is_none()).then(|| Weighing::of(10, failed).and(tcp))
+    },
+};
+
+const BLOCKED: Rule = Rule {
     id: "udp-blocked",
     step: Some(Step::Multitransport),
     cause: "the UDP transport is blocked on the way; RDP goes on over TCP, so this alone ends no session",
@@ -28,7 +45,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
             )
         })
     },
-}];
+};
 
 /// A SYN must have been sent this often before its silence means something.
 const TRIES_MIN: u32 = 2;

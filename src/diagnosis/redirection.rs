@@ -1,11 +1,13 @@
 //! Why the connection broker did not lead the client to a host.
 
+use super::active::error_info;
 use super::client_info::denied;
 use super::{Case, Rule, Weighing};
 use crate::codes::Status;
 use crate::fact::What;
-use crate::session::Seen;
+use crate::session::{Seen, Session, is_same_user};
 use crate::step::Step;
+use crate::wire::redirection::RedirectionFlags;
 
 const BROKER_LOG: &str = "the broker's own log (TerminalServices-SessionBroker/Operational and Admin): 802, 898, 2056 of that minute";
 
@@ -50,7 +52,139 @@ pub(super) const RULES: &[Rule] = &[
             Some(Weighing::of(94, failed).and(refused).and(denied(case)))
         },
     },
+    Rule {
+        id: "broker-target-offline",
+        step: Some(Step::Redirection),
+        cause: "the broker sent the client to a host that takes no connection",
+        fix: "on the broker take the host out until it is repaired: `Set-RDSessionHost -SessionHost HOST -NewConnectionAllowed No -ConnectionBroker BROKER`; at the client `Test-NetConnection ADDRESS -Port 3389`; check that the host runs and that its name leads to this address",
+        refs: &["MS-RDPBCGR 2.2.13.1", "SessionBroker-Client 1307"],
+        weigh: |case| {
+            let sent = sent_here(case)?;
+            let silent = case.find(|what| {
+                matches!(
+                    what,
+                    What::SynSent { .. } | What::Reset { answers_syn: true, .. } | What::Unreachable { .. }
+                )
+            });
+            let missing = "System log of that host: did it run, and did its listener (RemoteConnectionManager 258 to 260)?";
+            case.failed_at(Step::Tcp).then(|| Weighing::of(88, sent).and(silent).missing(missing))
+        },
+    },
+    Rule {
+        id: "broker-loop",
+        step: Some(Step::Redirection),
+        cause: "the client is sent from host to host again and again",
+        fix: "on the broker: `Get-RDSessionHost` and `query session /server:HOST` for sessions that the broker still lists on the wrong host; restart `Tssdis` there; all hosts and the load balancer must agree on the farm (`Use RD Connection Broker load balancing`, IP redirection or tokens)",
+        refs: &["MS-RDPBCGR 2.2.13.1", "SessionBroker-Client 1307"],
+        weigh: |case| {
+            let sent = hand_overs(case);
+            let last = sent.last()?;
+            let looped = sent.len() >= HAND_OVERS_MIN && case.session.broke_at <= Some(Step::Logon);
+            let weighing = Weighing::of(60, last).and(sent.first().copied());
+            looped.then(|| {
+                weighing.unless(sent_here(case).filter(|_| case.failed_at(Step::Tcp)), 30).missing(BROKER_LOG)
+            })
+        },
+    },
+    Rule {
+        id: "broker-computers-group",
+        step: Some(Step::Redirection),
+        cause: "the host may not talk to the broker: it is not in the broker's group of computers",
+        fix: "on the broker: `net localgroup \"Session Broker Computers\" DOMAIN\\HOST$ /add` (newer versions: `RDS Endpoint Servers`), then `Restart-Service Tssdis`",
+        refs: &["SessionBroker 902", "SessionBroker-Client 1280, 1300"],
+        weigh: |case| {
+            let refused =
+                case.find(|what| matches!(what, What::BrokerEvent { event: 1280 | 1300, failed: true, .. }));
+            if let Some(empty) = case.logged("broker", &[902]) {
+                return Some(Weighing::of(94, empty).and(refused).and(denied(case)));
+            }
+            let percent = match refused?.what() {
+                What::BrokerEvent { event: 1300, .. } => 85,
+                What::BrokerEvent { status: Some(status), .. } if is_access_denied(*status) => 60,
+                _ => return None,
+            };
+            Some(Weighing::of(percent, refused?).and(denied(case)).missing(BROKER_LOG))
+        },
+    },
+    Rule {
+        id: "vm-start-failed",
+        step: Some(Step::Redirection),
+        cause: "the virtual desktop did not start, or did not get ready in time",
+        fix: "on the host of virtual desktops: `Get-VM` and Hyper-V-VMMS/Admin of that minute; in the desktop: `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v AllowRemoteRPC /t REG_DWORD /d 1 /f` and `Enable-NetFirewallRule -DisplayGroup 'Remote Service Management'`",
+        refs: &["MS-RDPBCGR 2.2.5.1.1", "VmHostAgent 4609, 4871"],
+        weigh: |case| {
+            let failed = |wanted: u32| {
+                case.find(move |what| {
+                    matches!(what, What::BrokerEvent { event, failed: true, .. } if *event == wanted)
+                })
+            };
+            let said = error_info(case, &VM_CODES);
+            let started = failed(4871);
+            match (said, started) {
+                (Some(said), started) => Some(Weighing::of(90, said).surer(started, 5)),
+                (None, Some(started)) => Some(Weighing::of(85, started).and(denied(case))),
+                (None, None) => Some(Weighing::of(50, failed(4609)?).and(denied(case)).missing(BROKER_LOG)),
+            }
+        },
+    },
 ];
+
+/// Codes of Set Error Info about a virtual desktop: it could not be woken or booted, its name is not known, no desktop is
+/// free, its connection was cancelled, its settings are bad, it took too long, it is not watched (MS-RDPBCGR 2.2.5.1.1).
+const VM_CODES: [u32; 8] = [0x405, 0x406, 0x407, 0x408, 0x409, 0x410, 0x411, 0x412];
+/// Being sent on this often in a row, within [`LOOP_NS`], is no way to a session.
+const HAND_OVERS_MIN: usize = 3;
+const LOOP_NS: i64 = 30_000_000_000;
+/// A client follows a redirection at once.
+const FOLLOWS_NS: i64 = 30_000_000_000;
+
+fn is_access_denied(status: Status) -> bool {
+    matches!(status.plain(), 5 | 0x8007_0005 | 0xc000_0022)
+}
+
+/// Who was sent on, and where to: on the wire, or in the log of the host that sent him.
+fn is_hand_over(what: &What) -> bool {
+    matches!(what, What::BrokerEvent { event: 1307, .. })
+        || matches!(what, What::Redirected { flags, .. }
+            if !flags.as_ref().is_some_and(|flags| flags.contains(RedirectionFlags::NO_REDIRECT)))
+}
+
+/// The same client, or the same user where the client is not known.
+fn is_same_client(a: &Session, b: &Session) -> bool {
+    match (a.client_ip(), b.client_ip()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a.user_name().zip(b.user_name()).is_some_and(|(a, b)| is_same_user(a, b)),
+    }
+}
+
+/// The client was sent to the address of this session shortly before.
+fn sent_here<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let here = case.session.server()?.ip().to_string();
+    let names = |text: &Option<String>| {
+        text.as_ref()
+            .is_some_and(|text| text.split([' ', ',']).any(|part| part.trim_matches(['[', ']']) == here))
+    };
+    let leads_here = |what: &What| match what {
+        What::BrokerEvent { event: 1307, target, .. } => names(target),
+        What::Redirected { address, addresses, .. } => names(address) || names(addresses),
+        _ => false,
+    };
+    let before = |seen: &&Seen| (0..=FOLLOWS_NS).contains(&case.session.start.since(seen.at));
+    let others = case
+        .story
+        .sessions
+        .iter()
+        .filter(|other| other.id != case.session.id && is_same_client(other, case.session));
+    others.flat_map(|other| other.facts.iter()).filter(before).find(|seen| leads_here(seen.what()))
+}
+
+/// Each time the client was sent on before the end of this session, one of each session.
+fn hand_overs<'a>(case: &Case<'a>) -> Vec<&'a Seen> {
+    let in_time = |seen: &&Seen| (0..=LOOP_NS).contains(&case.session.end.since(seen.at));
+    let same = case.story.sessions.iter().filter(|other| is_same_client(other, case.session));
+    same.filter_map(|other| other.facts.iter().filter(in_time).find(|seen| is_hand_over(seen.what())))
+        .collect()
+}
 
 /// Errors of remote procedure calls (MS-ERREF 2.2): the server is not available, too busy, the call failed, access is
 /// denied by it.

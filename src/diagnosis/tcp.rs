@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Case, Rule, Weighing};
 use crate::fact::{Side, What};
-use crate::session::Seen;
+use crate::session::{Role, Seen};
 use crate::step::Step;
 use crate::wire::proxy::ProxyProtocol;
 
@@ -159,6 +159,27 @@ pub(super) const RULES: &[Rule] = &[
             Some(Weighing::of(45, seen).missing(
                 "a connection to the IPv4 address of the same server: if it works, IPv6 is the reason",
             ))
+        },
+    },
+    Rule {
+        id: "port-exhaustion",
+        step: Some(Step::Tcp),
+        cause: "the host that connects has no port left for outgoing connections",
+        fix: "on the host that wrote the event (client, gateway or broker): `Get-NetTCPConnection | Group-Object OwningProcess -NoElement | Sort-Object Count` names the program that holds the ports: restart it; \
+              `netsh int ipv4 set dynamicport tcp start=10000 num=55000` gives more",
+        refs: &["Tcpip 4227, 4231", "RFC 6056 2.1"],
+        weigh: |case| {
+            let steps = [Step::Tcp, Step::GatewayTransport, Step::GatewayChannel, Step::Redirection];
+            let in_question = steps.iter().any(|step| case.failed_at(*step));
+            let connects =
+                |seen: &&Seen| matches!(case.part(seen), Some(Role::Client | Role::Gateway | Role::Broker));
+            // 4227 is of one pair of ends only, 4231 of the host.
+            let all = case.logged("tcpip", &[4231]).filter(connects).map(|seen| (88, seen));
+            let one = || case.logged("tcpip", &[4227]).filter(connects).map(|seen| (60, seen));
+            let (percent, seen) = all.or_else(one).filter(|_| in_question)?;
+            let answered =
+                case.find(|what| matches!(what, What::SynAnswered { .. } | What::Unreachable { .. }));
+            Some(Weighing::of(percent, seen).unless(answered, 50))
         },
     },
     Rule {

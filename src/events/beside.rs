@@ -145,7 +145,18 @@ pub(super) const GROUP_POLICY: Log = Log {
         event(1055, "Group Policy could not resolve the computer", note),
         event(1058, "Group Policy could not read a policy", note),
         event(1129, "Group Policy could not reach a domain controller", note),
+        event(1502, "Group Policy brought new settings to the computer", note),
+        event(1503, "Group Policy brought new settings to the user", note),
     ],
+};
+
+/// Updates.
+pub(super) const WINDOWS_UPDATE: Log = Log {
+    name: "windows-update",
+    providers: &["Microsoft-Windows-WindowsUpdateClient"],
+    channels: SYSTEM,
+    keys: no_keys,
+    events: &[event(19, "an update was installed", note)],
 };
 
 /// Certificates as any program checks them.

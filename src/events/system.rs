@@ -118,7 +118,17 @@ fn stopped(seen: &Seen<'_>) -> Option<What> {
 /// Only services that Remote Desktop needs; `param1` is the service by its long, translated name, `Binary` its short one
 /// in UTF-16.
 fn remote_desktop(seen: &Seen<'_>) -> Option<What> {
-    is_needed(seen).then(|| service(seen)).flatten()
+    let what = is_needed(seen).then(|| service(seen)).flatten()?;
+    let short = short_name(seen);
+    match what {
+        // The long name is translated.
+        What::ServiceProblem { log, event, says, status, detail } if !short.is_empty() => {
+            let detail =
+                detail.filter(|text| *text != short).map_or(short.clone(), |text| format!("{short}, {text}"));
+            Some(What::ServiceProblem { log, event, says, status, detail: Some(detail) })
+        }
+        what => Some(what),
+    }
 }
 
 /// As `remote_desktop`; after the short name stands the state, 1 stopped and 4 running.

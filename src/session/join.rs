@@ -134,6 +134,17 @@ fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_ti
     }
 }
 
+/// Facts of hosts, with the index of their witness, on the reference clock, sorted by time.
+pub(super) fn on_reference(facts: Vec<(u32, Fact)>, clocks: &[ClockOffset]) -> Vec<Seen> {
+    let seen = |(witness_index, fact): (u32, Fact)| {
+        let at = fact.at.plus(offset_ns(clocks, witness_index).saturating_neg());
+        Seen { at, fact }
+    };
+    let mut all: Vec<Seen> = facts.into_iter().map(seen).collect();
+    all.sort_by_key(|seen| (seen.at, seen.fact.place));
+    all
+}
+
 /// Client, server and the client's initial sequence number; without one, the time of the first packet.
 fn name(connection: &Connection) -> String {
     let (client, server) = (connection.client, connection.server);

@@ -206,13 +206,24 @@ pub(super) struct Told {
     pub(super) cut: usize,
 }
 
+/// What was changed on each host, with the index of its witness, whichever connection it stands beside.
+pub(super) fn changes(facts: &[Fact], witnesses: &[Witness]) -> Vec<(u32, Fact)> {
+    let changes = facts.iter().filter(|fact| role::is_change(&fact.what));
+    changes.map(|fact| (witness_of(fact, witnesses), fact.clone())).collect()
+}
+
+/// The index of the witness that wrote a record.
+fn witness_of(fact: &Fact, witnesses: &[Witness]) -> u32 {
+    let host = fact.subject.keys().map(|keys| keys.host.as_str()).unwrap_or_default();
+    let index = witnesses.iter().position(|witness| witness.host.as_deref() == Some(host));
+    index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0)
+}
+
 /// Puts the records of each host together that are of one connection.
 pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
     let mut by_host: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
     for fact in facts {
-        let host = fact.subject.keys().map(|keys| keys.host.clone()).unwrap_or_default();
-        let index = witnesses.iter().position(|witness| witness.host.as_deref() == Some(host.as_str()));
-        by_host.entry(index.and_then(|i| u32::try_from(i).ok()).unwrap_or(0)).or_default().push(fact);
+        by_host.entry(witness_of(&fact, witnesses)).or_default().push(fact);
     }
     let mut found = Vec::new();
     let mut alone = 0;

@@ -9,6 +9,7 @@ use crate::step::Step;
 use crate::wire::redirection::RedirectionFlags;
 
 mod logged;
+mod unnamed;
 
 /// A server that ends a session so soon after its start did not let the user in.
 const LOGON_NS: i64 = 10_000_000_000;
@@ -283,6 +284,7 @@ pub(super) fn judge(session: &mut Session) {
                 failed = failed.filter(|failed| *failed < Step::Credssp || step < *failed);
             }
             Mark::Fails(_) if logged::was_mended(session, seen.what()) => {}
+            Mark::Fails(Step::Dns) if !logged::is_own_name(session, seen.what()) => {}
             // Packets show better than a logon that failed beside them how far the connection came.
             Mark::Fails(_) if is_captured && logged::is_check(seen.what()) => {}
             Mark::Fails(step) if left.is_none_or(|left| seen.at <= left) => {
@@ -357,10 +359,18 @@ fn outcome(
     if let Some((seen, step)) = logged::refused(session, passed) {
         let step = match current {
             // The packets show the step, the code or event says only that it was refused.
-            Some(current) if !logged::names_a_step(seen.what()) && (captured || current > step) => current,
+            Some(current) if !logged::names_a_step(seen.what(), captured) && (captured || current > step) => {
+                current
+            }
             _ => step,
         };
         return (Outcome::Refused, Some(step));
+    }
+    if let (Some(_), Some(current)) = (unnamed::crashed(session), current) {
+        return (Outcome::Broke, Some(current));
+    }
+    if unnamed::refused_at_screen(session).is_some() {
+        return (Outcome::Refused, Some(Step::Logon));
     }
     if !captured && session.find(is_request).is_none() {
         return (logged::ending(session).unwrap_or(Outcome::Unknown), None);
@@ -476,6 +486,9 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
     }
     if logged::lost(session).is_some() {
         return (Outcome::Broke, Some(Step::Active));
+    }
+    if let Some((outcome, step)) = unnamed::behind_the_start(session) {
+        return (outcome, Some(step));
     }
     let end = session.find(|what| what.end().is_some());
     if went_silent(session, end) {

@@ -10,6 +10,12 @@ pub struct LogonErrorType(pub u32);
 impl LogonErrorType {
     /// The session goes on: no error.
     pub const SESSION_CONTINUE: Self = Self(0xffff_fffe);
+    /// Winlogon asks which session shall give way.
+    pub const BUMP_OPTIONS: Self = Self(0xffff_fffb);
+    /// The user of the session did not give way.
+    pub const DISCONNECT_REFUSED: Self = Self(0xffff_fff9);
+    /// The session is busy.
+    pub const SESSION_BUSY_OPTIONS: Self = Self(0xffff_fff8);
 
     /// The constant's name, or `None` for an unlisted number.
     #[must_use]

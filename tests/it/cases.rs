@@ -268,6 +268,7 @@ const SECOND_BY_NATURE: &[&str] = &[
     "fips-mismatch",
     "geo-ips-block",
     "nat-wrong-target",
+    "dns-wrong-host",
     "ipv6-or-protocol-block",
     "no-server-cert",
     "cert-weak",
@@ -277,6 +278,7 @@ const SECOND_BY_NATURE: &[&str] = &[
     "license-grace-expired",
     "udp-blocked",
     "gw-kdc-proxy",
+    "gw-udp-blocked",
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{children, corpus, run, scratch};
+use crate::support::{children, corpus, root, run, scratch};
 
 /// Cases whose cause this version cannot tell.
 const NOT_YET: &[&str] = &[];
@@ -174,6 +174,56 @@ fn sizes_tell_the_same_steps_as_the_opened_records() {
         assert_eq!(told, steps(&without), "{name}");
     }
     assert!(opened >= 25, "records of {opened} cases were opened");
+}
+
+/// A session that worked has no cause, and no rule weighs more than a doubt on one.
+#[test]
+fn no_rule_speaks_up_on_a_success() {
+    let mut folders: Vec<PathBuf> = children(&root().join("samples"));
+    folders.retain(|path| path.is_dir());
+    folders.extend(corpus("lab").map(|lab| cases(&lab)).unwrap_or_default());
+    let mut worked = 0;
+    for folder in folders {
+        let name = folder.display().to_string();
+        let output = run(&folder, &["--format", "json", "-q", "."]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for attempt in list(&answer, "attempts").iter().filter(|a| text(a, "outcome") == Some("active")) {
+            assert_eq!(text(attempt, "cause"), None, "{name}");
+        }
+        for session in list(&answer, "sessions").iter().filter(|s| text(s, "outcome") == Some("active")) {
+            worked += 1;
+            for cause in list(session, "causes") {
+                let confidence = cause.get("confidence").and_then(Value::as_f64).unwrap();
+                assert!(confidence < 0.3, "{name}: {cause}");
+            }
+        }
+    }
+    assert!(worked > 0 || corpus("lab").is_none(), "no session worked");
+}
+
+/// Every known cause has a rule, or stands in the list of those that have none, with the reason.
+#[test]
+fn every_known_cause_has_a_rule_or_a_reason() {
+    let Some(corpus) = corpus("") else { return };
+    let path = corpus.parent().unwrap().join("knowledge/failures.toml");
+    let Ok(table) = std::fs::read_to_string(&path) else {
+        eprintln!("SKIPPED: no table of causes at {}", path.display());
+        return;
+    };
+    let ids: Vec<&str> =
+        table.lines().filter_map(|line| line.trim().strip_prefix("id = \"")?.strip_suffix('"')).collect();
+    assert!(ids.len() > 100, "only {} causes are read", ids.len());
+    let reasons = std::fs::read_to_string(root().join("docs/causes-not-told.md")).unwrap();
+    let excused: BTreeSet<&str> = reasons
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | ").map(|(id, _)| id))
+        .collect();
+    let missing: Vec<&&str> =
+        ids.iter().filter(|id| rdpwhy::diagnosis::rule(id).is_none() && !excused.contains(**id)).collect();
+    assert!(missing.is_empty(), "neither rule nor reason: {missing:?}");
+    for id in excused {
+        assert!(ids.contains(&id), "{id} is no known cause");
+    }
 }
 
 #[test]

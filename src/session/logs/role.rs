@@ -237,7 +237,7 @@ pub(super) fn is_remark_of_a_service(what: &What) -> bool {
 
 /// What is told of a host as a whole: its clock, power, services, policies, firewall and listeners.
 fn is_of_the_host(log: &str, event: u32) -> bool {
-    const HOST: [&str; 9] = [
+    const HOST: [&str; 10] = [
         "eventlog",
         "firewall",
         "group-policy",
@@ -247,11 +247,29 @@ fn is_of_the_host(log: &str, event: u32) -> bool {
         "time-service",
         "user32",
         "error-reporting",
+        "windows-update",
     ];
     match log {
         // 4672 has a logon, 4767 a user.
         "security" => !matches!(event, 4672 | 4767),
         log => HOST.contains(&log),
+    }
+}
+
+/// Somebody or something changed how the host takes connections: settings of a listener, the firewall, rights and
+/// groups, policies with new settings, updates, a planned restart.
+pub(super) fn is_change(what: &What) -> bool {
+    match what {
+        What::HostStopped { event: 1074, .. } => true,
+        What::LogSays { log, event, .. } => match log.as_str() {
+            "rcm" => *event == 1157,
+            "firewall" => matches!(event, 2004..=2006 | 2033 | 2097 | 2099),
+            "security" => matches!(event, 4717 | 4718 | 4732 | 4733 | 4946..=4948),
+            "group-policy" => matches!(event, 1502 | 1503),
+            "windows-update" => *event == 19,
+            _ => false,
+        },
+        _ => false,
     }
 }
 

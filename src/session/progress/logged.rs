@@ -1,6 +1,6 @@
 //! What the logs say of the end: who refused, at which step, and how an active session ended.
 
-use super::super::{Outcome, Seen, Session};
+use super::super::{Outcome, Role, Seen, Session};
 use crate::codes::{DisconnectReason, ErrorInfo};
 use crate::fact::{Side, What};
 use crate::step::Step;
@@ -29,7 +29,9 @@ pub(super) fn refused(session: &Session, passed: Option<Step>) -> Option<(&Seen,
     let counts = |seen: &&Seen| {
         let beside = captured && passed < Some(Step::Tls) && is_check(seen.what());
         let foreign = is_kerberos(seen.what()) && !session.is_decided_by_kerberos(seen);
-        !beside && !foreign && !was_mended(session, seen.what())
+        let other_name =
+            matches!(seen.what(), What::NameNotResolved { .. }) && !is_own_name(session, seen.what());
+        !beside && !foreign && !other_name && !was_mended(session, seen.what())
     };
     session
         .facts
@@ -53,7 +55,7 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
         What::CredentialsRefused { .. } => Step::Credssp,
         What::LogonFailed { logon_type: 3, .. } if before(Step::Credssp) => Step::Credssp,
         What::CredentialsValidated { status } if status.is_failure() => Step::Credssp,
-        What::LogonFailed { logon_type: 7 | 10, .. } => Step::Logon,
+        What::LogonFailed { logon_type: 7 | 10, .. } | What::ArbitrationDeclined {} => Step::Logon,
         What::AccessDenied {} => Step::Authorization,
         What::TlsAlertLogged { .. }
         | What::NoSharedSuite { .. }
@@ -102,15 +104,37 @@ fn refusal(what: &What, passed: Option<Step>) -> Option<Step> {
     Some(step)
 }
 
+/// A look-up that failed is of the server's name: the client could not look it up, or the name is the one that was
+/// typed, with or without a suffix; and nobody saw that the server was reached.
+pub(super) fn is_own_name(session: &Session, what: &What) -> bool {
+    let What::NameNotResolved { name, .. } = what else { return true };
+    let reached = !session.connections.is_empty() || session.host(Role::Server).is_some();
+    let own = match (name, session.typed_name()) {
+        (None, _) => true,
+        (Some(name), Some(typed)) => is_same_name(typed, name),
+        (Some(_), None) => false,
+    };
+    own && !reached
+}
+
+/// The name that was looked up is the typed one, as it is or with a suffix that the client appends.
+fn is_same_name(typed: &str, looked_up: &str) -> bool {
+    let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let (typed, looked_up) = (plain(typed), plain(looked_up));
+    looked_up == typed || looked_up.strip_prefix(&typed).is_some_and(|suffix| suffix.starts_with('.'))
+}
+
 /// It belongs to one step; else it says only that, not where, the connection was refused.
-pub(super) fn names_a_step(what: &What) -> bool {
+pub(super) fn names_a_step(what: &What, captured: bool) -> bool {
+    if let What::ClientDisconnected { reason } = what {
+        return !captured && reason.is_look_up();
+    }
     !matches!(
         what,
         What::ErrorInfoSet { .. }
             | What::Disconnected { .. }
             | What::SessionEnded { .. }
             | What::ProblemLogged { .. }
-            | What::ClientDisconnected { .. }
             | What::BrokerEvent { .. }
     )
 }
@@ -151,11 +175,12 @@ fn is_reason(code: ErrorInfo) -> bool {
 /// The step that a client's reason names (IMsTscAxEvents OnDisconnected): the low byte says the layer.
 fn of_client(reason: DisconnectReason) -> Option<Step> {
     Some(match reason.0 {
-        0x104 | 0x508 | 0x604 => Step::Dns,
+        _ if reason.is_look_up() => Step::Dns,
         0x108 | 0x204 | 0x404 | 0x704 => Step::Tcp,
         0xb09 => Step::Negotiation,
         0x1b07 | 0x1907 | 0x1d07 => Step::Tls,
         0x808 => Step::Licensing,
+        0x506 | 0x606 => Step::SecurityExchange,
         // The server ended it; where the client says no more, it is not known to have come further than this.
         0x3 => Step::ClientInfo,
         code if code & 0xff == 0x07 && code > 0x100 => Step::Credssp,
@@ -182,7 +207,10 @@ const fn is_logon_failure(what: &What) -> bool {
 
 /// A logon that failed, and was tried again with success.
 pub(super) fn was_mended(session: &Session, what: &What) -> bool {
-    is_logon_failure(what) && was_logged_on(session)
+    match what {
+        What::ArbitrationDeclined {} => was_let_in(session),
+        what => is_logon_failure(what) && was_logged_on(session),
+    }
 }
 
 /// A check of credentials that other services have done, too.
@@ -191,17 +219,22 @@ pub(super) const fn is_check(what: &What) -> bool {
 }
 
 fn was_logged_on(session: &Session) -> bool {
-    let logged_on = session.find(|what| {
+    let logged_on = session.find(|what| matches!(what, What::LogonSucceeded { logon_type: 7 | 10, .. }));
+    logged_on.is_some() || was_let_in(session)
+}
+
+/// The user has a session: that his password was right is not enough for it.
+pub(super) fn was_let_in(session: &Session) -> bool {
+    let let_in = session.find(|what| {
         matches!(
             what,
             What::SessionLogon { local: false }
                 | What::ShellStarted { local: false }
                 | What::SessionReconnected { local: false, .. }
                 | What::ClientLoggedOn { .. }
-                | What::LogonSucceeded { logon_type: 7 | 10, .. }
         )
     });
-    logged_on.is_some()
+    let_in.is_some()
 }
 
 /// The user had left before.
