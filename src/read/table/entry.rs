@@ -147,6 +147,9 @@ impl Entry {
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
             self.state = by_first_bytes(segment.payload, keys);
+            if self.state == State::Other {
+                return self.state;
+            }
         }
         let [first, second] = &mut self.sides;
         let (sender, receiver) = if from_second { (second, first) } else { (first, second) };

@@ -1,8 +1,6 @@
 //! Which segments with data a connection is known by: of each direction a few that every capture point on the way
 //! chooses, wherever its capture begins or ends.
 
-use std::collections::VecDeque;
-
 use etherparse::TcpOptionElement;
 
 use super::super::super::flow::Sighting;
@@ -30,7 +28,9 @@ struct Chosen {
 pub(super) struct Marks {
     /// INVARIANT: sorted by the mixed sequence number.
     lowest: Vec<(u32, Chosen)>,
-    last: VecDeque<Chosen>,
+    last: Vec<Chosen>,
+    /// Which of the last is the oldest, once there are enough.
+    oldest: usize,
 }
 
 impl Marks {
@@ -43,18 +43,30 @@ impl Marks {
             stamp: stamp(segment),
             at: seen.at,
         };
-        if self.last.len() == LAST_MAX {
-            self.last.pop_front();
-        }
-        self.last.push_back(chosen);
+        self.keep_last(chosen);
         let rank = chosen.sequence.wrapping_mul(0x9e37_79b1);
         let is_full = self.lowest.len() >= LOWEST_MAX;
         if is_full && self.lowest.last().is_some_and(|(highest, _)| *highest <= rank) {
             return;
         }
+        if is_full {
+            self.lowest.pop();
+        }
         let index = self.lowest.partition_point(|(known, _)| *known < rank);
         self.lowest.insert(index, (rank, chosen));
-        self.lowest.truncate(LOWEST_MAX);
+    }
+
+    fn keep_last(&mut self, chosen: Chosen) {
+        if self.last.len() < LAST_MAX {
+            if self.last.is_empty() {
+                self.last.reserve_exact(LAST_MAX);
+                self.lowest.reserve_exact(LOWEST_MAX);
+            }
+            self.last.push(chosen);
+        } else if let Some(slot) = self.last.get_mut(self.oldest) {
+            *slot = chosen;
+            self.oldest = (self.oldest + 1) % LAST_MAX;
+        }
     }
 
     /// The marks, by their prints.
