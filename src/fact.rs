@@ -140,6 +140,31 @@ pub struct Connection {
     pub bytes: [u64; 2],
     /// How it was recognised.
     pub recognised: Recognised,
+    /// What the client and the server sent in segments with data.
+    pub sent: [DataSent; 2],
+}
+
+/// Segments with data of one direction of a connection; what was sent again counts again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DataSent {
+    /// How many.
+    pub segments: u64,
+    /// Payload bytes of all of them.
+    pub bytes: u64,
+    /// Payload bytes of the largest.
+    pub largest: u32,
+    /// A few of them, by which another capture of the same connection is known, wherever it begins. INVARIANT: sorted by
+    /// print, each print once.
+    pub marks: Vec<SegmentMark>,
+}
+
+/// A segment with data as every capture point on its way sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentMark {
+    /// Sequence number, acknowledgement, payload length and time stamp (TSval) as one number.
+    pub print: u64,
+    /// When it was first seen here.
+    pub at: UnixNanos,
 }
 
 /// What a log record says of whom it is about: the keys by which it is joined to others. All are as the record has
@@ -395,6 +420,35 @@ facts! {
         largest_passed: u32,
         /// Milliseconds until the connection or the capture ended.
         over_ms: u64,
+    }
+    /// Segments with data that a capture nearer to their sender has more often than another: they were lost between the two.
+    LostOnPath = "lost-on-path", None, {
+        /// Who sent them.
+        from: Side,
+        /// How many; absent where a network card cuts or joins segments, so that only bytes compare.
+        segments: Option<u64>,
+        /// Payload bytes, what was sent again counted again.
+        bytes: u64,
+    }
+    /// One side announced a receive window of 0 while the other had something to send, or asked (RFC 9293 3.8.6.1).
+    ZeroWindow = "zero-window", None, {
+        /// Who could not take more.
+        by: Side,
+        /// How often.
+        times: u32,
+        /// Milliseconds of all of them.
+        over_ms: u64,
+    }
+    /// Much of what one side sent was sent again.
+    Retransmissions = "retransmissions", None, {
+        /// Who sent it.
+        by: Side,
+        /// Segments sent again.
+        segments: u64,
+        /// Segments with data in all.
+        of: u64,
+        /// The share of the first in the second, in hundredths.
+        percent: u64,
     }
     /// Bytes that were acknowledged and are not in the capture.
     NotCaptured = "not-captured", None, {

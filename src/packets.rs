@@ -124,6 +124,7 @@ impl<'f> Reader<'f> {
             packets: [flow.from_client.packets, flow.from_server.packets],
             bytes: [flow.from_client.claimed_end, flow.from_server.claimed_end],
             recognised: flow.recognised,
+            sent: [flow.from_client.sent.clone(), flow.from_server.sent.clone()],
         });
         Self {
             flow,

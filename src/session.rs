@@ -12,6 +12,7 @@ use crate::time::UnixNanos;
 use crate::wire::negotiation::Protocols;
 
 mod join;
+mod segments;
 mod udp;
 mod clock;
 mod logs;
@@ -442,7 +443,8 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
-    let mut sessions: Vec<Session> = gathered.into_iter().map(|one| join::session(one, &clocks)).collect();
+    let mut sessions: Vec<Session> =
+        gathered.into_iter().map(|one| join::session(one, &clocks, witnesses)).collect();
     sort_and_judge(&mut sessions);
     let (clients, others): (Vec<Cluster>, Vec<Cluster>) =
         others.into_iter().partition(|cluster| cluster.role == Role::Client);
@@ -453,7 +455,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
             Some(session) => join::add(session, cluster, &clocks),
             // A domain controller checks for everything in its domain.
             None if cluster.role == Role::DomainController => records_alone += cluster.facts.len(),
-            None => sessions.push(join::session(Gathered::of(cluster), &clocks)),
+            None => sessions.push(join::session(Gathered::of(cluster), &clocks, &[])),
         }
     }
     let listened = listened(&mut sessions);

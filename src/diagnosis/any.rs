@@ -139,7 +139,13 @@ fn path_lost(case: &Case<'_>) -> Option<Weighing> {
     };
     let after = case.find(|what| matches!(what, What::Reset { .. } | What::Closed { .. }));
     let ended_first = after.filter(|end| end.at < silent.at);
-    let weighing = Weighing::of(percent, silent).unless(ended_first, 60);
+    let What::Unanswered { by, .. } = silent.what() else { return None };
+    let full = full_receiver(case, by.other());
+    let lost = lost_between(case, *by);
+    let weighing = Weighing::of(percent, silent).surer(lost, 5).unless(ended_first, 60).unless(full, 30);
+    if lost.is_some() {
+        return Some(weighing);
+    }
     Some(
         weighing
             .missing("a capture at the other end over the same time: it shows whether the packets arrived"),
@@ -165,7 +171,26 @@ fn mtu_blackhole(case: &Case<'_>) -> Option<Weighing> {
         (None, None) => None,
     }
     .map(|w| w.unless(other_side_lost_small(case), 50))
+    .map(|w| w.surer(sender_of(hole.or(resent)).and_then(|side| lost_between(case, side)), 4))
     .map(|w| w.missing("`ping -f` with growing sizes from the client: the size at which it stops names the MTU of the path"))
+}
+
+/// Who sent what did not arrive or was not answered.
+fn sender_of(seen: Option<&Seen>) -> Option<Side> {
+    match seen?.what() {
+        What::NeverArrived { from: side, .. } | What::Unanswered { by: side, .. } => Some(*side),
+        _ => None,
+    }
+}
+
+/// The captures of both ends show that segments of this side were lost between them.
+fn lost_between<'a>(case: &Case<'a>, side: Side) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::LostOnPath { from, .. } if *from == side))
+}
+
+/// This side had no room for more: what is sent to it again is then no loss.
+fn full_receiver<'a>(case: &Case<'a>, side: Side) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::ZeroWindow { by, .. } if *by == side))
 }
 
 /// The other direction repeats segments that fit any path: then size is not the reason.

@@ -146,7 +146,15 @@ pub(super) const RULES: &[Rule] = &[
                 (None, None) => 45,
             };
             let lost = case.find(|what| matches!(what, What::Unanswered { by: Side::Client, .. }));
-            Some(Weighing::of(percent, asked).and(stalled).unless(lost, 60).missing(SERVER_LOG))
+            // What is sent again to a server without room is not lost.
+            let full = case.find(|what| matches!(what, What::ZeroWindow { by: Side::Server, .. }));
+            Some(
+                Weighing::of(percent, asked)
+                    .and(stalled)
+                    .and(full)
+                    .unless(lost.filter(|_| full.is_none()), 60)
+                    .missing(SERVER_LOG),
+            )
         },
     },
     Rule {

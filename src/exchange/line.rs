@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fact::{Connection, Fact, FactTextError, Keys, Reading, Recognised, What};
+use crate::fact::{Connection, DataSent, Fact, FactTextError, Keys, Reading, Recognised, SegmentMark, What};
 use crate::note::{Note, Place, Spot};
 use crate::read::{CaptureCounts, Counts, Input, LogCounts, Source};
 use crate::time::UnixNanos;
@@ -96,6 +96,41 @@ pub(super) struct ConnectionLine {
     packets: [u64; 2],
     bytes: [u64; 2],
     recognised: String,
+    /// What the client and the server sent in segments with data; absent in files of earlier versions.
+    #[serde(skip_serializing_if = "is_nothing_sent", default)]
+    sent: [SentLine; 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct SentLine {
+    segments: u64,
+    bytes: u64,
+    largest: u32,
+    /// Print, in hexadecimal, and time of a segment.
+    marks: Vec<(String, i64)>,
+}
+
+impl SentLine {
+    fn of(sent: &DataSent) -> Self {
+        let mark = |mark: &SegmentMark| (format!("{:016x}", mark.print), mark.at.0);
+        let marks = sent.marks.iter().map(mark).collect();
+        Self { segments: sent.segments, bytes: sent.bytes, largest: sent.largest, marks }
+    }
+
+    fn sent(&self) -> Result<DataSent, String> {
+        let mark = |(print, at): &(String, i64)| {
+            let print = u64::from_str_radix(print, 16).map_err(|error| format!("mark `{print}`: {error}"))?;
+            Ok(SegmentMark { print, at: UnixNanos(*at) })
+        };
+        let mut marks = self.marks.iter().map(mark).collect::<Result<Vec<SegmentMark>, String>>()?;
+        marks.sort_unstable();
+        marks.dedup_by_key(|mark| mark.print);
+        Ok(DataSent { segments: self.segments, bytes: self.bytes, largest: self.largest, marks })
+    }
+}
+
+fn is_nothing_sent(sent: &[SentLine; 2]) -> bool {
+    sent.iter().all(|one| *one == SentLine::default())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
@@ -120,6 +155,7 @@ impl ConnectionLine {
             packets: connection.packets,
             bytes: connection.bytes,
             recognised: name_of(RECOGNISED, connection.recognised).to_owned(),
+            sent: connection.sent.each_ref().map(SentLine::of),
         }
     }
 
@@ -137,6 +173,7 @@ impl ConnectionLine {
             packets: self.packets,
             bytes: self.bytes,
             recognised: named(RECOGNISED, &self.recognised)?,
+            sent: [self.sent[0].sent()?, self.sent[1].sent()?],
         })
     }
 }

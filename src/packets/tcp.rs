@@ -6,6 +6,11 @@ use crate::read::flow::{Half, Sighting};
 
 /// A segment must have been sent this often before its silence means something.
 const TRIES_MIN: u32 = 3;
+/// A receive window shut for less than this, in all, is nothing that a user feels.
+const ZERO_WINDOW_MS_MIN: u64 = 3_000;
+/// From this share, and this many segments, on, what is sent again is a remark.
+const RESENT_PERCENT_MIN: u64 = 3;
+const RESENT_MIN: u64 = 10;
 /// A reset further than this from what was sent is out of any window.
 pub(super) const WINDOW_MAX: i64 = 1 << 22;
 
@@ -52,6 +57,8 @@ pub(super) fn ending(reader: &mut Reader<'_>) {
         unanswered(reader, side);
         probes(reader, side);
         missing(reader, side);
+        zero_window(reader, side);
+        retransmissions(reader, side);
         if let Some(seen) = reader.flow.half(side).fin {
             reader.say(seen, What::Closed { by: side });
         }
@@ -125,6 +132,24 @@ fn missing(reader: &mut Reader<'_>, from: Side) {
         let over_ms = ms_between(half.last_new_data.unwrap_or(flow.first), flow.last);
         reader.say(last, What::NeverArrived { from, bytes, largest_passed: half.largest_seen, over_ms });
     }
+}
+
+fn zero_window(reader: &mut Reader<'_>, by: Side) {
+    let Some(shut) = reader.flow.half(by).zero_window else { return };
+    let over_ms = u64::try_from(shut.over_ns / 1_000_000).unwrap_or(0);
+    if over_ms >= ZERO_WINDOW_MS_MIN {
+        reader.say(shut.first, What::ZeroWindow { by, times: shut.times, over_ms });
+    }
+}
+
+fn retransmissions(reader: &mut Reader<'_>, by: Side) {
+    let half = reader.flow.half(by);
+    let (segments, of) = (u64::from(half.retransmissions), half.sent.segments);
+    let percent = segments.saturating_mul(100).checked_div(of).unwrap_or(0);
+    let Some(last) = half.last.filter(|_| segments >= RESENT_MIN && percent >= RESENT_PERCENT_MIN) else {
+        return;
+    };
+    reader.say(last, What::Retransmissions { by, segments, of, percent });
 }
 
 fn first_gap(half: &Half) -> u64 {

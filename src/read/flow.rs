@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::link::Outer;
 use super::neighbours::Beside;
 use super::stream::Stream;
-use crate::fact::{Recognised, Side};
+use crate::fact::{DataSent, Recognised, Side};
 use crate::note::Place;
 use crate::time::UnixNanos;
 
@@ -48,6 +48,17 @@ pub struct Resent {
     pub last: Sighting,
 }
 
+/// Receive windows of 0 that one side announced while the other had something to send, or probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroWindow {
+    /// The first announcement.
+    pub first: Sighting,
+    /// How often the window was shut.
+    pub times: u32,
+    /// Nanoseconds for which it was shut, in all.
+    pub over_ns: i64,
+}
+
 /// One direction: what one side sent.
 #[derive(Debug, Clone, Default)]
 pub struct Half {
@@ -83,6 +94,10 @@ pub struct Half {
     pub resent: Option<Resent>,
     /// Segments sent again, in all.
     pub retransmissions: u32,
+    /// Segments with data, what was sent again counted again.
+    pub sent: DataSent,
+    /// Receive windows of 0 that kept the other side from sending.
+    pub zero_window: Option<ZeroWindow>,
     /// Keep-alive probes since the other side was last heard: how many, and the first and the last.
     pub probes: Option<(u32, Sighting, Sighting)>,
     /// What was said.

@@ -99,6 +99,7 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::NotCaptured { from, bytes } => {
             format!("{bytes} bytes of the {} are not in the capture", from.name())
         }
+        What::LostOnPath { .. } | What::ZeroWindow { .. } | What::Retransmissions { .. } => of_the_path(what),
         What::MidStream {} => "the capture begins in the middle of this connection".to_owned(),
         What::OneWay { seen } => format!("only the {}'s packets are in the capture", seen.name()),
         What::CaptureEnds { idle_ms } => {
@@ -107,6 +108,28 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::Stalled { turn, over_ms } => format!("the {} says nothing for {}", turn.name(), ms(*over_ms)),
         _ => return None,
     })
+}
+
+fn of_the_path(what: &What) -> String {
+    match what {
+        What::LostOnPath { from, segments, bytes } => {
+            let segments = segments.map(|count| format!(" in {count} segments")).unwrap_or_default();
+            format!("{bytes} bytes of the {}{segments} were lost between the two captures", from.name())
+        }
+        What::ZeroWindow { by, times, over_ms } => {
+            let times = if *times == 1 { String::new() } else { format!(", {times} times") };
+            let other = by.other().name();
+            format!(
+                "the {} takes no data for {} (window 0{times}) while the {other} has some",
+                by.name(),
+                ms(*over_ms)
+            )
+        }
+        What::Retransmissions { by, segments, of, percent } => {
+            format!("{} sent {segments} of its {of} segments with data again ({percent} %)", by.name())
+        }
+        _ => String::new(),
+    }
 }
 
 fn of_proxy(what: &What) -> String {

@@ -50,7 +50,7 @@ fn one_host(
         let attempt = pairs.iter().find(|(c, _)| *c == index).and_then(|(_, attempt)| groups.get(*attempt));
         match attempt.and_then(|group| group.last()).and_then(|last| sessions.get_mut(*last)) {
             Some(session) => join::add(session, cluster, clocks),
-            None => sessions.push(join::session(Gathered::of(cluster), clocks)),
+            None => sessions.push(join::session(Gathered::of(cluster), clocks, &[])),
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Whose clock is off by how much: from the handshakes that two witnesses both saw.
+//! Whose clock is off by how much: from the handshakes and the segments with data that two witnesses both saw.
 
 use super::Witness;
 use super::join::Group;
+use super::segments::apart;
 use crate::fact::{Fact, What};
 
 /// Offset of a witness's clock from the reference clock.
 ///
 /// Shape: one per witness; the reference is 0 with error 0. Source: own method, after the on-wire protocol of NTP (RFC
-/// 5905 8): a SYN travels one way and its SYN-ACK the other, so half of the sum of both differences is the offset and
-/// half of their difference bounds the error.
+/// 5905 8): of the packets of one connection, those that one side sent are seen later at the other end, and those of the
+/// other side sooner, so the offset lies between the quickest of both; half of what they leave open bounds the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockOffset {
     /// Index of the witness.
@@ -20,6 +21,9 @@ pub struct ClockOffset {
     /// Connections it was taken from.
     pub pairs: u32,
 }
+
+/// What is left open when only one side's packets were seen by both.
+const ONE_WAY_NS: i64 = 1_000_000_000;
 
 /// The offset to take off the times of a witness: 0 where none is known.
 pub(super) fn offset_ns(clocks: &[ClockOffset], witness_index: u32) -> i64 {
@@ -63,17 +67,24 @@ pub(super) fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.get(values.len() / 2).copied()
 }
 
-/// Offset and error from one connection: witness against reference.
+/// Offset and error from one connection: witness against reference. Without the packets of both sides a second is left open.
 fn estimate(group: &Group, witness_index: u32) -> Option<(i64, i64)> {
     let at = |index: u32| group.iter().find(|part| part.connection.witness_index == index);
-    let (reference, other) = (&at(0)?.facts, &at(witness_index)?.facts);
-    let difference = |wanted: fn(&What) -> bool| {
+    let (reference, other) = (at(0)?, at(witness_index)?);
+    let opening = |wanted: fn(&What) -> bool| {
         let time = |facts: &[Fact]| facts.iter().find(|fact| wanted(&fact.what)).map(|fact| fact.at);
-        Some(time(other)?.since(time(reference)?))
+        Some(time(&other.facts)?.since(time(&reference.facts)?))
     };
-    let out = difference(|what| matches!(what, What::SynSent { .. }))?;
-    match difference(|what| matches!(what, What::SynAnswered { .. })) {
-        Some(back) => Some((out.midpoint(back), out.abs_diff(back).try_into().unwrap_or(i64::MAX) / 2)),
-        None => Some((out, 1_000_000_000)),
-    }
+    let out = opening(|what| matches!(what, What::SynSent { .. }));
+    let back = opening(|what| matches!(what, What::SynAnswered { .. }));
+    let apart = |side: usize| apart(&reference.connection, &other.connection, side);
+    let out: Vec<i64> = out.into_iter().chain(apart(0)).collect();
+    let back: Vec<i64> = back.into_iter().chain(apart(1)).collect();
+    let (Some(out_middle), Some(back_middle)) = (median(out.clone()), median(back.clone())) else {
+        return Some((median([out, back].concat())?, ONE_WAY_NS));
+    };
+    // The later ones went towards the witness: the quickest of them came with the least delay.
+    let (later, sooner) = if out_middle >= back_middle { (out, back) } else { (back, out) };
+    let (most, least) = (later.into_iter().min()?, sooner.into_iter().max()?);
+    Some((most.midpoint(least), i64::try_from(most.abs_diff(least)).unwrap_or(i64::MAX) / 2))
 }

@@ -137,6 +137,7 @@ mod tests {
             packets: [0, 0],
             bytes: [0, 0],
             recognised: Recognised::FirstBytes,
+            sent: Default::default(),
         });
         let fact = |(index, line): (usize, &&str)| Fact {
             at: at(index),

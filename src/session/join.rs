@@ -1,4 +1,5 @@
-//! Which connections of different witnesses are one: by their initial sequence numbers, which no router changes.
+//! Which connections of different witnesses are one: by their initial sequence numbers, which no router changes, else by
+//! segments with data that both saw.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 use super::clock::{ClockOffset, offset_ns};
 use super::gather::Gathered;
 use super::logs::Cluster;
-use super::{HostPart, Outcome, Seen, Session};
+use super::segments::{self, Marked};
+use super::{HostPart, Outcome, Seen, Session, Witness};
 use crate::fact::{Connection, Fact};
 use crate::note::Spot;
 use crate::time::UnixNanos;
@@ -33,11 +35,18 @@ pub(super) fn connections(facts: Vec<Fact>) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut by_numbers: BTreeMap<(u32, Option<u32>), Vec<usize>> = BTreeMap::new();
+    let mut points = by_connection.keys().map(|connection| connection.witness_index);
+    let is_one_point = points.next().is_none_or(|first| points.all(|other| other == first));
+    let mut marked = Marked::new(by_connection.keys().filter(|_| !is_one_point));
     for (connection, facts) in by_connection {
         let key = connection.client_isn.map(|isn| (isn, connection.server_isn));
         let known = key.and_then(|key| by_numbers.get(&key)).and_then(|candidates| {
             candidates.iter().copied().find(|index| groups.get(*index).is_some_and(|g| fits(g, &connection)))
         });
+        let known = known.or_else(|| marked.group_of(&connection, &groups));
+        if !is_one_point {
+            marked.add(&connection, known.unwrap_or(groups.len()));
+        }
         let part = AtWitness { connection, facts };
         match known.and_then(|index| groups.get_mut(index)) {
             Some(group) => group.push(part),
@@ -66,7 +75,8 @@ fn fits(group: &Group, connection: &Connection) -> bool {
 }
 
 /// Makes a session of what captures and logs hold of one connection.
-pub(super) fn session(one: Gathered, clocks: &[ClockOffset]) -> Session {
+pub(super) fn session(one: Gathered, clocks: &[ClockOffset], witnesses: &[Witness]) -> Session {
+    let lost = segments::lost(&one.group, clocks, witnesses);
     let connections: Vec<Arc<Connection>> =
         one.group.iter().map(|part| Arc::clone(&part.connection)).collect();
     let mut names: Vec<String> = connections.iter().map(|connection| name(connection)).collect();
@@ -94,6 +104,10 @@ pub(super) fn session(one: Gathered, clocks: &[ClockOffset]) -> Session {
         session.end = session.end.max(on_reference(part.connection.last_seen));
         session.facts.extend(part.facts.into_iter().map(|fact| Seen { at: on_reference(fact.at), fact }));
     }
+    session.facts.extend(lost.into_iter().map(|fact| {
+        let witness = fact.subject.connection().map_or(0, |connection| connection.witness_index);
+        Seen { at: fact.at.plus(offset_ns(clocks, witness).saturating_neg()), fact }
+    }));
     let captured = !session.connections.is_empty();
     for cluster in one.clusters {
         take(&mut session, cluster, clocks, !captured);

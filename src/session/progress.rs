@@ -81,6 +81,9 @@ fn mark(what: &What) -> Mark {
         | What::NeverArrived { .. }
         | What::ProbesUnanswered { .. }
         | What::NotCaptured { .. }
+        | What::LostOnPath { .. }
+        | What::ZeroWindow { .. }
+        | What::Retransmissions { .. }
         | What::MidStream {}
         | What::OneWay { .. }
         | What::CaptureEnds { .. }

@@ -115,6 +115,7 @@ fn connection(line: &str, number: u32) -> Connection {
         packets: [0, 0],
         bytes: [0, 0],
         recognised: Recognised::FirstBytes,
+        sent: Default::default(),
     };
     for word in words {
         match word.split_once('=').unwrap() {

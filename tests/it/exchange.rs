@@ -20,7 +20,7 @@ fn written(paths: &[std::path::PathBuf]) -> Vec<u8> {
 }
 
 /// Groups of paths, read apart.
-fn apart_is_together(groups: &[Vec<std::path::PathBuf>]) {
+pub(crate) fn apart_is_together(groups: &[Vec<std::path::PathBuf>]) {
     let all: Vec<_> = groups.iter().flatten().cloned().collect();
     let together = json::document(&analyze(&options(&all), &Unwatched), &[]).unwrap();
     let mut parts: Vec<exchange::Part> =

@@ -33,3 +33,4 @@ mod variants;
 mod steps;
 mod differential;
 mod gateway;
+mod ends;

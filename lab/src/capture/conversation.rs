@@ -156,6 +156,12 @@ impl Conversation {
         self
     }
 
+    /// The receive window that a side announces from now on.
+    pub fn window(&mut self, side: Side, window: u16) -> &mut Self {
+        self.party_mut(side).endpoint.window = window;
+        self
+    }
+
     /// Lets time pass.
     pub fn wait_ns(&mut self, ns: i64) -> &mut Self {
         self.time_ns += ns;

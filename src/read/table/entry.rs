@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use etherparse::TcpOptionElement;
 
-use super::super::flow::{Flow, Half, Resent, ResetSeen, Sighting, UnreachableSeen};
+use super::super::flow::{Flow, Half, Resent, ResetSeen, Sighting, UnreachableSeen, ZeroWindow};
 use super::super::link::{Outer, Segment};
 use super::super::neighbours::Beside;
 use super::RDP_PORT;
@@ -19,8 +19,10 @@ use crate::wire::tls::client_random;
 use crate::wire::tpkt::{self, TpduCode};
 
 mod copies;
+mod marks;
 
 use copies::Copies;
+use marks::Marks;
 
 /// Segments remembered until they are acknowledged.
 const OUTSTANDING_MAX: usize = 64;
@@ -56,6 +58,9 @@ struct Outgoing {
     data_end: u64,
     outstanding: VecDeque<(u64, u32, Sighting)>,
     copies: Copies,
+    marks: Marks,
+    /// Since when its receive window is 0, and whether the other side had something to send since.
+    shut: Option<(Sighting, bool)>,
 }
 
 #[derive(Debug)]
@@ -142,6 +147,9 @@ impl Entry {
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
             self.state = by_first_bytes(segment.payload, keys);
+            if self.state == State::Other {
+                return self.state;
+            }
         }
         let [first, second] = &mut self.sides;
         let (sender, receiver) = if from_second { (second, first) } else { (first, second) };
@@ -150,6 +158,13 @@ impl Entry {
             receiver.acknowledge(segment.tcp.acknowledgment_number());
         }
         sender.send(segment, seen);
+        if segment.tcp.window_size() == 0 || sender.shut.is_some() {
+            sender.window(segment, seen);
+        }
+        if let Some((_, is_pressed)) = &mut receiver.shut {
+            let probed = sender.half.probes.is_some_and(|(.., last)| last == seen);
+            *is_pressed |= segment.length > 0 || probed;
+        }
         if !self.proven && !segment.payload.is_empty() {
             self.decide();
         }
@@ -264,8 +279,8 @@ impl Entry {
             capture_end,
             outer: self.outer,
             recognised,
-            from_client: from_client.finish(),
-            from_server: from_server.finish(),
+            from_client: from_client.finish(self.last),
+            from_server: from_server.finish(self.last),
             unreachable: self.unreachable.into_iter().map(|(error, _)| error).collect(),
             neighbours: Beside::default(),
         }
@@ -384,6 +399,8 @@ impl Outgoing {
         let end = start.saturating_add(u64::from(segment.length));
         self.half.largest_seen = self.half.largest_seen.max(segment.length);
         if end > self.data_end {
+            self.marks.take(segment, seen);
+            self.count(segment.length);
             self.data_end = end;
             self.half.last_new_data = Some(seen);
             self.reference = Some((segment.tcp.sequence_number(), i64::try_from(start).unwrap_or(i64::MAX)));
@@ -393,6 +410,8 @@ impl Outgoing {
             self.outstanding.push_back((start, segment.length, seen));
         } else if end > self.half.acknowledged {
             self.repeat(start, segment.length, seen);
+        } else {
+            self.count(segment.length);
         }
         self.half.stream.push(start, segment.payload, u64::from(segment.length), seen);
     }
@@ -408,6 +427,7 @@ impl Outgoing {
         if is_cut_otherwise && seen.at.since(sent_before.at) < DUPLICATE_NS {
             return;
         }
+        self.count(bytes);
         match &mut self.half.resent {
             Some(known) if known.start == start => {
                 known.tries = known.tries.saturating_add(1);
@@ -421,7 +441,36 @@ impl Outgoing {
         self.half.retransmissions = self.half.retransmissions.saturating_add(1);
     }
 
-    fn finish(mut self) -> Half {
+    fn count(&mut self, bytes: u32) {
+        let sent = &mut self.half.sent;
+        sent.segments += 1;
+        sent.bytes = sent.bytes.saturating_add(u64::from(bytes));
+        sent.largest = sent.largest.max(bytes);
+    }
+
+    /// The receive window that a segment announces: neither a reset nor a SYN means one of 0.
+    fn window(&mut self, segment: &Segment<'_>, seen: Sighting) {
+        if segment.tcp.rst() || segment.tcp.syn() {
+            return;
+        }
+        if segment.tcp.window_size() == 0 {
+            self.shut.get_or_insert((seen, false));
+        } else {
+            self.window_opens(seen);
+        }
+    }
+
+    /// A window that was shut while the other side had nothing to send kept nobody waiting.
+    fn window_opens(&mut self, seen: Sighting) {
+        let Some((since, true)) = self.shut.take() else { return };
+        let known = self.half.zero_window.get_or_insert(ZeroWindow { first: since, times: 0, over_ns: 0 });
+        known.times = known.times.saturating_add(1);
+        known.over_ns = known.over_ns.saturating_add(seen.at.since(since.at).max(0));
+    }
+
+    fn finish(mut self, last: Sighting) -> Half {
+        self.window_opens(last);
+        self.half.sent.marks = self.marks.finish();
         self.half.stream.finish();
         self.half.ttl = self.copies.usual_ttl(self.half.ttl, self.half.reset.map(|reset| reset.ttl));
         self.half
