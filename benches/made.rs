@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rdpwhy::read::inputs::{self, Inventory};
 use rdpwhy::{Analysis, Options};
 use rdpwhy_lab::capture::{Bulk, ByteOrder, Interface, LINKTYPE_ETHERNET, PcapWriter, PcapngWriter};
+use rdpwhy_lab::evtx;
 
 /// Packets of one capture; small by default, so that every bench also runs as a test.
 pub(crate) const PACKETS: &str = "RDPWHY_BENCH_PACKETS";
@@ -93,6 +94,36 @@ fn write(file: BufWriter<File>, traffic: Traffic, seed: u64, packets: u64) {
         bulk.write(&mut pcap).unwrap();
         pcap.finish().unwrap().flush().unwrap();
     }
+}
+
+/// Megabytes of event logs in all.
+const LOG_MEGABYTES: &str = "RDPWHY_BENCH_LOG_MEGABYTES";
+const LOG_MEGABYTES_DEFAULT: u64 = 8;
+/// Parts of a hundred of them, and bytes that a record comes to: 1 record in 10 tells of Remote Desktop.
+const LOGS: [(evtx::BulkLog, u64, u64); 3] = [
+    (evtx::BulkLog::Security, 67, 672),
+    (evtx::BulkLog::System, 30, 535),
+    (evtx::BulkLog::RdpCoreTs, 3, 479),
+];
+
+/// Writes the event logs, or takes those that an earlier run wrote.
+pub(crate) fn logs() -> Vec<PathBuf> {
+    let megabytes =
+        std::env::var(LOG_MEGABYTES).map_or(LOG_MEGABYTES_DEFAULT, |number| number.parse().unwrap());
+    let path = |(log, parts, bytes): &(evtx::BulkLog, u64, u64)| {
+        let name = format!("bench-{log:?}-{megabytes}.evtx");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if File::open(&path).is_err() {
+            let partial = path.with_extension(format!("part{}", std::process::id()));
+            let records = megabytes * 1_000_000 / 100 * parts / bytes;
+            let bulk = evtx::Bulk { seed: 1, log: *log, records, start_ns: 1_740_000_000_000_000_000 };
+            let file = BufWriter::with_capacity(1 << 20, File::create(&partial).unwrap());
+            bulk.write(file).unwrap().0.flush().unwrap();
+            fs::rename(&partial, &path).unwrap();
+        }
+        path
+    };
+    LOGS.iter().map(path).collect()
 }
 
 /// The captures as the program finds them.

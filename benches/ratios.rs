@@ -1,6 +1,8 @@
 //! Two things compared in one run, taking turns, best of several: times on one machine vary more between runs than
 //! between programs, ratios of one run do not.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,12 +14,13 @@ use rdpwhy::{Options, analyze};
 /// Turns under `cargo bench`; one when it runs as a test.
 const TURNS: u32 = 9;
 
-/// Compares 1 thread with 2, and the program with others that read captures.
+/// Compares 1 thread with 2, and the program with others that read captures and event logs.
 pub(crate) fn run(is_test: bool) {
     let turns = if is_test { 1 } else { TURNS };
     let captures = [made::capture(Traffic::Mixed, 1), made::capture(Traffic::Mixed, 2)];
     threads(&captures, turns);
     programs(&captures[0], turns);
+    logs(&made::logs(), turns);
 }
 
 /// One thing to run, with what it says it found.
@@ -83,6 +86,46 @@ fn programs(capture: &Capture, turns: u32) {
     }
     let title = format!("one capture of {} packets, {} bytes", capture.packets, capture.bytes);
     compare(&title, &mut rivals, turns);
+}
+
+/// Event logs: facts of what is wanted by one process, and every record as JSON by one process for each file, nothing
+/// written. The aim is 6 times as fast.
+fn logs(files: &[PathBuf], turns: u32) {
+    let all: Vec<&OsStr> = files.iter().map(|file| file.as_os_str()).collect();
+    let facts = ["facts", "--quiet", "--threads", "2"].map(OsStr::new);
+    let rdpwhy = [facts.as_slice(), &all].concat();
+    let mut rivals =
+        vec![silent(env!("CARGO_BIN_EXE_rdpwhy"), vec![rdpwhy], "rdpwhy facts --quiet --threads 2 FILES")];
+    if Command::new("evtx_dump").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        let dump = ["-t", "2", "-o", "jsonl"].map(OsStr::new);
+        let each = all.iter().map(|file| [dump.as_slice(), &[*file]].concat()).collect();
+        rivals.push(silent("evtx_dump", each, "evtx_dump -t 2 -o jsonl, each file"));
+    } else {
+        println!("SKIPPED: evtx_dump is not installed");
+    }
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    compare(&format!("{} event logs, {bytes} bytes", files.len()), &mut rivals, turns);
+}
+
+/// Processes one after the other, their output thrown away; what it is was looked at once before.
+fn silent(name: &str, runs: Vec<Vec<&OsStr>>, shown: &str) -> Rival {
+    let command = |arguments: &Vec<&OsStr>| {
+        let mut command = Command::new(name);
+        command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut commands: Vec<Command> = runs.iter().map(command).collect();
+    let mut answer = Answer::NOTHING;
+    for command in &mut commands {
+        let out = command.output().unwrap();
+        String::from_utf8_lossy(&out.stdout).lines().for_each(|line| answer.add(line));
+        command.stdout(Stdio::null());
+    }
+    let run = move || {
+        commands.iter_mut().for_each(|command| assert!(command.status().unwrap().success(), "{command:?}"));
+        format!("lines {answer}")
+    };
+    Rival { name: shown.to_owned(), run: Box::new(run) }
 }
 
 fn program(name: &str, arguments: &[&str], shown: &str) -> Rival {

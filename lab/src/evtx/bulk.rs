@@ -175,6 +175,13 @@ fn logon(time: i64, subject: &[(&'static str, Value)], random: &mut Random) -> R
         ("ProcessName", r"C:\Windows\System32\svchost.exe".into()),
         ("IpAddress", address(random).as_str().into()),
         ("IpPort", "0".into()),
+        ("ImpersonationLevel", "%%1833".into()),
+        ("RestrictedAdminMode", "%%1843".into()),
+        ("TargetOutboundUserName", "-".into()),
+        ("TargetOutboundDomainName", "-".into()),
+        ("VirtualAccount", "%%1843".into()),
+        ("TargetLinkedLogonId", Value::Hex64(0)),
+        ("ElevatedToken", "%%1842".into()),
     ];
     let mut logon = record(SECURITY, "Security", 4_624, time, &[subject, &fields].concat());
     logon.version = 2;

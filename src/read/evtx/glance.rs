@@ -57,10 +57,9 @@ impl<'c> Templates<'c> {
     pub(super) fn glance(&mut self, frame: &Frame) -> Option<Glance<'c>> {
         let (from, to) = frame.content();
         let instance = Instance::read(self.chunk, from, to)?;
-        instance.ends_at(to)?;
         let chunk = self.chunk;
+        let values = instance.values(to)?;
         let outline = self.outline(instance.definition)?;
-        let values = instance.values()?;
         let value = |source: &Source| match source {
             Source::Hole(index) => values.get(*index),
             Source::Text(from, to) => Some((STRING, chunk.get(*from..*to)?)),
@@ -96,7 +95,7 @@ impl<'c> Templates<'c> {
         let (from, to) = frame.content();
         let instance = Instance::read(self.chunk, from, to)?;
         let chunk = self.chunk;
-        let values = instance.values()?;
+        let values = instance.values(to)?;
         let outline = self.outline(instance.definition)?;
         let is_null = |index: u16| values.get(index).is_some_and(|(kind, _)| kind == NULL);
         let value = |source: &Source, depends: Option<u16>| match source {
@@ -144,11 +143,10 @@ impl<'c> Templates<'c> {
 
     fn payload(&mut self, from: usize, to: usize, room: &mut usize) -> Option<Vec<(String, String)>> {
         let instance = Instance::read(self.chunk, from, to)?;
-        instance.ends_at(to)?;
         let mut places = std::mem::take(&mut self.places);
         let chunk = self.chunk;
         let fields = instance
-            .places(&mut places)
+            .places(to, &mut places)
             .and_then(|()| self.plan(instance.definition))
             .and_then(|plan| plan.fields(chunk, &places, room));
         self.places = places;
@@ -236,44 +234,47 @@ impl<'c> Instance<'c> {
     /// All values lie before `to`, and nothing but the end of the stream follows them.
     fn ends_at(&self, to: usize) -> Option<()> {
         let bytes: usize = self.descriptions().map(|(size, _)| size).sum();
-        let end = self.values_at.checked_add(bytes).filter(|end| *end <= to)?;
-        (end == to || self.chunk.get(end) == Some(&0)).then_some(())
+        let end = self.values_at.checked_add(bytes)?;
+        self.is_end(end, to).then_some(())
     }
 
     /// The first values by their places; `None` where one has not the size of its type, so that readers differ about where
-    /// the next begins.
-    fn values(&self) -> Option<Values<'c>> {
+    /// the next begins, and where they do not end with the stream.
+    fn values(&self, to: usize) -> Option<Values<'c>> {
         let mut values = Values { chunk: self.chunk, places: [(NULL, 0, 0); VALUES_SEEN], count: 0 };
-        let mut at = self.values_at;
-        for (size, kind) in self.descriptions() {
-            let value = self.chunk.get(at..at + size)?;
-            if !has_its_size(kind, value) {
-                return None;
-            }
-            if let Some(place) = values.places.get_mut(values.count) {
-                *place = (kind, at, at + size);
+        let mut places = values.places.iter_mut();
+        let end = self.each(|place| {
+            if let Some(kept) = places.next() {
+                *kept = place;
                 values.count += 1;
             }
-            at += size;
-        }
-        Some(values)
+        })?;
+        self.is_end(end, to).then_some(values)
     }
-}
 
-impl Instance<'_> {
     /// The places of all values; `None` as `values` has it.
-    fn places(&self, places: &mut Vec<Place>) -> Option<()> {
+    fn places(&self, to: usize, places: &mut Vec<Place>) -> Option<()> {
         places.clear();
+        let end = self.each(|place| places.push(place))?;
+        self.is_end(end, to).then_some(())
+    }
+
+    /// Hands over every value's place, and gives back where they end.
+    fn each(&self, mut take: impl FnMut(Place)) -> Option<usize> {
         let mut at = self.values_at;
         for (size, kind) in self.descriptions() {
             let value = self.chunk.get(at..at + size)?;
             if !has_its_size(kind, value) {
                 return None;
             }
-            places.push((kind, at, at + size));
+            take((kind, at, at + size));
             at += size;
         }
-        Some(())
+        Some(at)
+    }
+
+    fn is_end(&self, end: usize, to: usize) -> bool {
+        end == to || end < to && self.chunk.get(end) == Some(&0)
     }
 }
 
@@ -309,6 +310,7 @@ fn trimmed(text: String) -> String {
     if bare.len() == text.len() { text } else { bare.to_owned() }
 }
 
+#[inline]
 fn has_its_size(kind: u8, value: &[u8]) -> bool {
     let size = match kind {
         0x03 | 0x04 => 1,
