@@ -1,7 +1,9 @@
 //! Why it broke: one file per step, one `Rule` per cause. A rule is a value: what the cause is, what to do, and how
 //! the facts of a case weigh for and against it.
 
-use crate::fact::{Side, What};
+use std::sync::Arc;
+
+use crate::fact::{Connection, Side, What};
 use crate::session::{Outcome, Role, Seen, Session, Story};
 use crate::step::Step;
 use crate::time::UnixNanos;
@@ -248,18 +250,24 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The capture of this witness ended before that moment: it could not see what came then.
+    /// The capture of this witness ended before that moment, and another one has more of both sides: it could not see
+    /// what came then. What a device on the path takes away is of one side only.
     fn had_stopped_looking(&self, witness_index: u32, at: UnixNanos) -> bool {
-        self.session.facts.iter().any(|seen| {
-            let own = seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
-            match seen.what() {
-                What::CaptureEnds { idle_ms } if own => {
-                    let idle_ns = i64::try_from(*idle_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-                    seen.at.plus(idle_ns) <= at
+        let connections = &self.session.connections;
+        let Some(own) = connections.iter().find(|c| c.witness_index == witness_index) else { return false };
+        let more =
+            |other: &Arc<Connection>| other.bytes.iter().zip(own.bytes).all(|(other, own)| *other > own);
+        connections.iter().any(more)
+            && self.session.facts.iter().any(|seen| {
+                let own = seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
+                match seen.what() {
+                    What::CaptureEnds { idle_ms } if own => {
+                        let idle_ns = i64::try_from(*idle_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+                        seen.at.plus(idle_ns) <= at
+                    }
+                    _ => false,
                 }
-                _ => false,
-            }
-        })
+            })
     }
 
     /// A reset without acknowledgement on a connection that was open: from one who knows of no connection, which is a
