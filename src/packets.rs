@@ -138,6 +138,11 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Either end said something: what they need of others for that, tickets and domain controllers, can matter.
+    const fn ends_spoke(&self) -> bool {
+        self.flow.from_client.claimed_end > 0 || self.flow.from_server.claimed_end > 0
+    }
+
     /// Nothing that comes past later counts: a reset has ended the connection for at least one side.
     fn over_at(&self) -> Option<Sighting> {
         let resets = [self.flow.from_client.reset, self.flow.from_server.reset];

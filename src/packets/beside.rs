@@ -1,6 +1,10 @@
 //! What the ends of a connection could not reach, and who answers ARP for them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
 
 use super::kerberos::side_of;
 use super::{Reader, ms_between};
@@ -43,28 +47,34 @@ struct Attempt<'f> {
     refused: bool,
 }
 
+/// Silence of a service can explain what became of the connection: where its ends never said anything to each other,
+/// only that of names.
+fn matters(reader: &Reader<'_>, service: Service) -> bool {
+    service == Service::Names || (service != Service::LocalNames && reader.ends_spoke())
+}
+
 fn unreached(reader: &mut Reader<'_>) {
     let flow = reader.flow;
-    let exchanges = || flow.neighbours.exchanges.iter().filter(|one| one.service != Service::LocalNames);
+    let exchanges = || flow.neighbours.exchanges.iter().filter(|one| matters(reader, one.service));
     let key = |one: &Exchange| (one.asker.ip(), one.service, one.transport, one.server.ip());
+    let is_silent = |one: &&Arc<Exchange>| {
+        let long = flow.last.at.since(one.first.at) >= SILENT_NS || one.refused.is_some();
+        one.answered.is_none() && one.tries > 0 && one.first.at <= flow.last.at && long
+    };
+    let answering: HashSet<_, FixedState> =
+        exchanges().filter(|one| one.answered.is_some()).map(|one| key(one)).collect();
+    let mut places: HashMap<_, usize, FixedState> = HashMap::default();
     let mut attempts: Vec<Attempt<'_>> = Vec::new();
-    for one in exchanges().filter(|one| one.tries > 0 && one.first.at <= flow.last.at) {
-        let silent = flow.last.at.since(one.first.at) >= SILENT_NS || one.refused.is_some();
-        let answers = exchanges().any(|other| key(other) == key(one) && other.answered.is_some());
-        if !silent || answers {
-            continue;
-        }
+    for one in exchanges().filter(is_silent).filter(|one| !answering.contains(&key(one))) {
         let refused = one.refused.is_some();
-        match attempts.iter_mut().find(|known| key(known.one) == key(one)) {
-            Some(known) => {
-                known.last = known.last.max(one.last);
-                known.tries = known.tries.saturating_add(one.tries);
-                known.refused &= refused;
-            }
-            None => {
-                let asker = side_of(flow, one.asker);
-                attempts.push(Attempt { one, asker, last: one.last, tries: one.tries, refused });
-            }
+        let place = *places.entry(key(one)).or_insert(attempts.len());
+        if let Some(known) = attempts.get_mut(place) {
+            known.last = known.last.max(one.last);
+            known.tries = known.tries.saturating_add(one.tries);
+            known.refused &= refused;
+        } else {
+            let asker = side_of(flow, one.asker);
+            attempts.push(Attempt { one, asker, last: one.last, tries: one.tries, refused });
         }
     }
     for Attempt { one, asker, last, tries, refused } in attempts.into_iter().take(TOLD_MAX) {

@@ -8,6 +8,9 @@ use crate::read::flow::{Flow, Sighting};
 use crate::read::neighbours::{Exchange, Said, Service, Transport};
 use crate::wire::kerberos::{self, Message};
 
+/// Facts told of one connection: the newest.
+const TOLD_MAX: usize = 16;
+
 /// Which end of the connection an exchange is of.
 pub(super) fn side_of(flow: &Flow, asker: SocketAddr) -> Side {
     if asker.ip() == flow.server.ip() && flow.server.ip() != flow.client.ip() {
@@ -17,8 +20,12 @@ pub(super) fn side_of(flow: &Flow, asker: SocketAddr) -> Side {
     }
 }
 
-/// What the domain controllers answered, in the order of time; of answers that repeat the one before, the first.
+/// What the domain controllers answered up to the connection's end, in the order of time; of answers that repeat the one
+/// before, the first.
 pub(super) fn read(reader: &mut Reader<'_>) {
+    if !reader.ends_spoke() {
+        return;
+    }
     let flow = reader.flow;
     let mut answers: Vec<(Sighting, Side, Message)> = Vec::new();
     for exchange in flow.neighbours.exchanges.iter().filter(|one| one.service == Service::Kerberos) {
@@ -27,14 +34,19 @@ pub(super) fn read(reader: &mut Reader<'_>) {
     }
     answers.retain(|(seen, ..)| seen.at <= flow.last.at);
     answers.sort_by_key(|(seen, ..)| *seen);
+    let mut told: Vec<(Sighting, What)> = Vec::new();
     let mut before = None;
     for (seen, asker, message) in answers {
         let Some(what) = fact(seen, asker, message) else { continue };
         let same = before.as_ref().is_some_and(|before| is_repeated(before, &what));
         if !same {
-            reader.say(seen, what.clone());
+            told.push((seen, what.clone()));
         }
         before = Some(what);
+    }
+    let older = told.len().saturating_sub(TOLD_MAX);
+    for (seen, what) in told.into_iter().skip(older) {
+        reader.say(seen, what);
     }
 }
 

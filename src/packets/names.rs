@@ -1,5 +1,6 @@
 //! Names looked up beside a connection: which one led to its server, and which domain controllers were sought in vain.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -60,11 +61,15 @@ pub(super) fn read(reader: &mut Reader<'_>) {
             }
         }
     }
+    let mut named: Vec<_> = named.into_iter().collect();
+    named.sort_by_key(|(_, (seen, _))| Reverse(*seen));
     for (name, (seen, addresses)) in named.into_iter().take(TOLD_MAX) {
         let addresses = addresses.iter().map(IpAddr::to_string).collect::<Vec<String>>().join(",");
         reader.say(seen, What::NameResolved { name, addresses });
     }
-    in_vain(reader, &sought);
+    if reader.ends_spoke() {
+        in_vain(reader, &sought);
+    }
 }
 
 fn note(

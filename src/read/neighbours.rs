@@ -1,6 +1,7 @@
 //! What goes past beside an RDP connection and may explain it: what its two ends ask other hosts (names, Kerberos
 //! tickets, domain controllers), and who answers ARP for them. Kept within limits, and given to each connection.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,8 +25,12 @@ const HELD_OF_ONE: usize = 64;
 const HELD_MAX: usize = 32_768;
 /// Bytes of messages held in all.
 const HELD_BYTES_MAX: usize = 32 << 20;
-/// How long ago an exchange must lie to be let go first.
+/// What is left of either when the oldest are let go: so much less that this seldom happens.
+const LEFT_MAX: usize = HELD_MAX / 4 * 3;
+const LEFT_BYTES_MAX: usize = HELD_BYTES_MAX / 4 * 3;
+/// How long it is remembered that exchanges of a host were let go, and of how many hosts and services.
 const OLD_NS: i64 = 300_000_000_000;
+const EMPTY_MAX: usize = 8_192;
 /// Datagrams kept of each side of an exchange, and bytes of each.
 const DATAGRAMS_MAX: usize = 8;
 const DATAGRAM_BYTES_MAX: usize = 2_048;
@@ -34,6 +39,7 @@ const DATAGRAM_BYTES_MAX: usize = 2_048;
 const STREAM_BYTES_MAX: u64 = 16 * 1024;
 /// Addresses whose ARP is followed, and answers kept of each.
 const ADDRESSES_MAX: usize = 16_384;
+const ADDRESSES_LEFT_MAX: usize = ADDRESSES_MAX / 4 * 3;
 const CLAIMS_MAX: usize = 16;
 
 /// A service that RDP connections depend on, by its port (IANA).
@@ -113,7 +119,7 @@ impl Service {
 }
 
 /// Over what an exchange went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// A TCP connection.
     Tcp,
@@ -215,7 +221,7 @@ pub struct Resolution {
     pub unanswered: Option<(Ipv4Addr, Sighting, Sighting, u32)>,
     /// Answers: link address, to whom, when; of answers that repeat the one before only the first.
     pub claims: VecDeque<([u8; 6], Ipv4Addr, Sighting)>,
-    last: UnixNanos,
+    last: Option<Sighting>,
 }
 
 /// What was kept beside a connection.
@@ -266,17 +272,18 @@ impl Neighbours {
             return;
         }
         let ends = if by_asker { (segment.from, segment.to) } else { (segment.to, segment.from) };
-        let bytes = match self.find((service, Transport::Tcp), ends, opens.then_some(segment)) {
-            Some(exchange) => exchange.segment(by_asker, segment, seen),
+        match self.find((service, Transport::Tcp), ends, opens.then_some(segment)) {
+            Some(exchange) => {
+                let bytes = exchange.segment(by_asker, segment, seen);
+                self.count(bytes, seen.at);
+            }
             None if by_asker && !segment.tcp.rst() => {
                 let mut exchange = Exchange::new((service, Transport::Tcp), ends, seen);
                 let bytes = exchange.segment(true, segment, seen);
-                self.add(exchange, seen.at);
-                bytes
+                self.add(exchange, bytes, seen.at);
             }
-            None => 0,
-        };
-        self.count(bytes, seen.at);
+            None => {}
+        }
     }
 
     /// Takes a UDP datagram.
@@ -300,39 +307,39 @@ impl Neighbours {
             return;
         }
         let kind = (service, Transport::Udp);
-        let bytes = match self.find(kind, ends, None) {
-            Some(exchange) => exchange.datagram(by_asker, datagram, seen),
-            None => {
-                let mut exchange = Exchange::new(kind, ends, seen);
-                let bytes = exchange.datagram(by_asker, datagram, seen);
-                self.add(exchange, seen.at);
-                bytes
-            }
-        };
-        self.count(bytes, seen.at);
+        if let Some(exchange) = self.find(kind, ends, None) {
+            let bytes = exchange.datagram(by_asker, datagram, seen);
+            self.count(bytes, seen.at);
+        } else {
+            let mut exchange = Exchange::new(kind, ends, seen);
+            let bytes = exchange.datagram(by_asker, datagram, seen);
+            self.add(exchange, bytes, seen.at);
+        }
     }
 
     /// Takes an ARP packet.
     pub fn arp(&mut self, arp: Arp) {
         // A probe asks in nobody's name (RFC 5227 1.1).
         if arp.answers {
-            self.resolution(arp.sender, arp.seen.at).claim(&arp);
+            self.resolution(arp.sender, arp.seen).claim(&arp);
         } else if arp.sender != arp.target && !arp.sender.is_unspecified() {
-            self.resolution(arp.target, arp.seen.at).ask(&arp);
+            self.resolution(arp.target, arp.seen).ask(&arp);
         }
     }
 
-    fn resolution(&mut self, address: Ipv4Addr, now: UnixNanos) -> &mut Resolution {
+    fn resolution(&mut self, address: Ipv4Addr, seen: Sighting) -> &mut Resolution {
         if self.resolutions.len() >= ADDRESSES_MAX && !self.resolutions.contains_key(&address) {
-            let mut horizon = OLD_NS;
-            while self.resolutions.len() >= ADDRESSES_MAX && horizon > 0 {
-                self.resolutions.retain(|_, one| now.since(one.last) < horizon);
-                horizon /= 2;
+            let mut ages: Vec<_> =
+                self.resolutions.iter().map(|(address, one)| (one.last, *address)).collect();
+            ages.sort_unstable();
+            let beyond = ages.len().saturating_sub(ADDRESSES_LEFT_MAX);
+            for (_, oldest) in ages.iter().take(beyond) {
+                self.resolutions.remove(oldest);
             }
         }
         let one = self.resolutions.entry(address).or_default();
         one.address = Some(address);
-        one.last = now;
+        one.last = Some(seen);
         one
     }
 
@@ -357,7 +364,8 @@ impl Neighbours {
         (!begins_another).then(|| Arc::make_mut(found))
     }
 
-    fn add(&mut self, exchange: Exchange, now: UnixNanos) {
+    /// Adds an exchange of which so many bytes are held.
+    fn add(&mut self, exchange: Exchange, bytes: usize, now: UnixNanos) {
         let shelf = self.shelves.entry((exchange.asker.ip(), exchange.service)).or_default();
         if shelf.held.len() == HELD_OF_ONE
             && let Some(oldest) = shelf.held.pop_front()
@@ -368,32 +376,57 @@ impl Neighbours {
         }
         shelf.held.push_back(Arc::new(exchange));
         self.exchanges += 1;
-        self.count(0, now);
+        self.count(bytes, now);
     }
 
     fn count(&mut self, bytes: usize, now: UnixNanos) {
         self.bytes = self.bytes.saturating_add(bytes);
-        let mut horizon = OLD_NS;
-        while (self.exchanges > HELD_MAX || self.bytes > HELD_BYTES_MAX) && horizon > 0 {
-            self.let_go(now, horizon);
-            horizon /= 2;
+        if self.exchanges > HELD_MAX || self.bytes > HELD_BYTES_MAX {
+            self.let_go();
+            self.forget_empty(now);
         }
     }
 
-    /// Lets exchanges go that began longer ago than `horizon_ns`.
-    fn let_go(&mut self, now: UnixNanos, horizon_ns: i64) {
-        let (mut exchanges, mut bytes) = (0_usize, 0_usize);
-        self.shelves.retain(|_, shelf| {
-            while let Some(oldest) = shelf.held.front().filter(|one| now.since(one.first.at) >= horizon_ns) {
-                shelf.let_go = shelf.let_go.max(Some(oldest.first.at));
-                shelf.held.pop_front();
+    /// Lets the exchanges go that were last asked longest ago, whatever their times, in one pass.
+    fn let_go(&mut self) {
+        // Every packet belongs to one exchange: no two have the same last one.
+        let all = self.shelves.values().flat_map(|shelf| &shelf.held);
+        let mut newest: Vec<_> = all.map(|one| (one.last, one.held())).collect();
+        newest.sort_unstable_by_key(|(last, _)| Reverse(*last));
+        let (mut exchanges, mut bytes, mut oldest_left) = (0_usize, 0_usize, None);
+        for (last, held) in newest {
+            let next = bytes.saturating_add(held);
+            if exchanges == LEFT_MAX || next > LEFT_BYTES_MAX {
+                break;
             }
-            exchanges = exchanges.saturating_add(shelf.held.len());
-            let held: usize = shelf.held.iter().map(|one| one.held()).sum();
-            bytes = bytes.saturating_add(held);
+            exchanges += 1;
+            (bytes, oldest_left) = (next, Some(last));
+        }
+        for shelf in self.shelves.values_mut() {
+            let let_go = &mut shelf.let_go;
+            shelf.held.retain(|one| {
+                let stays = oldest_left.is_some_and(|oldest| one.last >= oldest);
+                if !stays {
+                    *let_go = (*let_go).max(Some(one.first.at));
+                }
+                stays
+            });
+        }
+        (self.exchanges, self.bytes) = (exchanges, bytes);
+    }
+
+    /// Forgets hosts and services of which nothing is left, as far as what they lost is old or too much to remember.
+    fn forget_empty(&mut self, now: UnixNanos) {
+        self.shelves.retain(|_, shelf| {
             !shelf.held.is_empty() || shelf.let_go.is_some_and(|at| now.since(at) < OLD_NS)
         });
-        (self.exchanges, self.bytes) = (exchanges, bytes);
+        let empty = self.shelves.iter().filter(|(_, shelf)| shelf.held.is_empty());
+        let mut ages: Vec<_> = empty.map(|(key, shelf)| (shelf.let_go, *key)).collect();
+        ages.sort_unstable();
+        let beyond = ages.len().saturating_sub(EMPTY_MAX);
+        for (_, key) in ages.iter().take(beyond) {
+            self.shelves.remove(key);
+        }
     }
 
     /// What belongs to a connection that is over: what its ends asked from shortly before its first packet to its last.
