@@ -135,6 +135,8 @@ const VM_CODES: [u32; 8] = [0x405, 0x406, 0x407, 0x408, 0x409, 0x410, 0x411, 0x4
 /// Being sent on this often in a row, within [`LOOP_NS`], is no way to a session.
 const HAND_OVERS_MIN: usize = 3;
 const LOOP_NS: i64 = 30_000_000_000;
+/// Sessions among which hand-overs are sought.
+const LOOKED_AT_MAX: usize = 512;
 /// A client follows a redirection at once.
 const FOLLOWS_NS: i64 = 30_000_000_000;
 
@@ -147,6 +149,13 @@ fn is_hand_over(what: &What) -> bool {
     matches!(what, What::BrokerEvent { event: 1307, .. })
         || matches!(what, What::Redirected { flags, .. }
             if !flags.as_ref().is_some_and(|flags| flags.contains(RedirectionFlags::NO_REDIRECT)))
+}
+
+/// The sessions that began last before the end of this one, this one included: a hand-over takes seconds.
+fn before_end<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Session> {
+    let sessions = &case.story.sessions;
+    let until = sessions.partition_point(|session| session.start <= case.session.end);
+    sessions.iter().take(until).skip(until.saturating_sub(LOOKED_AT_MAX))
 }
 
 /// The same client, or the same user where the client is not known.
@@ -170,18 +179,15 @@ fn sent_here<'a>(case: &Case<'a>) -> Option<&'a Seen> {
         _ => false,
     };
     let before = |seen: &&Seen| (0..=FOLLOWS_NS).contains(&case.session.start.since(seen.at));
-    let others = case
-        .story
-        .sessions
-        .iter()
-        .filter(|other| other.id != case.session.id && is_same_client(other, case.session));
+    let others =
+        before_end(case).filter(|other| other.id != case.session.id && is_same_client(other, case.session));
     others.flat_map(|other| other.facts.iter()).filter(before).find(|seen| leads_here(seen.what()))
 }
 
 /// Each time the client was sent on before the end of this session, one of each session.
 fn hand_overs<'a>(case: &Case<'a>) -> Vec<&'a Seen> {
     let in_time = |seen: &&Seen| (0..=LOOP_NS).contains(&case.session.end.since(seen.at));
-    let same = case.story.sessions.iter().filter(|other| is_same_client(other, case.session));
+    let same = before_end(case).filter(|other| is_same_client(other, case.session));
     same.filter_map(|other| other.facts.iter().filter(in_time).find(|seen| is_hand_over(seen.what())))
         .collect()
 }
