@@ -13,6 +13,8 @@ pub mod community_id;
 pub mod keylog;
 pub mod certificate;
 pub mod ntlm;
+mod der;
+pub mod kerberos;
 pub mod spnego;
 pub mod credssp;
 pub mod rdstls;
@@ -26,7 +28,6 @@ pub mod session_info;
 pub mod autodetect;
 pub mod share;
 pub mod mcs;
-pub mod kerberos;
 pub mod dns;
 pub mod rdpudp;
 pub mod multitransport;
@@ -36,8 +37,3 @@ pub mod websocket;
 pub mod gateway;
 
 pub use cursor::WireError;
-
-/// Lower case hexadecimal digits.
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -218,7 +218,7 @@ fn shown(token: &KerberosToken) -> Option<What> {
             realm: token.realm.clone(),
             user: None,
             asker: None,
-            status: None,
+            status: token.status,
             kdc_ahead_s: None,
         }),
     }

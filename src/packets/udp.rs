@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use super::opening::Opened;
@@ -47,11 +48,7 @@ pub fn udp_facts(udp: &UdpFlow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>
 
 /// SHA-256 as hexadecimal digits: of a security cookie, which itself is a credential and stays out of every answer.
 pub(super) fn hash_of(cookie: [u8; 16]) -> String {
-    hex(&Sha256::digest(cookie))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(cookie))
 }
 
 /// SYN, its answer, and ICMP errors.
@@ -63,8 +60,8 @@ fn opening(reader: &mut Reader<'_>, udp: &UdpFlow) {
         answered: udp.answer.is_some(),
         version: udp.syn.version,
         lossy: udp.syn.is_lossy(),
-        cookie_hash: udp.syn.cookie_hash.map(|hash| hex(&hash)),
-        correlation: udp.syn.correlation.map(|id| hex(&id)),
+        cookie_hash: udp.syn.cookie_hash.map(|hash| HEXLOWER.encode(&hash)),
+        correlation: udp.syn.correlation.map(|id| HEXLOWER.encode(&id)),
     };
     reader.say(first, what);
     if let (Some((_, seen)), Some(version)) = (&udp.answer, udp.version()) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use data_encoding::HEXLOWER;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -60,8 +61,8 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, WireError> {
         key: key(&read),
         signature: signature(&read),
         names: names(&read),
-        sha1: super::hexadecimal(&Sha1::digest(der)),
-        sha256: super::hexadecimal(&Sha256::digest(der)),
+        sha1: HEXLOWER.encode(&Sha1::digest(der)),
+        sha256: HEXLOWER.encode(&Sha256::digest(der)),
         automatic: is_automatic(&read),
     })
 }

@@ -2,6 +2,7 @@
 //! what, and why it was refused. Read leniently: names in UTF-8 as Windows writes them, and messages that a limit cut.
 
 use super::cursor::{Cursor, WireError};
+use super::der::{Elements, SEQUENCE, field, inside, integer};
 use crate::codes::{KerberosError, Status};
 use crate::time::UnixNanos;
 
@@ -53,8 +54,6 @@ const MESSAGE_BYTES_MAX: u32 = 1 << 20;
 const PARTS_MAX: usize = 8;
 
 const APPLICATION: u8 = 0x60;
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
 /// `KERB_ERR_TYPE_EXTENDED` (MS-KILE 2.2.1).
 const EXTENDED_ERROR: u32 = 3;
 
@@ -107,7 +106,7 @@ pub fn message(bytes: &[u8]) -> Result<Message, WireError> {
 fn error(body: &[u8], read: &mut Message) {
     let mut micros = 0;
     let mut seconds = None;
-    for (tag, value) in Fields(Cursor::new(body)) {
+    for (tag, value) in Elements::of(body) {
         match tag {
             0xa4 => seconds = time(value),
             0xa5 => micros = integer(value).unwrap_or(0),
@@ -124,25 +123,26 @@ fn error(body: &[u8], read: &mut Message) {
 }
 
 fn reply(body: &[u8], read: &mut Message) {
-    for (tag, value) in Fields(Cursor::new(body)) {
+    for (tag, value) in Elements::of(body) {
         match tag {
             0xa3 => read.realm = string(value),
             0xa4 => read.client = name(value),
-            // Ticket ::= [APPLICATION 1] SEQUENCE { tkt-vno [0], realm [1], sname [2], enc-part [3] }
-            0xa5 => {
-                let ticket = inside(value, APPLICATION | 1).and_then(|ticket| inside(ticket, SEQUENCE));
-                let sname = Fields(Cursor::new(ticket.unwrap_or_default())).find(|(tag, _)| *tag == 0xa2);
-                read.service = sname.and_then(|(_, value)| name(value));
-            }
+            0xa5 => read.service = ticket(value).1,
             _ => {}
         }
     }
 }
 
+/// Realm and service of `Ticket ::= [APPLICATION 1] SEQUENCE { tkt-vno [0], realm [1], sname [2], enc-part [3] }`.
+pub(super) fn ticket(value: &[u8]) -> (Option<String>, Option<String>) {
+    let fields =
+        inside(value, APPLICATION | 1).and_then(|ticket| inside(ticket, SEQUENCE)).unwrap_or_default();
+    (field(fields, 0xa1).and_then(string), field(fields, 0xa2).and_then(name))
+}
+
 fn request(body: &[u8], read: &mut Message) {
-    let found = Fields(Cursor::new(body)).find(|(tag, _)| *tag == 0xa4);
-    let Some(body) = found.and_then(|(_, value)| inside(value, SEQUENCE)) else { return };
-    for (tag, value) in Fields(Cursor::new(body)) {
+    let Some(body) = field(body, 0xa4).and_then(|value| inside(value, SEQUENCE)) else { return };
+    for (tag, value) in Elements::of(body) {
         match tag {
             0xa1 => read.client = name(value),
             0xa2 => read.realm = string(value),
@@ -152,40 +152,16 @@ fn request(body: &[u8], read: &mut Message) {
     }
 }
 
-/// The fields of a sequence, each with its tag; the last one may be cut.
-struct Fields<'a>(Cursor<'a>);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u8, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let tag = self.0.u8("tag").ok()?;
-        let length = self.0.ber_length("length").ok()?;
-        let there = length.min(self.0.rest().len());
-        self.0.slice(there, "field").ok().map(|value| (tag, value))
-    }
-}
-
-/// The content of the element with this tag at the start of `bytes`.
-fn inside(bytes: &[u8], wanted: u8) -> Option<&[u8]> {
-    Fields(Cursor::new(bytes)).next().filter(|(tag, _)| *tag == wanted).map(|(_, value)| value)
-}
-
-fn integer(bytes: &[u8]) -> Option<u32> {
-    let digits = inside(bytes, INTEGER).filter(|digits| (1..=5).contains(&digits.len()))?;
-    Some(digits.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)))
-}
-
 /// A string of any type: `KerberosString` is a `GeneralString`, in which Windows writes UTF-8.
 fn string(bytes: &[u8]) -> Option<String> {
-    let (_, text) = Fields(Cursor::new(bytes)).next()?;
+    let (_, text) = Elements::of(bytes).next()?;
     (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// `PrincipalName ::= SEQUENCE { name-type [0] Int32, name-string [1] SEQUENCE OF KerberosString }`.
 fn name(bytes: &[u8]) -> Option<String> {
-    let (_, parts) = Fields(Cursor::new(inside(bytes, SEQUENCE)?)).find(|(tag, _)| *tag == 0xa1)?;
-    let parts: Vec<String> = Fields(Cursor::new(inside(parts, SEQUENCE)?))
+    let parts = field(inside(bytes, SEQUENCE)?, 0xa1)?;
+    let parts: Vec<String> = Elements::of(inside(parts, SEQUENCE)?)
         .take(PARTS_MAX)
         .map(|(_, part)| String::from_utf8_lossy(part).into_owned())
         .collect();
@@ -194,7 +170,7 @@ fn name(bytes: &[u8]) -> Option<String> {
 
 /// `KerberosTime`: `YYYYMMDDHHMMSSZ`, without fractions (RFC 4120 5.2.3).
 fn time(bytes: &[u8]) -> Option<UnixNanos> {
-    let (_, text) = Fields(Cursor::new(bytes)).next()?;
+    let (_, text) = Elements::of(bytes).next()?;
     let text = str::from_utf8(text).ok()?.strip_suffix('Z').filter(|text| text.len() == 14)?;
     let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
     let (date, day) = (part(0, 4), part(6, 8));
@@ -211,17 +187,16 @@ fn time(bytes: &[u8]) -> Option<UnixNanos> {
 /// `KERB-EXT-ERROR`: status, reserved and flags, 4 bytes each, little-endian.
 fn extended(bytes: &[u8]) -> Option<Status> {
     let data = inside(inside(bytes, 0x04)?, SEQUENCE)?;
-    let field =
-        |wanted: u8| Fields(Cursor::new(data)).find(|(tag, _)| *tag == wanted).map(|(_, value)| value);
-    if integer(field(0xa1)?)? != EXTENDED_ERROR {
+    if integer(field(data, 0xa1)?)? != EXTENDED_ERROR {
         return None;
     }
-    let status = Cursor::new(inside(field(0xa2)?, 0x04)?).u32_le("status").ok()?;
+    let status = Cursor::new(inside(field(data, 0xa2)?, 0x04)?).u32_le("status").ok()?;
     (status != 0).then_some(Status(status))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::der::INTEGER;
     use super::*;
 
     /// One element: tag, length, content.

@@ -1,9 +1,12 @@
 //! SPNEGO (RFC 4178, MS-SPNG) and the head of the Kerberos tokens inside (RFC 4121 4.1, RFC 4120 5.5.1): which security
 //! package both sides choose, for which service a ticket is shown, and why Kerberos failed.
 
+use data_encoding::HEXLOWER;
+
 use super::cursor::Cursor;
-use super::text::text;
-use crate::codes::KerberosError;
+use super::der::{Elements, SEQUENCE, field, inside};
+use super::kerberos;
+use crate::codes::{KerberosError, Status};
 
 /// `negState` (RFC 4178 4.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +66,8 @@ pub struct KerberosToken {
     pub service: Option<String>,
     /// `error-code` of a KRB-ERROR.
     pub error: Option<KerberosError>,
+    /// The NTSTATUS that Windows adds to an error (`KERB-EXT-ERROR`, MS-KILE 2.2.2).
+    pub status: Option<Status>,
 }
 
 /// A SPNEGO token, or a Kerberos token without SPNEGO around it.
@@ -78,9 +83,7 @@ pub struct Spnego {
     pub kerberos: Option<KerberosToken>,
 }
 
-const SEQUENCE: u8 = 0x30;
 const OID: u8 = 0x06;
-const INTEGER: u8 = 0x02;
 const ENUMERATED: u8 = 0x0a;
 const OCTETS: u8 = 0x04;
 /// `[APPLICATION 0]`: a GSS-API token with the OID of its mechanism (RFC 2743 3.1).
@@ -109,16 +112,15 @@ pub fn spnego(token: &[u8]) -> Option<Spnego> {
 
 fn open(token: &[u8], depth: usize, read: &mut Spnego) -> bool {
     let Some(left) = depth.checked_sub(1) else { return false };
-    let mut at = Cursor::new(token);
-    match element(&mut at) {
+    match Elements::of(token).next() {
         Some((GSS, inside)) => {
-            let mut inside = Cursor::new(inside);
-            match element(&mut inside) {
+            let mut inside = Elements::of(inside);
+            match inside.next() {
                 Some((OID, SPNEGO)) => {
-                    element(&mut inside).is_some_and(|(tag, body)| negotiation(tag, body, left, read))
+                    inside.next().is_some_and(|(tag, body)| negotiation(tag, body, left, read))
                 }
                 Some((OID, oid)) if mechanism(oid).starts_with("Kerberos") => {
-                    read.kerberos = kerberos(inside.rest());
+                    read.kerberos = self::token(inside.rest());
                     read.kerberos.is_some()
                 }
                 _ => false,
@@ -132,8 +134,7 @@ fn open(token: &[u8], depth: usize, read: &mut Spnego) -> bool {
 /// `NegTokenInit` (0xa0) or `NegTokenResp` (0xa1).
 fn negotiation(tag: u8, body: &[u8], depth: usize, read: &mut Spnego) -> bool {
     let Some(fields) = inside(body, SEQUENCE) else { return false };
-    let mut at = Cursor::new(fields);
-    while let Some((field, value)) = element(&mut at) {
+    for (field, value) in Elements::of(fields) {
         match (tag, field) {
             (0xa0, 0xa0) => read.offered = mechanisms(value),
             (0xa1, 0xa0) => {
@@ -153,10 +154,8 @@ fn negotiation(tag: u8, body: &[u8], depth: usize, read: &mut Spnego) -> bool {
 }
 
 fn mechanisms(value: &[u8]) -> Vec<String> {
-    let mut at = Cursor::new(inside(value, SEQUENCE).unwrap_or_default());
     let mut found: Vec<String> = Vec::new();
-    for _ in 0..PARTS_MAX {
-        let Some((tag, oid)) = element(&mut at) else { break };
+    for (tag, oid) in Elements::of(inside(value, SEQUENCE).unwrap_or_default()).take(PARTS_MAX) {
         let name = mechanism(oid);
         // Two OIDs mean the same Kerberos.
         if tag == OID && !found.contains(&name) {
@@ -169,74 +168,30 @@ fn mechanisms(value: &[u8]) -> Vec<String> {
 /// The name of a mechanism, or its OID in hexadecimal digits.
 fn mechanism(oid: &[u8]) -> String {
     let known = MECHANISMS.iter().find(|(bytes, _)| *bytes == oid).map(|(_, name)| (*name).to_owned());
-    known.unwrap_or_else(|| {
-        let digits: String = oid.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
-        format!("OID {digits}")
-    })
+    known.unwrap_or_else(|| format!("OID {}", HEXLOWER.encode(oid.get(..32).unwrap_or(oid))))
 }
 
 /// A Kerberos token behind its OID: `TOK_ID` (2), then the message.
-fn kerberos(bytes: &[u8]) -> Option<KerberosToken> {
+fn token(bytes: &[u8]) -> Option<KerberosToken> {
     let mut at = Cursor::new(bytes);
     let kind = TokenId(at.u16_be("TOK_ID").ok()?);
     kind.name()?;
-    let mut token = KerberosToken { kind, realm: None, service: None, error: None };
-    let body = element(&mut at).and_then(|(_, body)| inside(body, SEQUENCE)).unwrap_or_default();
+    let mut token = KerberosToken { kind, realm: None, service: None, error: None, status: None };
     match kind {
         TokenId::AP_REQ => {
-            // ticket [3] Ticket ::= [APPLICATION 1] SEQUENCE { tkt-vno [0], realm [1], sname [2], enc-part [3] }
-            let ticket = field(body, 0xa3).and_then(|value| inside(value, 0x61));
-            let ticket = ticket.and_then(|ticket| inside(ticket, SEQUENCE)).unwrap_or_default();
-            token.realm = field(ticket, 0xa1).and_then(string);
-            token.service = field(ticket, 0xa2).and_then(name);
+            let body = Elements::of(at.rest()).next().and_then(|(_, body)| inside(body, SEQUENCE));
+            let ticket = body.and_then(|body| field(body, 0xa3)).map(kerberos::ticket);
+            (token.realm, token.service) = ticket.unwrap_or_default();
         }
         TokenId::ERROR => {
-            let code = field(body, 0xa6).and_then(|value| inside(value, INTEGER));
-            let number = |digits: &[u8]| digits.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
-            token.error = code.map(number).map(KerberosError);
-            token.realm = field(body, 0xa9).and_then(string);
-            token.service = field(body, 0xaa).and_then(name);
+            if let Ok(error) = kerberos::message(at.rest()) {
+                (token.realm, token.service) = (error.realm, error.service);
+                (token.error, token.status) = (error.error, error.status);
+            }
         }
         _ => {}
     }
     Some(token)
-}
-
-/// `PrincipalName`: type [0], then [1] the parts.
-fn name(value: &[u8]) -> Option<String> {
-    let parts = field(inside(value, SEQUENCE)?, 0xa1).and_then(|parts| inside(parts, SEQUENCE))?;
-    let mut at = Cursor::new(parts);
-    let part = |_| element(&mut at).map(|(_, part)| text(part, false));
-    let parts: Vec<String> = (0..PARTS_MAX).map_while(part).collect();
-    Some(parts.join("/")).filter(|name| !name.is_empty())
-}
-
-fn string(value: &[u8]) -> Option<String> {
-    let (_, bytes) = element(&mut Cursor::new(value))?;
-    Some(text(bytes, false)).filter(|name| !name.is_empty())
-}
-
-/// The content of the field with this tag.
-fn field(fields: &[u8], wanted: u8) -> Option<&[u8]> {
-    let mut at = Cursor::new(fields);
-    while let Some((tag, value)) = element(&mut at) {
-        if tag == wanted {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// The content of the element at the start, when it has this tag.
-fn inside(bytes: &[u8], wanted: u8) -> Option<&[u8]> {
-    element(&mut Cursor::new(bytes)).filter(|(tag, _)| *tag == wanted).map(|(_, body)| body)
-}
-
-/// Tag and content of the element at the cursor; content that is cut is taken as far as it goes.
-fn element<'a>(at: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
-    let tag = at.u8("tag").ok()?;
-    let length = at.ber_length("length").ok()?;
-    Some((tag, at.slice(length.min(at.rest().len()), "content").ok()?))
 }
 
 #[cfg(test)]

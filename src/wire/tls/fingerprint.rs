@@ -1,5 +1,6 @@
 //! Fingerprints of hellos: JA3 and JA3S (MD5 over lists in decimal), JA4 (a readable part and two shortened SHA-256).
 
+use data_encoding::HEXLOWER;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -74,14 +75,14 @@ fn hexadecimal(numbers: &[u16]) -> String {
 }
 
 fn md5_of(text: &str) -> String {
-    super::super::hexadecimal(&Md5::digest(text))
+    HEXLOWER.encode(&Md5::digest(text))
 }
 
 fn shortened(text: &str) -> String {
     if text.is_empty() {
         return "0".repeat(KEPT);
     }
-    super::super::hexadecimal(&Sha256::digest(text)).chars().take(KEPT).collect()
+    HEXLOWER.encode(&Sha256::digest(text)).chars().take(KEPT).collect()
 }
 
 #[cfg(test)]
