@@ -1,6 +1,8 @@
 //! The command line: nobody else knows clap or indicatif.
 
+mod answers;
 mod arguments;
+mod format;
 mod output;
 mod progress;
 
@@ -18,14 +20,15 @@ use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
-use rdpwhy::report::{explained, held, json, text};
+use rdpwhy::report::{explained, held, text};
 use rdpwhy::{Analysis, Options, Selection};
 
+use answers::{Answer, Begun};
 use arguments::{
-    Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Format, Given, InputsOf, Shown,
-    Working,
+    Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Given, InputsOf, Shown, Working,
 };
-use output::{Output, overwritten};
+use format::Shape;
+use output::{Output, Partials};
 use progress::Bar;
 
 /// Exit status of the contract.
@@ -36,6 +39,8 @@ mod status {
     pub(super) const NOTHING: u8 = 2;
     /// The answer could not be written.
     pub(super) const NOT_WRITTEN: u8 = 3;
+    /// Interrupted.
+    pub(super) const INTERRUPTED: u8 = 130;
 }
 
 /// Parses, runs, prints.
@@ -77,10 +82,15 @@ fn options(given: &Given) -> Options {
 }
 
 fn run_analyze(arguments: &Analyze) -> ExitCode {
+    let answers = match answers::answers(&arguments.shown) {
+        Ok(answers) => answers,
+        Err(wrong) => return complain(&wrong, status::NOTHING),
+    };
     let inventory = rdpwhy::inventory(&options(&arguments.given));
-    if let Err(refused) = check_output(arguments.shown.output.as_deref(), &inventory) {
-        return refused;
-    }
+    let begun = match begin(&answers, |answers| answers::check(answers, &inventory)) {
+        Ok(begun) => begun,
+        Err(refused) => return refused,
+    };
     let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
     let analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
@@ -90,20 +100,35 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
-    answer(&arguments.shown, analysis)
+    answer(&arguments.shown, begun, analysis)
+}
+
+/// Begins the files of the answers, unless one of them is an input.
+fn begin(
+    answers: &[Answer],
+    check: impl FnOnce(&[Answer]) -> Result<(), String>,
+) -> Result<Vec<Begun>, ExitCode> {
+    let partials = Partials::default();
+    partials.on_interrupt();
+    let begun = check(answers).and_then(|()| answers::begin(answers, &partials));
+    begun.map_err(|refused| complain(&refused, status::NOT_WRITTEN))
 }
 
 fn run_facts(arguments: &FactsOf) -> ExitCode {
     let inventory = rdpwhy::inventory(&options(&arguments.given));
-    if let Err(refused) = check_output(arguments.output.as_deref(), &inventory) {
-        return refused;
+    let file = arguments.output.clone().filter(|file| file.as_os_str() != "-");
+    let answer = Answer { format: format::Format::Jsonl, file };
+    if let Err(refused) = answers::check(std::slice::from_ref(&answer), &inventory) {
+        return complain(&refused, status::NOT_WRITTEN);
     }
     if !inventory.is_readable() {
         tell(&inventory.notes, &inventory);
         return nothing(&arguments.given, &inventory);
     }
     let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
-    let written = Output::to(arguments.output.as_deref()).and_then(|mut out| {
+    let partials = Partials::default();
+    partials.on_interrupt();
+    let written = Output::to(answer.file.as_deref(), &partials).and_then(|mut out| {
         let notes = rdpwhy::write_facts(&inventory, &bar, &mut out)?;
         out.finish().map(|()| notes)
     });
@@ -115,6 +140,14 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
 }
 
 fn run_diagnose(arguments: &Diagnose) -> ExitCode {
+    let answers = match answers::answers(&arguments.shown) {
+        Ok(answers) => answers,
+        Err(wrong) => return complain(&wrong, status::NOTHING),
+    };
+    let begun = match begin(&answers, |answers| answers::check_paths(answers, &arguments.facts)) {
+        Ok(begun) => begun,
+        Err(refused) => return refused,
+    };
     let mut parts = Vec::new();
     let mut given = BTreeSet::new();
     let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -133,7 +166,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
-    answer(&arguments.shown, analysis)
+    answer(&arguments.shown, begun, analysis)
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {
@@ -189,28 +222,20 @@ fn titled(place: Place, several: bool) -> String {
 }
 
 fn print(text: &[u8]) -> io::Result<()> {
-    let mut out = Output::to(None)?;
+    let mut out = Output::to(None, &Partials::default())?;
     out.write_all(text)?;
     out.finish()
 }
 
-/// Writes the answer and tells by the exit status what it is.
-fn answer(shown: &Shown, mut analysis: Analysis) -> ExitCode {
+/// Writes the answers and tells by the exit status what they are.
+fn answer(shown: &Shown, begun: Vec<Begun>, mut analysis: Analysis) -> ExitCode {
     analysis.select(&selection(shown));
-    let analysis = &analysis;
-    let answer = match format(shown) {
-        Format::Text => Ok(text::answer(analysis, layout(shown))),
-        Format::Json => json::document(analysis, &answer_arguments(shown)),
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return complain(&format!("cannot write the answer: {error}"), status::NOT_WRITTEN),
-    };
-    let written = Output::to(shown.output.as_deref()).and_then(|mut out| {
-        out.write_all(answer.as_bytes())?;
-        out.finish()
-    });
-    written_or(written, || condition(shown, analysis))
+    let shape = Shape { arguments: &answer_arguments(shown), layout: layout(shown) };
+    let failed = answers::write(begun, &analysis, &shape);
+    for one in &failed {
+        complain(one, status::NOT_WRITTEN);
+    }
+    if failed.is_empty() { condition(shown, &analysis) } else { ExitCode::from(status::NOT_WRITTEN) }
 }
 
 fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitCode {
@@ -221,26 +246,10 @@ fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitC
     }
 }
 
-fn check_output(output: Option<&Path>, inventory: &Inventory) -> Result<(), ExitCode> {
-    let Some(input) = output.and_then(|path| overwritten(path, inventory)) else { return Ok(()) };
-    let input = printable(input);
-    let text = format!("the answer would overwrite the input {input}: choose another FILE for --output");
-    Err(complain(&text, status::NOT_WRITTEN))
-}
-
 /// Size of the files given, for the bar; folders count when they are walked.
 fn total_bytes(paths: &[PathBuf]) -> u64 {
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     paths.iter().map(|path| size(path)).sum()
-}
-
-/// The format asked for, or the one that the ending of the output file names.
-fn format(shown: &Shown) -> Format {
-    let by_ending = shown.output.as_deref().and_then(Path::extension);
-    match (shown.format, by_ending) {
-        (Format::Text, Some(end)) if end.eq_ignore_ascii_case("json") => Format::Json,
-        (format, _) => format,
-    }
 }
 
 fn layout(shown: &Shown) -> text::Layout {

@@ -5,6 +5,7 @@ pub mod words;
 pub mod sources;
 pub mod text;
 pub mod json;
+pub mod jsonl;
 pub mod explained;
 pub mod held;
 

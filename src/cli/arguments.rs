@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rdpwhy::diagnosis::Said;
 use rdpwhy::explain::numbers;
 use rdpwhy::time::UnixNanos;
+
+use super::answers::Wanted;
+use super::format::Format;
 
 /// Nanoseconds around `--at` where nothing is said.
 const WINDOW_NS: i64 = 5 * 60 * 1_000_000_000;
@@ -106,12 +110,13 @@ pub(crate) struct Working {
 /// How the answer is shown.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shown {
-    /// Form of the answer
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
-    /// Write the answer to FILE instead of standard output; the format follows the ending unless --format is given
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    /// Form of the answer on standard output, text by default; and of a FILE whose ending names none
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Write the answer to FILE, in the format of its ending or of FORMAT; may be given several times. Standard output
+    /// then stays empty unless `-o -`, or a --format that no FILE gets, asks for it
+    #[arg(short, long, value_name = "[FORMAT:]FILE", value_parser = written())]
+    pub(crate) output: Vec<Wanted>,
     /// Show only what failed
     #[arg(long)]
     pub(crate) only_failed: bool,
@@ -172,19 +177,16 @@ pub(crate) struct Diagnose {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    Text,
-    /// One document for programs
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailOn {
     /// An attempt broke or was refused
     Broke,
     /// Evidence was lost: a cut file, unreadable packets, drops
     Lost,
+}
+
+/// What follows `-o`.
+fn written() -> impl TypedValueParser<Value = Wanted> {
+    PathBufValueParser::new().map(|text| Wanted::of(&text))
 }
 
 /// A moment, and the nanoseconds around it that count.

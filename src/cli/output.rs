@@ -1,53 +1,132 @@
-//! Where answers go: standard output, or a file that appears only when it is whole.
+//! Where answers go: standard output, or files that appear only when they are whole.
 
-use std::fs::{self, OpenOptions};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdpwhy::read::{Input, Inventory};
+
+use super::status;
 
 /// Bytes written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Files that are begun and not whole yet; an interrupt takes them away.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Partials(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Partials {
+    /// Removes what is begun when the program is interrupted, and ends it.
+    pub(super) fn on_interrupt(&self) {
+        let begun = self.clone();
+        // A signal that is ignored (nohup, a job in the background) stays ignored.
+        let _ = ctrlc::try_set_handler(move || begun.give_up());
+    }
+
+    fn give_up(&self) {
+        // The lock is kept to the end: nothing is begun or gets its name behind this.
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in begun.iter() {
+            let _ = fs::remove_file(path);
+        }
+        std::process::exit(i32::from(status::INTERRUPTED));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins the file that gets the name `path` when it is whole: in the same folder, so that renaming is all it takes.
+    fn begin(&self, path: &Path) -> io::Result<(File, PathBuf)> {
+        let mut name = OsString::from(".");
+        name.push(path.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+        name.push(format!(".{}.part", std::process::id()));
+        let partial = path.with_file_name(name);
+        self.with(|begun| {
+            let file = OpenOptions::new().write(true).create_new(true).open(&partial)?;
+            begun.insert(partial.clone());
+            Ok((file, partial))
+        })
+    }
+
+    fn name(&self, partial: &Path, path: &Path) -> io::Result<()> {
+        self.with(|begun| {
+            fs::rename(partial, path)?;
+            begun.remove(partial);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, partial: &Path) {
+        self.with(|begun| {
+            let _ = fs::remove_file(partial);
+            begun.remove(partial);
+        });
+    }
+}
+
 /// An answer on its way out. Without `finish` a file that was begun is removed.
 pub(super) struct Output {
-    out: BufWriter<Box<dyn Write + Send>>,
+    out: BufWriter<Sink>,
+    partials: Partials,
     /// The file that is written, and the name that it gets.
     partial: Option<(PathBuf, PathBuf)>,
 }
 
+enum Sink {
+    Stdout(io::Stdout),
+    File(File),
+}
+
 impl Output {
     /// To standard output, or to `path`.
-    pub(super) fn to(path: Option<&Path>) -> io::Result<Self> {
-        let Some(path) = path else { return Ok(Self::over(Box::new(io::stdout()), None)) };
-        // Only what is a file, or is not there yet, may be replaced: not a link, a device or a pipe.
-        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-            return Ok(Self::over(Box::new(create(path)?), None));
+    pub(super) fn to(path: Option<&Path>, partials: &Partials) -> io::Result<Self> {
+        let over = |sink, partial| {
+            let out = BufWriter::with_capacity(BUFFER_BYTES, sink);
+            Self { out, partials: partials.clone(), partial }
+        };
+        let Some(path) = path else { return Ok(over(Sink::Stdout(io::stdout()), None)) };
+        // A link stays, and what it leads to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // A device or a pipe cannot be replaced.
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Ok(over(Sink::File(OpenOptions::new().write(true).open(&path)?), None));
         }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".part");
-        let partial = PathBuf::from(partial);
-        Ok(Self::over(Box::new(create(&partial)?), Some((partial, path.to_owned()))))
-    }
-
-    fn over(out: Box<dyn Write + Send>, partial: Option<(PathBuf, PathBuf)>) -> Self {
-        Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), partial }
+        let (file, partial) = partials.begin(&path)?;
+        Ok(over(Sink::File(file), Some((partial, path))))
     }
 
     /// Writes what is left, and gives the file its name.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.out.flush()?;
-        if let Some((partial, path)) = self.partial.take() {
-            fs::rename(&partial, path).inspect_err(|_| {
-                let _ = fs::remove_file(&partial);
-            })?;
+        if let Some((partial, path)) = &self.partial {
+            if let Sink::File(file) = self.out.get_ref() {
+                file.sync_all()?;
+            }
+            self.partials.name(partial, path)?;
+            self.partial = None;
         }
         Ok(())
     }
 }
 
-fn create(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
 }
 
 impl Write for Output {
@@ -63,9 +142,20 @@ impl Write for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some((partial, _)) = self.partial.take() {
-            let _ = fs::remove_file(partial);
+            self.partials.remove(&partial);
         }
     }
+}
+
+/// The same path for the same file, also of one that is not there yet.
+pub(super) fn identity(path: &Path) -> PathBuf {
+    let there = fs::canonicalize(path).ok();
+    let folder = || match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent).ok(),
+        _ => fs::canonicalize(".").ok(),
+    };
+    let beside = || folder().zip(path.file_name()).map(|(folder, name)| folder.join(name));
+    there.or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
 /// The input that stands where the answer is to go.

@@ -23,7 +23,7 @@ use tls::{Tls, tls};
 mod legs;
 
 /// Version of the shape of this document.
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -37,7 +37,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Tool<'a> {
+pub(super) struct Tool<'a> {
     name: &'static str,
     version: &'static str,
     rules: &'static str,
@@ -45,7 +45,7 @@ struct Tool<'a> {
 }
 
 #[derive(Serialize)]
-struct Input<'a> {
+pub(super) struct Input<'a> {
     path: &'a str,
     kind: &'static str,
     witness: Option<&'a str>,
@@ -63,7 +63,7 @@ struct Input<'a> {
 }
 
 #[derive(Serialize)]
-struct Clock<'a> {
+pub(super) struct Clock<'a> {
     witness: &'a str,
     offset_us: Option<i64>,
     error_us: Option<i64>,
@@ -71,7 +71,7 @@ struct Clock<'a> {
 }
 
 #[derive(Serialize)]
-struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     id: String,
     sessions: Vec<&'a str>,
     outcome: &'static str,
@@ -112,7 +112,7 @@ struct User<'a> {
 }
 
 #[derive(Serialize)]
-struct SessionRow<'a> {
+pub(super) struct SessionRow<'a> {
     id: &'a str,
     aliases: &'a [String],
     client: End,
@@ -228,7 +228,7 @@ struct Reference<'a> {
 }
 
 #[derive(Serialize)]
-struct NoteRow<'a> {
+pub(super) struct NoteRow<'a> {
     input: &'a str,
     place: Option<String>,
     text: Cow<'a, str>,
@@ -239,11 +239,9 @@ struct NoteRow<'a> {
 /// # Errors
 /// When serializing fails, which no value of these types does.
 pub fn document(analysis: &Analysis, arguments: &[String]) -> serde_json::Result<String> {
-    let tool =
-        Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments };
     let document = Document {
         schema_version: SCHEMA_VERSION,
-        tool,
+        tool: tool(arguments),
         inputs: inputs(analysis),
         clocks: clocks(analysis),
         attempts: told(analysis).iter().map(|told| attempt(analysis, told)).collect(),
@@ -261,6 +259,10 @@ pub fn document(analysis: &Analysis, arguments: &[String]) -> serde_json::Result
     Ok(text)
 }
 
+pub(super) fn tool(arguments: &[String]) -> Tool<'_> {
+    Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments }
+}
+
 fn witness_name(analysis: &Analysis, index: u32) -> &str {
     usize::try_from(index)
         .ok()
@@ -268,7 +270,7 @@ fn witness_name(analysis: &Analysis, index: u32) -> &str {
         .map_or("", |witness| witness.name.as_str())
 }
 
-fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
+pub(super) fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
     let rows = (0_u32..).zip(&analysis.inventory.inputs).zip(&analysis.counts);
     rows.map(|((index, input), counts)| {
         let witness = analysis.witnesses.iter().find(|witness| witness.inputs.contains(&index));
@@ -298,7 +300,7 @@ fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
     .collect()
 }
 
-fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
+pub(super) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
     let row = |clock: &ClockOffset| Clock {
         witness: witness_name(analysis, clock.witness_index),
         offset_us: clock.offset_ns.map(|ns| ns / 1_000),
@@ -333,7 +335,7 @@ fn user(session: &Session) -> Option<User<'_>> {
     session.user_name().map(|name| User { name: Some(name), domain: session.user_domain() })
 }
 
-fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
+pub(super) fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
     let members = || told.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
     let first_id = members().next().map_or("", |session| session.id.as_str());
     let failed = told.attempt.outcome.is_failure();
@@ -358,7 +360,11 @@ fn attempt<'a>(analysis: &'a Analysis, told: &Told<'a>) -> Attempt<'a> {
     }
 }
 
-fn session<'a>(analysis: &'a Analysis, session: &'a Session, verdicts: &'a [Verdict]) -> SessionRow<'a> {
+pub(super) fn session<'a>(
+    analysis: &'a Analysis,
+    session: &'a Session,
+    verdicts: &'a [Verdict],
+) -> SessionRow<'a> {
     let witnesses: Vec<&str> =
         session.witnesses().into_iter().map(|index| witness_name(analysis, index)).collect();
     SessionRow {
@@ -541,7 +547,7 @@ fn reference(analysis: &Analysis, place: Place) -> Reference<'_> {
     Reference { input: input_name(analysis, place), record_id, frame }
 }
 
-fn notes(analysis: &Analysis) -> Vec<NoteRow<'_>> {
+pub(super) fn notes(analysis: &Analysis) -> Vec<NoteRow<'_>> {
     let row = |note| {
         let note: &crate::note::Note = note;
         let place = Some(note.place.spot.to_string()).filter(|place| !place.is_empty());

@@ -111,8 +111,120 @@ fn the_answer_never_overwrites_an_input_and_replaces_nothing_but_files() {
     let output = run(&folder, &["-o", "why.json", "in.json"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(std::fs::read_to_string(folder.join("why.json")).unwrap().starts_with('{'));
-    let output = run(&folder, &["-o", ".", "in.json"]);
+    let output = run(&folder, &["-o", "json:.", "in.json"]);
     assert_eq!(output.status.code(), Some(3));
+}
+
+/// Names of the files of a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let name = |path: std::path::PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    crate::support::children(folder).into_iter().map(name).collect()
+}
+
+#[test]
+fn one_run_writes_several_files_and_standard_output_stays_empty_unless_it_is_asked_for() {
+    let folder = scratch("several");
+    let samples = root().join("samples/nla-required");
+    let samples = samples.to_str().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = run(&folder, &[&["-q", samples], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(said(&["-o", "a.json", "-o", "b.txt", "-o", "jsonl:c", "-o", "D.JSON"]), "");
+    assert_eq!(names(&folder), ["D.JSON", "a.json", "b.txt", "c"]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("a.json"), read("D.JSON"));
+    assert_eq!(read("b.txt"), said(&[]));
+    assert!(read("c").starts_with("{\"type\":\"tool\""));
+    assert_eq!(said(&["-o", "a.json", "-o", "-"]), read("b.txt"));
+    assert_eq!(said(&["-o", "a.json", "-o", "jsonl:-"]), read("c"));
+    assert_eq!(said(&["-o", "a.json", "--format", "jsonl"]), read("c"), "no file gets it");
+    assert_eq!(said(&["-o", "a.json", "--format", "json"]), "");
+    assert_eq!(said(&["-o", "answer", "--format", "json"]), "", "a file without ending takes it");
+    assert_eq!(read("answer"), read("a.json"));
+}
+
+#[test]
+fn what_makes_no_sense_as_output_is_a_usage_error_before_anything_is_read() {
+    let folder = scratch("output-usage");
+    let told = |arguments: &[&str]| {
+        let output = run(&folder, &[&["no-such-file"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let twice = "error: two answers for ./a.json: give each a FILE of its own\n";
+    assert_eq!(told(&["-o", "a.json", "-o", "./a.json"]), twice);
+    let twice = "error: two answers for a.json: give each a FILE of its own\n";
+    assert_eq!(told(&["-o", "a.json", "-o", "text:a.json"]), twice);
+    let unknown = told(&["-o", "why.xyz"]);
+    assert!(unknown.contains("the ending of why.xyz names no format"), "{unknown}");
+    assert!(unknown.contains("json (.json)") && unknown.contains("jsonl (.jsonl, .ndjson)"), "{unknown}");
+    assert!(told(&["-o", "json:"]).contains("no FILE stands behind"));
+    assert!(told(&["-o", "json:-", "-o", "-"]).contains("two answers for standard output"));
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_the_others_whole_and_nothing_half() {
+    let folder = scratch("not-written");
+    let sample = root().join("samples/nla-required");
+    let sample = sample.to_str().unwrap();
+    let output = run(&folder, &["-q", sample, "-o", "a.json", "-o", "no/such/b.json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("error: cannot write no/such/b.json: "), "{said}");
+    assert!(names(&folder).is_empty(), "{:?}", names(&folder));
+    if std::path::Path::new("/dev/full").exists() {
+        let output = run(&folder, &["-q", sample, "-o", "a.json", "-o", "text:/dev/full", "-o", "c.jsonl"]);
+        assert_eq!(output.status.code(), Some(3));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write /dev/full: "));
+        assert_eq!(names(&folder), ["a.json", "c.jsonl"]);
+    }
+    std::fs::write(folder.join("facts.jsonl"), "{}\n").unwrap();
+    let output = run(&folder, &["diagnose", "facts.jsonl", "-o", "facts.jsonl"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("would overwrite the input facts.jsonl"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_and_what_it_leads_to_is_replaced() {
+    let folder = scratch("output-link");
+    std::fs::create_dir(folder.join("real")).unwrap();
+    std::os::unix::fs::symlink("real/why.json", folder.join("why.json")).unwrap();
+    std::fs::write(folder.join("real/why.json"), "old").unwrap();
+    let sample = root().join("samples/nla-required");
+    let output = run(&folder, &["-q", sample.to_str().unwrap(), "-o", "why.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(folder.join("why.json").is_symlink());
+    assert!(std::fs::read_to_string(folder.join("real/why.json")).unwrap().starts_with('{'));
+    assert_eq!(names(&folder.join("real")), ["why.json"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_no_file_and_ends_with_130() {
+    let folder = scratch("interrupted");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rdpwhy"))
+        .args(["-q", "-", "-o", "why.json"])
+        .current_dir(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Standard input stays open behind the first packets, so that the program waits for more with its file begun.
+    child.stdin.as_mut().unwrap().write_all(&sample()[..5000.min(sample().len())]).unwrap();
+    child.stdin.as_mut().unwrap().write_all(&[0; 8192]).unwrap();
+    let begun = |_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        names(&folder).iter().any(|name| name.ends_with(".part"))
+    };
+    assert!((0..200).any(begun), "no file was begun");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(names(&folder).is_empty(), "{:?}", names(&folder));
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! The forms of an answer: what each is called, which endings mean it, and who writes it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::ValueEnum;
+use rdpwhy::Analysis;
+use rdpwhy::report::{json, jsonl, text};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One document for programs
+    Json,
+    /// The same as JSON, a line for each attempt, session, input, clock and note
+    Jsonl,
+}
+
+/// What the writers need to know beside the analysis.
+pub(super) struct Shape<'a> {
+    /// Arguments that change the answer.
+    pub(super) arguments: &'a [String],
+    pub(super) layout: text::Layout,
+}
+
+impl Format {
+    /// Endings of files that mean this format. Timesketch has none of its own: its lines are JSON lines, too.
+    const fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Text => &["txt", "text"],
+            Self::Json => &["json"],
+            Self::Jsonl => &["jsonl", "ndjson"],
+        }
+    }
+
+    /// The name on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::from_str(name, false).ok()
+    }
+
+    /// The format that the ending of a file means.
+    pub(super) fn of_ending(file: &Path) -> Option<Self> {
+        let end = file.extension()?.to_str()?.to_ascii_lowercase();
+        Self::value_variants().iter().copied().find(|format| format.endings().contains(&end.as_str()))
+    }
+
+    /// Every name with its endings, for a message.
+    pub(super) fn told() -> String {
+        let one = |format: &Self| {
+            let endings: Vec<String> = format.endings().iter().map(|end| format!(".{end}")).collect();
+            match endings.is_empty() {
+                true => format.name(),
+                false => format!("{} ({})", format.name(), endings.join(", ")),
+            }
+        };
+        Self::value_variants().iter().map(one).collect::<Vec<String>>().join(", ")
+    }
+
+    /// Writes the answer in this form.
+    pub(super) fn write(self, out: &mut dyn Write, analysis: &Analysis, shape: &Shape<'_>) -> io::Result<()> {
+        match self {
+            Self::Text => out.write_all(text::answer(analysis, shape.layout).as_bytes()),
+            Self::Json => {
+                let document = json::document(analysis, shape.arguments).map_err(io::Error::other)?;
+                out.write_all(document.as_bytes())
+            }
+            Self::Jsonl => jsonl::write(out, analysis, shape.arguments),
+        }
+    }
+}
