@@ -5,6 +5,7 @@ mod arguments;
 mod format;
 mod output;
 mod progress;
+mod terminal;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +21,7 @@ use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
-use rdpwhy::report::{explained, held, text};
+use rdpwhy::report::{explained, held};
 use rdpwhy::{Analysis, Options, Selection};
 
 use answers::{Answer, Begun};
@@ -230,7 +231,11 @@ fn print(text: &[u8]) -> io::Result<()> {
 /// Writes the answers and tells by the exit status what they are.
 fn answer(shown: &Shown, begun: Vec<Begun>, mut analysis: Analysis) -> ExitCode {
     analysis.select(&selection(shown));
-    let shape = Shape { arguments: &answer_arguments(shown), layout: layout(shown) };
+    let shape = Shape {
+        arguments: &answer_arguments(shown),
+        stdout: terminal::stdout(shown),
+        file: terminal::file(shown),
+    };
     let failed = answers::write(begun, &analysis, &shape);
     for one in &failed {
         complain(one, status::NOT_WRITTEN);
@@ -250,10 +255,6 @@ fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitC
 fn total_bytes(paths: &[PathBuf]) -> u64 {
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     paths.iter().map(|path| size(path)).sum()
-}
-
-fn layout(shown: &Shown) -> text::Layout {
-    text::Layout { verbose: shown.verbose, only_failed: shown.only_failed, ..text::Layout::default() }
 }
 
 fn selection(shown: &Shown) -> Selection {

@@ -22,6 +22,7 @@ use crate::wire::spnego::NegState;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 use crate::wire::tpkt::DisconnectCause;
 
+mod speaker;
 mod text;
 
 pub use text::{FactTextError, Field};

@@ -116,6 +116,7 @@ fn would_overwrite(input: &str) -> String {
 /// An answer whose file is begun.
 pub(super) struct Begun {
     format: Format,
+    to_stdout: bool,
     /// For messages.
     name: String,
     out: Output,
@@ -126,7 +127,7 @@ pub(super) fn begin(answers: &[Answer], partials: &Partials) -> Result<Vec<Begun
     let begin = |answer: &Answer| {
         let name = answer.file.as_deref().map_or_else(|| "standard output".to_owned(), name);
         match Output::to(answer.file.as_deref(), partials) {
-            Ok(out) => Ok(Begun { format: answer.format, name, out }),
+            Ok(out) => Ok(Begun { format: answer.format, to_stdout: answer.file.is_none(), name, out }),
             Err(error) => Err(not_written(&name, &error)),
         }
     };
@@ -140,8 +141,8 @@ fn not_written(name: &str, error: &io::Error) -> String {
 /// Writes all of them; tells of each that could not be written. Standard output that is closed wants no more.
 pub(super) fn write(begun: Vec<Begun>, analysis: &Analysis, shape: &Shape<'_>) -> Vec<String> {
     let mut failed = Vec::new();
-    for Begun { format, name, mut out } in begun {
-        let written = format.write(&mut out, analysis, shape).and_then(|()| out.finish());
+    for Begun { format, to_stdout, name, mut out } in begun {
+        let written = format.write(&mut out, analysis, shape, to_stdout).and_then(|()| out.finish());
         match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 failed.push(not_written(&name, &error));

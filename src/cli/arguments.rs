@@ -142,6 +142,12 @@ pub(crate) struct Shown {
     /// The whole timeline of every session
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    /// Colours; `auto` on a terminal, unless NO_COLOR or CLICOLOR says otherwise
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Draw with ASCII characters only; done by itself on a terminal whose locale is not UTF-8
+    #[arg(long)]
+    pub(crate) ascii: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -174,6 +180,16 @@ pub(crate) struct Diagnose {
     pub(crate) shown: Shown,
     #[command(flatten)]
     pub(crate) working: Working,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Also into a file or a pipe
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -21,7 +21,9 @@ pub(crate) enum Format {
 pub(super) struct Shape<'a> {
     /// Arguments that change the answer.
     pub(super) arguments: &'a [String],
-    pub(super) layout: text::Layout,
+    /// Of text on standard output, and in a file.
+    pub(super) stdout: text::Layout,
+    pub(super) file: text::Layout,
 }
 
 impl Format {
@@ -62,9 +64,18 @@ impl Format {
     }
 
     /// Writes the answer in this form.
-    pub(super) fn write(self, out: &mut dyn Write, analysis: &Analysis, shape: &Shape<'_>) -> io::Result<()> {
+    pub(super) fn write(
+        self,
+        out: &mut dyn Write,
+        analysis: &Analysis,
+        shape: &Shape<'_>,
+        to_stdout: bool,
+    ) -> io::Result<()> {
         match self {
-            Self::Text => out.write_all(text::answer(analysis, shape.layout).as_bytes()),
+            Self::Text => {
+                let layout = if to_stdout { shape.stdout } else { shape.file };
+                out.write_all(text::answer(analysis, layout).as_bytes())
+            }
             Self::Json => {
                 let document = json::document(analysis, shape.arguments).map_err(io::Error::other)?;
                 out.write_all(document.as_bytes())

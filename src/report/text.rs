@@ -4,6 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+mod batch;
+mod ladder;
+mod paint;
+
+pub use paint::Layout;
+
+use paint::{Paint, columns, wrapped};
+
 use super::safe::printable;
 use super::sources::{Source, summed_up};
 use super::{Told, input_name, told, words};
@@ -15,23 +23,6 @@ use crate::read::Counts;
 use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
 use crate::time::{UnixNanos, spoken};
-
-/// How the answer is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
-    /// Columns of the terminal.
-    pub width: usize,
-    /// The whole timeline of every session.
-    pub verbose: bool,
-    /// Leave out what did not fail.
-    pub only_failed: bool,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self { width: 100, verbose: false, only_failed: false }
-    }
-}
 
 /// Causes behind the best one that are named, when they are near enough.
 const RIVALS_MAX: usize = 2;
@@ -47,6 +38,8 @@ const ALIKE_MAX: usize = 5;
 const SOURCES_MAX: usize = 20;
 /// Users named of one source.
 const USERS_MAX: usize = 5;
+/// So many failures get a picture each; of more with `-v` only.
+const DRAWN_MAX: usize = 3;
 /// Proofs shown of one cause.
 const PROOFS_MAX: usize = 4;
 
@@ -59,21 +52,48 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
     let summed: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
     let alone = told.iter().enumerate().filter(|(index, _)| !summed.contains(index)).map(|(_, one)| one);
     let failed: Vec<&Told<'_>> = alone.filter(|t| t.attempt.outcome.is_failure()).collect();
-    for (number, attempt) in (1..).zip(&failed) {
-        block(&mut out, analysis, attempt, layout, (number, failed.len()));
-    }
-    sources_table(&mut out, &sources);
+    failures(&mut out, analysis, &failed, layout);
+    sources_table(&mut out, &sources, layout);
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
-        listened(&mut out, analysis);
+        listened(&mut out, analysis, layout);
     }
-    clocks(&mut out, analysis);
-    summary(&mut out, analysis, &told);
-    out
+    clocks(&mut out, analysis, layout);
+    summary(&mut out, analysis, &told, layout);
+    if layout.ascii { paint::ascii(&out) } else { out }
+}
+
+/// Few failures are told one by one, in order of time; many by kind, the most frequent first.
+fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout: Layout) {
+    if failed.len() > batch::TOLD_MAX && !layout.verbose {
+        let kinds = batch::kinds(failed);
+        batch::overview(out, failed, &kinds, layout);
+        for kind in &kinds {
+            if let Some(example) = kind.example() {
+                let count =
+                    if kind.count() > 1 { format!("[1 of {}] ", kind.count()) } else { String::new() };
+                block(out, analysis, example, layout, &count);
+            }
+        }
+        return;
+    }
+    let drawn = layout.verbose || failed.len() <= DRAWN_MAX;
+    for (number, attempt) in (1..).zip(failed) {
+        let count = if failed.len() > 1 { format!("[{number}/{}] ", failed.len()) } else { String::new() };
+        block(out, analysis, attempt, layout, &count);
+        if drawn {
+            ladder::picture(out, attempt, layout);
+            out.push('\n');
+        }
+        if layout.verbose {
+            timeline(out, analysis, attempt.session);
+            out.push('\n');
+        }
+    }
 }
 
 /// Sources that never got in, one line each.
-fn sources_table(out: &mut String, sources: &[Source]) {
+fn sources_table(out: &mut String, sources: &[Source], layout: Layout) {
     if sources.is_empty() {
         return;
     }
@@ -83,7 +103,7 @@ fn sources_table(out: &mut String, sources: &[Source]) {
         some(attempts, "failed attempt"),
         some(sources.len(), "source"),
     );
-    line(out, &heading);
+    paragraph(out, layout, &heading, Some(Paint::Failure));
     for source in sources.iter().take(SOURCES_MAX) {
         let mut causes: Vec<(&&str, &usize)> = source.causes.iter().collect();
         causes.sort_by_key(|(cause, times)| (std::cmp::Reverse(**times), **cause));
@@ -133,46 +153,52 @@ fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
+/// Columns of a label and what is around it.
+const INDENT: usize = 12;
+
 /// One labelled paragraph, wrapped behind its label.
 fn item(out: &mut String, layout: Layout, label: &str, text: &str) {
-    let indent = 12;
-    let room = layout.width.saturating_sub(indent).max(40);
-    let mut column = 0;
-    let _ = write!(out, "  {label:<10}");
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > 0 && column + 1 + length > room {
-            let _ = write!(out, "\n{:indent$}", "");
-            column = 0;
-        }
-        if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out.push('\n');
+    painted(out, layout, label, text, None);
 }
 
-fn block(
-    out: &mut String,
-    analysis: &Analysis,
-    told: &Told<'_>,
-    layout: Layout,
-    (number, of): (usize, usize),
-) {
+/// A command or filter in one line, however long, so that it can be copied.
+fn whole(out: &mut String, layout: Layout, label: &str, text: &str) {
+    let padding = " ".repeat((INDENT - 2).saturating_sub(columns(label)));
+    line(out, &format!("  {}{padding}{text}", layout.paint(Paint::Label, label)));
+}
+
+/// A sentence of its own, wrapped with its later lines indented.
+fn paragraph(out: &mut String, layout: Layout, text: &str, paint: Option<Paint>) {
+    for (index, part) in wrapped(text, layout.columns().saturating_sub(4)).iter().enumerate() {
+        let indent = if index == 0 { "" } else { "    " };
+        let part = paint.map_or_else(|| part.clone(), |paint| layout.paint(paint, part));
+        line(out, &format!("{indent}{part}"));
+    }
+}
+
+/// The same in a colour.
+fn painted(out: &mut String, layout: Layout, label: &str, text: &str, paint: Option<Paint>) {
+    let room = layout.columns().saturating_sub(INDENT);
+    for (index, part) in wrapped(text, room).iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        let padding = " ".repeat((INDENT - 2).saturating_sub(columns(label)));
+        let part = paint.map_or_else(|| part.clone(), |paint| layout.paint(paint, part));
+        line(out, &format!("  {}{padding}{part}", layout.paint(Paint::Label, label)));
+    }
+}
+
+fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout, count: &str) {
     let session = told.session;
     let step = session.broke_at.map_or("an unknown step", Step::title);
     let outcome = match told.attempt.outcome {
         Outcome::Refused => "REFUSED",
         _ => "BROKE",
     };
-    let count = if of > 1 { format!("[{number}/{of}] ") } else { String::new() };
-    line(out, &format!("{count}{outcome} at {step}: {}", ends(session)));
+    let heading = layout.paint(Paint::Failure, &format!("{outcome} at {step}"));
+    line(out, &format!("{count}{heading}: {}", ends(session)));
     match told.best() {
         Some(best) => {
-            item(out, layout, "why", best.rule.cause);
+            painted(out, layout, "why", best.rule.cause, Some(Paint::Strong));
             item(out, layout, "how sure", &how_sure(told.verdicts));
         }
         None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
@@ -209,13 +235,10 @@ fn block(
     named_by(out, session, layout);
     let shown = filter(session);
     if !shown.is_empty() {
-        item(out, layout, "Wireshark", &shown);
+        whole(out, layout, "Wireshark", &shown);
     }
     if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
-        item(out, layout, "records", &query);
-    }
-    if layout.verbose {
-        timeline(out, analysis, session);
+        whole(out, layout, "records", &query);
     }
     out.push('\n');
 }
@@ -371,7 +394,7 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
 }
 
 /// Whose clock is off by how much, when more than one clock is there.
-fn clocks(out: &mut String, analysis: &Analysis) {
+fn clocks(out: &mut String, analysis: &Analysis, layout: Layout) {
     for clock in analysis.story.clocks.iter().filter(|clock| clock.pairs > 0) {
         let (Some(offset), Some(witness)) =
             (clock.offset_ns, analysis.witnesses.get(index_of(clock.witness_index)))
@@ -381,13 +404,11 @@ fn clocks(out: &mut String, analysis: &Analysis) {
         let way = if offset < 0 { "behind" } else { "ahead" };
         let (off, error) = (seconds(offset.abs()), spoken(clock.error_ns));
         let name = printable(&witness.name);
-        line(
-            out,
-            &format!(
-                "clock of {name}: {off} {way}, give or take {error}, from {}",
-                some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection")
-            ),
+        let text = format!(
+            "clock of {name}: {off} {way}, give or take {error}, from {}",
+            some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection")
         );
+        paragraph(out, layout, &text, None);
     }
 }
 
@@ -434,6 +455,10 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             _ => "unknown: the evidence does not reach far enough",
         };
         let reached = session.reached.map_or("nothing", Step::name);
+        let word = match attempt.attempt.outcome {
+            Outcome::Active => layout.paint(Paint::Success, word),
+            _ => word.to_owned(),
+        };
         line(out, &format!("{} {word} ({}, reached {reached}{more})", session.start, ends(session)));
         let earlier = attempt.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
         let failed: Vec<&Session> = earlier.filter(|s| s.outcome.is_failure()).collect();
@@ -470,14 +495,14 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             outcome.name(),
             printable(&server)
         );
-        line(out, &text);
+        paragraph(out, layout, &text, None);
     }
 }
 
 /// Connections of which nothing is known but that a listener took them, in a line for each host.
-fn listened(out: &mut String, analysis: &Analysis) {
+fn listened(out: &mut String, analysis: &Analysis, layout: Layout) {
     for one in &analysis.story.listened {
-        line(out, &format!("{} {}", one.from, printable(&words::listened(one))));
+        paragraph(out, layout, &format!("{} {}", one.from, printable(&words::listened(one))), None);
     }
 }
 
@@ -498,7 +523,7 @@ fn unknown_because(analysis: &Analysis, session: &Session) -> String {
     }
 }
 
-fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
+fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout) {
     let count = |outcome: Outcome| told.iter().filter(|t| t.attempt.outcome == outcome).count();
     let parts = [
         (count(Outcome::Broke) + count(Outcome::Refused), "failed"),
@@ -541,5 +566,6 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>]) {
         0 => String::new(),
         count => format!(" {count} more were left out, as asked."),
     };
-    line(out, &format!("{}: {said}.{left_out} Read {}.", some(attempts, "attempt"), read.join(" and ")));
+    let text = format!("{}: {said}.{left_out} Read {}.", some(attempts, "attempt"), read.join(" and "));
+    paragraph(out, layout, &text, None);
 }

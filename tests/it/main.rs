@@ -34,3 +34,4 @@ mod steps;
 mod differential;
 mod gateway;
 mod ends;
+mod terminal;

@@ -1,0 +1,287 @@
+//! The ladder of a session as a picture: client and server as two lines, what each sent as arrows between them, what the
+//! logs of either say as dots on its line, with time and gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::line;
+use super::paint::{Layout, Paint, columns, wrapped};
+use crate::fact::{Side, What};
+use crate::report::Told;
+use crate::report::safe::printable;
+use crate::report::words;
+use crate::session::{Role, Seen, Session};
+use crate::step::Step;
+use crate::time::spoken;
+
+/// Rows of a picture, unless everything is wanted.
+const ROWS_MAX: usize = 18;
+/// Rows of a picture in any case.
+const ROWS_LIMIT: usize = 400;
+/// Lines of one row.
+const LINES_MAX: usize = 2;
+/// Columns between the two lines.
+const BETWEEN: usize = 10;
+/// Columns in front of the text: margin, time, gap and the two lines with their margins.
+const BEFORE_TEXT: usize = 2 + TIME + 1 + GAP + 2 + LANE + 1;
+const TIME: usize = 10;
+const GAP: usize = 9;
+const LANE: usize = BETWEEN + 6;
+
+/// Where a row stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Lane {
+    /// A packet, and who sent it; a state of the connection otherwise.
+    Packet(Option<Side>),
+    /// A record of the log of one end.
+    LogOf(Side),
+    /// A record of another host's log.
+    Other(String),
+}
+
+/// How much a row matters; the lesser the more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Evidence for or against the best cause.
+    Decides,
+    /// The first of its step among the packets.
+    OpensStep,
+    /// At the step that broke, or an end.
+    AtTheEnd,
+    /// The first answer at its step.
+    AnswersStep,
+    /// The first of its host and step in the logs.
+    LogOpensStep,
+    /// All else.
+    Detail,
+}
+
+struct Row<'a> {
+    seen: &'a Seen,
+    lane: Lane,
+    rank: Rank,
+}
+
+/// Draws the ladder of a session.
+pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout) {
+    let mut rows = rows(told);
+    let all = rows.len();
+    if !layout.verbose {
+        rows.retain(|row| row.rank < Rank::Detail || matches!(row.lane, Lane::Packet(_)));
+    }
+    keep(&mut rows, if layout.verbose { ROWS_LIMIT } else { ROWS_MAX });
+    let broken = broken_row(told, &rows);
+    let head = format!("  {:>TIME$} {:>GAP$}  client    server", "time", "gap");
+    line(out, &layout.paint(Paint::Label, &head));
+    let mut before = told.session.start;
+    for (index, row) in rows.iter().enumerate() {
+        let since = signed(row.seen.at.since(told.session.start));
+        let gap = row.seen.at.since(before);
+        let gap = if index == 0 || gap < 1_000 { String::new() } else { format!("+{}", spoken(gap)) };
+        before = row.seen.at;
+        let says = says(row);
+        let broke = broken == Some(index);
+        let room = layout.columns().saturating_sub(BEFORE_TEXT);
+        let mut lines = wrapped(&says, room);
+        cut(&mut lines, room, layout);
+        for (number, part) in lines.iter().enumerate() {
+            let (time, lane) = match number {
+                0 => (format!("  {since:>TIME$} {gap:>GAP$}  "), lane(&row.lane, broke, layout)),
+                _ => (" ".repeat(BEFORE_TEXT - LANE - 1), idle(layout)),
+            };
+            let part = match (&row.lane, broke) {
+                (_, true) => layout.paint(Paint::Failure, part),
+                (_, false) if row.rank == Rank::Decides => layout.paint(Paint::Strong, part),
+                (Lane::LogOf(_) | Lane::Other(_), false) => layout.paint(Paint::Log, part),
+                _ => part.clone(),
+            };
+            line(out, format!("{time}{lane} {part}").trim_end());
+        }
+    }
+    if let Some(more) = all.checked_sub(rows.len()).filter(|more| *more > 0) {
+        let hint = if layout.verbose { "in JSON" } else { "with -v" };
+        let indent = BEFORE_TEXT;
+        line(out, &layout.paint(Paint::Label, &format!("{:indent$}and {more} more {hint}", "")));
+    }
+}
+
+/// With its sign: what a clock that is off by a little tells may lie before the start.
+fn signed(ns: i64) -> String {
+    if ns < 0 { spoken(ns) } else { format!("+{}", spoken(ns)) }
+}
+
+/// A sentence without the end that the arrow shows.
+fn says(row: &Row<'_>) -> String {
+    let text = words::says(row.seen.what());
+    match &row.lane {
+        Lane::Packet(Some(side)) => {
+            let name = side.name();
+            text.strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix(' '))
+                .map_or(text.clone(), str::to_owned)
+        }
+        Lane::Other(host) => format!("{host}: {text}"),
+        Lane::Packet(None) | Lane::LogOf(_) => text,
+    }
+}
+
+/// Lines beyond the limit are left out, and that is shown.
+fn cut(lines: &mut Vec<String>, room: usize, layout: Layout) {
+    if lines.len() <= LINES_MAX {
+        return;
+    }
+    lines.truncate(LINES_MAX);
+    let mark = layout.mark("…", "...");
+    if let Some(last) = lines.last_mut() {
+        while columns(last) + columns(mark) > room && last.pop().is_some() {}
+        last.push_str(mark);
+    }
+}
+
+fn idle(layout: Layout) -> String {
+    let bar = layout.mark("│", "|");
+    format!("  {bar}{:BETWEEN$}{bar}  ", "")
+}
+
+fn lane(lane: &Lane, broke: bool, layout: Layout) -> String {
+    let (bar, dash, dot) = (layout.mark("│", "|"), layout.mark("─", "-"), layout.mark("●", "*"));
+    let between = match lane {
+        Lane::Packet(Some(side)) => arrow(*side, broke, layout),
+        Lane::Packet(None) if broke => crossed(&dash.repeat(BETWEEN), layout),
+        Lane::Packet(None) => dash.repeat(BETWEEN),
+        Lane::LogOf(_) | Lane::Other(_) => " ".repeat(BETWEEN),
+    };
+    let between = match (lane, broke) {
+        (Lane::Packet(_), true) => layout.paint(Paint::Failure, &between),
+        _ => between,
+    };
+    let cross = layout.mark("✗", "X");
+    let dot = if broke { layout.paint(Paint::Failure, cross) } else { layout.paint(Paint::Log, dot) };
+    match lane {
+        Lane::Packet(_) => format!("  {bar}{between}{bar}  "),
+        Lane::LogOf(Side::Client) => format!("  {dot}{between}{bar}  "),
+        Lane::LogOf(Side::Server) => format!("  {bar}{between}{dot}  "),
+        Lane::Other(_) => format!("  {bar}{between}{bar} {dot}"),
+    }
+}
+
+fn arrow(side: Side, broke: bool, layout: Layout) -> String {
+    let dashes = layout.mark("─", "-").repeat(BETWEEN - 1);
+    let shaft = match side {
+        Side::Client => format!("{dashes}{}", layout.mark("▶", ">")),
+        Side::Server => format!("{}{dashes}", layout.mark("◀", "<")),
+    };
+    if broke { crossed(&shaft, layout) } else { shaft }
+}
+
+/// With the mark of the break in the middle.
+fn crossed(shaft: &str, layout: Layout) -> String {
+    let cross = layout.mark("✗", "X");
+    let middle = BETWEEN / 2;
+    shaft
+        .chars()
+        .enumerate()
+        .map(|(index, c)| if index == middle { cross.to_owned() } else { c.to_string() })
+        .collect()
+}
+
+/// Every row in order of time. What several captures saw of one packet is one row.
+fn rows<'a>(told: &Told<'a>) -> Vec<Row<'a>> {
+    let session = told.session;
+    let mut rows: Vec<Row<'a>> = Vec::new();
+    let mut times: BTreeMap<(u32, &str, Option<Side>), u32> = BTreeMap::new();
+    let mut known: BTreeMap<(&str, Option<Side>, u32), usize> = BTreeMap::new();
+    let mut opened: BTreeSet<(Step, Option<Side>, String)> = BTreeSet::new();
+    for seen in &session.facts {
+        let lane = lane_of(session, seen);
+        let rank = rank(told, seen, &lane, &mut opened);
+        if let (Lane::Packet(side), Some(connection)) = (&lane, seen.fact.subject.connection()) {
+            let name = seen.what().name();
+            let ordinal = times.entry((connection.witness_index, name, *side)).or_default();
+            *ordinal += 1;
+            if let Some(row) = known.get(&(name, *side, *ordinal)).and_then(|index| rows.get_mut(*index)) {
+                row.rank = row.rank.min(rank);
+                continue;
+            }
+            known.insert((name, *side, *ordinal), rows.len());
+        }
+        rows.push(Row { seen, lane, rank });
+    }
+    rows
+}
+
+fn lane_of(session: &Session, seen: &Seen) -> Lane {
+    let Some(keys) = seen.fact.subject.keys() else { return Lane::Packet(seen.what().speaker()) };
+    let part = session.hosts.iter().find(|part| part.host == keys.host);
+    match part.map(|part| part.role) {
+        Some(Role::Client) => Lane::LogOf(Side::Client),
+        Some(Role::Server) => Lane::LogOf(Side::Server),
+        Some(Role::Broker | Role::Gateway | Role::DomainController) | None => {
+            Lane::Other(printable(&keys.host).into_owned())
+        }
+    }
+}
+
+fn rank(
+    told: &Told<'_>,
+    seen: &Seen,
+    lane: &Lane,
+    opened: &mut BTreeSet<(Step, Option<Side>, String)>,
+) -> Rank {
+    let what = seen.what();
+    let weighed = told.best().map(|best| &best.weighing);
+    if weighed.is_some_and(|weighing| weighing.proofs.contains(seen) || weighing.against.contains(seen)) {
+        return Rank::Decides;
+    }
+    let step = what.step();
+    let packet = matches!(lane, Lane::Packet(_));
+    if packet && step.is_some_and(|step| opened.insert((step, None, "first".to_owned()))) {
+        return Rank::OpensStep;
+    }
+    let opens = step.is_some_and(|step| {
+        let (side, host) = match lane {
+            Lane::Packet(side) => (*side, String::new()),
+            Lane::LogOf(side) => (Some(*side), "log".to_owned()),
+            Lane::Other(host) => (None, host.clone()),
+        };
+        opened.insert((step, side, host))
+    });
+    let at_the_end = what.end().is_some()
+        || matches!(what, What::Ultimatum { .. } | What::ErrorInfo { .. } | What::Alert { .. })
+        || (packet && step.is_some() && step == told.session.broke_at);
+    match (at_the_end, opens, packet) {
+        (true, ..) => Rank::AtTheEnd,
+        (false, true, true) => Rank::AnswersStep,
+        (false, true, false) => Rank::LogOpensStep,
+        _ => Rank::Detail,
+    }
+}
+
+/// Keeps the rows that matter most, in order of time. Near the break the later rows matter more, before it the earlier.
+fn keep(rows: &mut Vec<Row<'_>>, most: usize) {
+    let all = rows.len();
+    let mut order: Vec<usize> = (0..all).collect();
+    order.sort_by_key(|index| {
+        let rank = rows.get(*index).map_or(Rank::Detail, |row| row.rank);
+        (rank, if rank == Rank::AtTheEnd { all - index } else { *index })
+    });
+    let kept: BTreeSet<usize> = order.into_iter().take(most).collect();
+    let mut index = 0;
+    rows.retain(|_| {
+        index += 1;
+        kept.contains(&(index - 1))
+    });
+}
+
+/// The row at which it broke: the last proof at or behind the step that broke, of the packets if there is one there, else of
+/// the logs of both ends, else of any log; without a proof the last word of the connection.
+fn broken_row(told: &Told<'_>, rows: &[Row<'_>]) -> Option<usize> {
+    let proofs = told.best().map(|best| best.weighing.proofs.as_slice()).unwrap_or_default();
+    let late = |seen: &Seen| seen.what().step() >= told.session.broke_at || seen.what().step().is_none();
+    let last = |wanted: &dyn Fn(&Lane) -> bool| {
+        rows.iter().rposition(|row| wanted(&row.lane) && proofs.contains(row.seen) && late(row.seen))
+    };
+    last(&|lane| matches!(lane, Lane::Packet(_)))
+        .or_else(|| last(&|lane| matches!(lane, Lane::LogOf(_))))
+        .or_else(|| last(&|_| true))
+        .or_else(|| rows.iter().rposition(|row| matches!(row.lane, Lane::Packet(_))))
+}

@@ -1,0 +1,150 @@
+//! The answer on a terminal: it fits its columns, is plain where it must be, and sums up what is too much to read.
+
+use std::net::SocketAddr;
+
+use rdpwhy::analysis::{Analysis, analyze_inventory};
+use rdpwhy::read::Unwatched;
+use rdpwhy::read::inputs::held;
+use rdpwhy::report::text::{Layout, answer};
+use rdpwhy::{Options, analyze};
+use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter};
+
+use crate::support::{children, root, run};
+
+const BASE_NS: i64 = 1_795_168_800_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+
+fn samples() -> Vec<Analysis> {
+    let folders = children(&root().join("samples")).into_iter().filter(|path| path.is_dir());
+    let read = |path| analyze(&Options { paths: vec![path], ..Options::default() }, &Unwatched);
+    let all: Vec<Analysis> = folders.map(read).collect();
+    assert!(all.len() >= 5);
+    all
+}
+
+#[test]
+fn lines_fit_the_terminal() {
+    for analysis in &samples() {
+        for width in [80, 100, 132] {
+            for verbose in [false, true] {
+                let text = answer(analysis, Layout { width, verbose, ..Layout::default() });
+                let drawn = text.lines().skip_while(|line| !line.ends_with("client    server"));
+                let rows: Vec<&str> = drawn.take_while(|line| !line.is_empty()).collect();
+                assert!(rows.len() > 5, "no ladder in\n{text}");
+                // What is copied stays whole, and places of the timeline are paths.
+                let whole = |line: &&str| line.starts_with("  Wireshark") || line.starts_with("  records");
+                let told = text.lines().take_while(|line| !line.ends_with("client    server"));
+                for line in told.filter(|line| !whole(line)).chain(rows) {
+                    let longest = line.split_whitespace().map(|word| word.chars().count()).max();
+                    let fits = line.chars().count() <= width || longest > Some(width / 2);
+                    assert!(fits || line.contains(" at "), "{width} columns: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_ladder_marks_one_break_and_keeps_the_order_of_time() {
+    for analysis in &samples() {
+        let text = answer(analysis, Layout::default());
+        assert_eq!(text.matches('✗').count(), 1, "{text}");
+        assert!(text.matches('▶').count() >= 2 && text.matches('◀').count() >= 1, "{text}");
+        let gaps = text.lines().filter(|line| line.contains(" +-"));
+        assert_eq!(gaps.count(), 0, "a row before the one above it in\n{text}");
+    }
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    for analysis in &samples() {
+        let plain = answer(analysis, Layout::default());
+        let colored = answer(analysis, Layout { color: true, ..Layout::default() });
+        assert!(colored.contains("\u{1b}[") && !plain.contains('\u{1b}'));
+        assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain);
+    }
+}
+
+#[test]
+fn ascii_is_ascii_and_says_the_same() {
+    for analysis in &samples() {
+        let plain = answer(analysis, Layout::default());
+        let ascii = answer(analysis, Layout { ascii: true, ..Layout::default() });
+        assert!(ascii.is_ascii());
+        assert_eq!(plain.lines().count(), ascii.lines().count());
+        assert_eq!(ascii.matches('X').count(), plain.matches('X').count() + 1);
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_colours_unless_they_are_asked_for() {
+    let said = |arguments: &[&str]| {
+        let mut all = vec!["-q", "samples/cert-expired"];
+        all.extend(arguments);
+        String::from_utf8(run(&root(), &all).stdout).unwrap()
+    };
+    assert!(!said(&[]).contains('\u{1b}'));
+    assert!(!said(&["--color", "never"]).contains('\u{1b}'));
+    assert!(said(&["--color", "always"]).contains("\u{1b}[1m\u{1b}[31mREFUSED"));
+    assert!(said(&["--ascii"]).is_ascii());
+}
+
+fn client(host: u8, port: u16) -> SocketAddr {
+    format!("10.1.2.{host}:{port}").parse().unwrap()
+}
+
+/// A server that wants NLA of a client that has none.
+fn hybrid_required(from: SocketAddr, start_ns: i64) -> Vec<Frame> {
+    let request = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
+    let refusal = [3, 0, 0, 19, 14, 0xd0, 0, 0, 0, 0, 0, 3, 0, 8, 0, 5, 0, 0, 0];
+    let server = "10.1.3.9:3389".parse().unwrap();
+    let mut talk = Conversation::new(Endpoint::new(from), Endpoint::new(server), start_ns);
+    talk.handshake().client_sends(&request).server_sends(&refusal).client_closes().server_closes();
+    talk.finish()
+}
+
+/// Nobody listens.
+fn port_closed(from: SocketAddr, start_ns: i64) -> Vec<Frame> {
+    let server = "10.1.3.10:3389".parse().unwrap();
+    let mut talk = Conversation::new(Endpoint::new(from), Endpoint::new(server), start_ns);
+    talk.syn().server_resets();
+    talk.finish()
+}
+
+fn failures(hybrid: u8, closed: u8) -> Analysis {
+    let mut frames = Vec::new();
+    for host in 0..hybrid {
+        frames.extend(hybrid_required(client(host + 1, 50_000), BASE_NS + i64::from(host) * 90 * SECOND_NS));
+    }
+    for host in 0..closed {
+        frames.extend(port_closed(client(host + 101, 51_000), BASE_NS + i64::from(host) * 90 * SECOND_NS));
+    }
+    frames.sort_by_key(|frame| frame.time_ns);
+    let mut bytes = Vec::new();
+    let mut pcap = PcapWriter::new(&mut bytes, LINKTYPE_ETHERNET).unwrap();
+    frames.iter().for_each(|frame| pcap.frame(frame).unwrap());
+    analyze_inventory(held(vec![("x.pcap".to_owned(), bytes)]), &Unwatched)
+}
+
+#[test]
+fn many_failures_are_summed_up_by_cause_with_the_most_frequent_first() {
+    let analysis = failures(9, 4);
+    let text = answer(&analysis, Layout::default());
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("13 attempts FAILED"), "{text}");
+    assert!(lines[1].starts_with("       9 x hybrid-required at X.224 negotiation: 10.1.3.9:3389"), "{text}");
+    assert!(lines[2].starts_with("       4 x tcp-refused     at TCP connection: 10.1.3.10:3389"), "{text}");
+    assert_eq!(text.matches("  how sure  ").count(), 2, "{text}");
+    assert!(text.contains("[1 of 9] REFUSED") && text.contains("[1 of 4] REFUSED"), "{text}");
+    let all = answer(&analysis, Layout { verbose: true, ..Layout::default() });
+    assert_eq!(all.matches("  how sure  ").count(), 13);
+    assert_eq!(all.matches("client    server").count(), 13);
+}
+
+#[test]
+fn a_few_failures_are_told_one_by_one() {
+    let text = answer(&failures(4, 0), Layout::default());
+    assert_eq!(text.matches("  how sure  ").count(), 4);
+    assert!(text.starts_with("[1/4] REFUSED") && !text.contains("FAILED"));
+    assert!(!text.contains("client    server"), "pictures of so many are for -v");
+}
