@@ -5,6 +5,7 @@ mod arguments;
 mod format;
 mod output;
 mod progress;
+mod slice;
 mod terminal;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Analyze(analyze)) => on_threads(&analyze.working, || run_analyze(&analyze)),
         Some(Command::Facts(facts)) => on_threads(&facts.working, || run_facts(&facts)),
         Some(Command::Diagnose(diagnose)) => on_threads(&diagnose.working, || run_diagnose(&diagnose)),
+        Some(Command::Slice(of)) => on_threads(&of.working, || slice::run(&of)),
         Some(Command::Explain(asked)) => run_explain(&asked),
         Some(Command::Collect(whose)) => run_collect(whose),
         Some(Command::Inputs(inputs)) => on_threads(&inputs.working, || run_inputs(&inputs)),

@@ -320,6 +320,23 @@ impl Note {
         Self::at(input_index, Spot::Whole, format!("{blocks} blocks of type {kind:#x} are not read"))
     }
 
+    /// Packets that are wanted again are gone.
+    #[must_use]
+    pub fn not_read_again(input_index: u32) -> Self {
+        let text =
+            "standard input cannot be read again: its packets are not in the slice, give a file instead";
+        Self::at(input_index, Spot::Whole, text.to_owned())
+    }
+
+    /// Packets of a connection that a slice does not hold.
+    #[must_use]
+    pub fn slice_cut(input_index: u32, packets: u64) -> Self {
+        let text = format!(
+            "{packets} packets of the connection are not in the slice: too many others lie between them"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// More facts than one run keeps.
     #[must_use]
     pub fn facts_over_limit(facts: usize, limit: usize) -> Self {

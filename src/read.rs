@@ -9,6 +9,7 @@ mod export;
 pub mod inputs;
 pub mod keys;
 pub mod capture;
+pub mod again;
 pub mod link;
 pub mod fragments;
 pub mod neighbours;

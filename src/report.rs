@@ -8,6 +8,8 @@ pub mod json;
 pub mod jsonl;
 pub mod explained;
 pub mod held;
+pub mod query;
+pub mod slice;
 
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;

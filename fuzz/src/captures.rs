@@ -5,7 +5,8 @@ use rdpwhy::note::Place;
 use rdpwhy::read::fragments::Fragments;
 use rdpwhy::read::link::{self, Link, Packet};
 use rdpwhy::read::{Flow, Half, Sighting, Unwatched, capture as reader, inputs, stream};
-use rdpwhy::report::{json, text};
+use rdpwhy::report::slice::Kept;
+use rdpwhy::report::{json, slice, text};
 use rdpwhy::time::UnixNanos;
 use rdpwhy::wire::keylog::KeyLog;
 use rdpwhy::{Analysis, analyze_inventory};
@@ -16,6 +17,8 @@ use crate::texts::assert_harmless;
 
 /// Notes of one input at most, whatever it holds.
 const NOTES_MAX: usize = 500;
+/// Sessions of one capture that are sliced.
+const SLICES_MAX: usize = 8;
 /// Bytes that one direction may hold: head, tail and what waits, each with one segment more than its limit.
 const HELD_MAX: usize = stream::HEAD_BYTES_MAX + stream::TAIL_BYTES_MAX + 128 * 1024 + 3 * 65_536;
 
@@ -70,6 +73,25 @@ pub fn packet(bytes: &[u8]) {
 /// A capture from file to both answers.
 pub fn pipeline(bytes: &[u8]) {
     answers(bytes.to_vec());
+}
+
+/// A capture from file to the slice of each session, which holds as many packets as it says, and is read again.
+pub fn slice(bytes: &[u8]) {
+    let analysis =
+        analyze_inventory(inputs::held(vec![("fuzz.pcap".to_owned(), bytes.to_vec())]), &Unwatched);
+    for index in 0..analysis.story.sessions.len().min(SLICES_MAX) {
+        let kept = Kept { names: true, secrets: true };
+        let Some(slice) = slice::slice(&analysis, index, kept, &Unwatched) else {
+            panic!("session {index} is there")
+        };
+        let mut file = Vec::new();
+        let written = slice.write(&Unwatched, &mut file).unwrap();
+        assert_eq!(written.packets, slice.packets());
+        let again = analyze_inventory(inputs::held(vec![("slice.pcapng".to_owned(), file)]), &Unwatched);
+        let read: u64 = again.counts.iter().flatten().map(rdpwhy::read::Counts::packets).sum();
+        assert_eq!(read, written.packets, "{:?}", again.notes);
+        slice.told(written, "x.pcapng").lines().for_each(assert_harmless);
+    }
 }
 
 /// A TCP dialogue whose messages are drawn from the bytes, as a capture from file to both answers.

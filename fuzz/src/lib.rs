@@ -17,7 +17,7 @@ mod texts;
 mod tunnels;
 
 pub use beside::{dns, kerberos};
-pub use captures::{capture, dialogue, opening, packet, pipeline};
+pub use captures::{capture, dialogue, opening, packet, pipeline, slice};
 pub use datagrams::rdpudp;
 pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
@@ -63,6 +63,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("exchange", exchange),
     ("printable", printable),
     ("pipeline", pipeline),
+    ("slice", slice),
     ("dialogue", dialogue),
     ("opening", opening),
 ];

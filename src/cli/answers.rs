@@ -108,7 +108,7 @@ pub(super) fn check_paths(answers: &[Answer], inputs: &[PathBuf]) -> Result<(), 
     }
 }
 
-fn would_overwrite(input: &str) -> String {
+pub(super) fn would_overwrite(input: &str) -> String {
     let input = printable(input);
     format!("the answer would overwrite the input {input}: choose another FILE for --output")
 }

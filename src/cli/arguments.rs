@@ -34,6 +34,11 @@ pub(crate) enum Command {
     Facts(FactsOf),
     /// Give the answer of `analyze` from facts that were written before, on any number of machines
     Diagnose(Diagnose),
+    /// Write the packets of one session to a pcapng file, with comments at the steps and at the break
+    ///
+    /// Finds the session as `analyze` does, then reads its captures again. The file has the TCP connection both ways, its
+    /// UDP transports, and what passed beside and was told of it: names, Kerberos, ICMP, ARP.
+    Slice(SliceOf),
     /// Say what codes, constants, events and causes mean, or the text of an error box in any language
     Explain(Explain),
     /// Print the PowerShell scripts that collect the evidence a diagnosis needs
@@ -180,6 +185,36 @@ pub(crate) struct Diagnose {
     pub(crate) shown: Shown,
     #[command(flatten)]
     pub(crate) working: Working,
+}
+
+/// Which session goes where.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SliceOf {
+    /// Id of the session in the JSON answer (also one of its aliases), or as much of its beginning as no other has, such as
+    /// the client's address and port
+    #[arg(value_name = "SESSION-ID")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Write the packets to FILE
+    #[arg(short, long, value_name = "FILE.pcapng")]
+    pub(crate) output: PathBuf,
+    /// Names that the captures have for the addresses of this session
+    #[arg(long, value_enum, default_value_t = Keep::Keep, value_name = "WHAT")]
+    pub(crate) names: Keep,
+    /// TLS secrets of this session, from key logs and captures: whoever has a file with them can read the session
+    #[arg(long, value_enum, default_value_t = Keep::Drop, value_name = "WHAT")]
+    pub(crate) secrets: Keep,
+    #[command(flatten)]
+    pub(crate) working: Working,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// Into the file
+    Keep,
+    /// Not into the file
+    Drop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
-use pcap_parser::{Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapHeader, PcapNGReader};
+use pcap_parser::{
+    Block, LegacyPcapReader, NameResolutionBlock, PcapBlockOwned, PcapError, PcapHeader, PcapNGOption,
+    PcapNGReader,
+};
 
+use super::again::{self, Frame, Passed};
 use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::fragments::Fragments;
 use super::inputs::{self, Input, Kind, Source};
@@ -17,7 +21,7 @@ use crate::note::{Note, Place};
 use crate::time::UnixNanos;
 use crate::wire::keylog::KeyLog;
 
-mod interface;
+pub(super) mod interface;
 mod resume;
 
 use interface::{Interfaces, Resolution};
@@ -45,12 +49,8 @@ pub fn read_source(
     let mut read = SourceRead::default();
     for index in source.inputs.iter().copied() {
         let Some(input) = usize::try_from(index).ok().and_then(|i| inputs.get(i)) else { continue };
-        let mut file = CaptureFile::new(index, &mut table, &mut fragments);
-        match inputs::open(input) {
-            Ok(reader) => file.read(input.kind, Counted { reader, watch, ended: false, failed: None }),
-            Err(error) => file.notes.push(Note::unreadable(index, &error.to_string())),
-        }
-        let (counts, notes) = file.finish();
+        let file = CaptureFile::new(index, Taker::Table(&mut table, &mut fragments));
+        let (counts, notes) = file.opened(input, watch);
         read.inputs.push(InputRead { input_index: index, counts });
         read.notes.extend(notes);
     }
@@ -60,6 +60,24 @@ pub fn read_source(
     read.udp = udp;
     read.notes.extend(notes);
     read
+}
+
+/// Reads one file once more and hands on what stands in it until `take` wants no more.
+pub(super) fn read_again(
+    index: u32,
+    input: &Input,
+    watch: &dyn Watch,
+    take: &mut dyn FnMut(&Passed<'_>) -> bool,
+) -> Vec<Note> {
+    CaptureFile::new(index, Taker::Again(take)).opened(input, watch).1
+}
+
+/// Who takes the packets of a file.
+enum Taker<'t, 's> {
+    /// The connections of its source, and the fragments that wait.
+    Table(&'t mut FlowTable<'s>, &'t mut Fragments),
+    /// Someone who reads the file again, until it answers `false`.
+    Again(&'t mut dyn FnMut(&Passed<'_>) -> bool),
 }
 
 /// Fills the buffer it is given, as `pcap-parser` reads its header from a single call, and tells the watch.
@@ -98,8 +116,9 @@ impl Read for Counted<'_> {
 /// One capture file while it is read.
 struct CaptureFile<'t, 's> {
     input_index: u32,
-    table: &'t mut FlowTable<'s>,
-    incomplete: &'t mut Fragments,
+    taker: Taker<'t, 's>,
+    /// The taker wants no more.
+    enough: bool,
     counts: CaptureCounts,
     notes: Vec<Note>,
     interfaces: Interfaces,
@@ -117,6 +136,19 @@ struct CaptureFile<'t, 's> {
     passed_untold: u64,
 }
 
+/// A packet as it stands in the file.
+pub(super) struct Captured<'a> {
+    /// Index of its interface in its section.
+    pub(super) interface: u32,
+    /// Its time as the file counts, where it has one.
+    pub(super) ticks: Option<u64>,
+    pub(super) at: UnixNanos,
+    pub(super) bytes: &'a [u8],
+    /// Bytes on the wire.
+    pub(super) length: u32,
+    pub(super) options: &'a [PcapNGOption<'a>],
+}
+
 /// What to do after a block.
 enum Next {
     Go(usize),
@@ -130,11 +162,11 @@ impl Next {
 }
 
 impl<'t, 's> CaptureFile<'t, 's> {
-    fn new(input_index: u32, table: &'t mut FlowTable<'s>, incomplete: &'t mut Fragments) -> Self {
+    fn new(input_index: u32, taker: Taker<'t, 's>) -> Self {
         Self {
             input_index,
-            table,
-            incomplete,
+            taker,
+            enough: false,
             counts: CaptureCounts::default(),
             notes: Vec::new(),
             interfaces: Interfaces::default(),
@@ -149,6 +181,14 @@ impl<'t, 's> CaptureFile<'t, 's> {
             resumed: 0,
             passed_untold: 0,
         }
+    }
+
+    fn opened(mut self, input: &Input, watch: &dyn Watch) -> (CaptureCounts, Vec<Note>) {
+        match inputs::open(input) {
+            Ok(reader) => self.read(input.kind, Counted { reader, watch, ended: false, failed: None }),
+            Err(error) => self.notes.push(Note::unreadable(self.input_index, &error.to_string())),
+        }
+        self.finish()
     }
 
     fn read(&mut self, kind: Kind, reader: Counted<'_>) {
@@ -191,6 +231,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
                 Err(error) => Next::Damaged(format!("a block cannot be read: {}", spoken(&error))),
             };
             match next {
+                Next::Go(_) if self.enough => return,
                 Next::Go(length) => reader.consume_noshift(length),
                 Next::Damaged(found) => match resume::to_next_packet(&mut reader, &check) {
                     Some(passed) => self.passed_over(offset, passed),
@@ -236,7 +277,9 @@ impl<'t, 's> CaptureFile<'t, 's> {
                     return Next::claim(packet.caplen);
                 }
                 let at = self.resolution.seconds_and_fraction(packet.ts_sec, packet.ts_usec);
-                self.packet(self.link, at, packet.data, packet.origlen);
+                let ticks = Some(self.resolution.count(packet.ts_sec, packet.ts_usec));
+                let (bytes, length) = (packet.data, packet.origlen);
+                self.packet(self.link, &Captured { interface: 0, ticks, at, bytes, length, options: &[] });
             }
             PcapBlockOwned::NG(block) => self.pcapng(&block),
         }
@@ -252,6 +295,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
         if header.is_nanosecond_precision() {
             self.resolution = Resolution::NANOSECONDS;
         }
+        self.interfaces.only(number, header.snaplen, self.resolution);
     }
 
     fn pcapng(&mut self, block: &Block<'_>) {
@@ -260,10 +304,11 @@ impl<'t, 's> CaptureFile<'t, 's> {
             Block::InterfaceDescription(description) => self.interfaces.add(description),
             Block::EnhancedPacket(packet) => {
                 let ticks = (u64::from(packet.ts_high) << 32) | u64::from(packet.ts_low);
-                self.interface_packet(packet.if_id, Some(ticks), packet.packet_data(), packet.origlen);
+                let (bytes, length, options) = (packet.packet_data(), packet.origlen, &packet.options);
+                self.interface_packet(packet.if_id, Some(ticks), (bytes, length), options);
             }
             Block::SimplePacket(packet) => {
-                self.interface_packet(0, None, packet.packet_data(), packet.origlen);
+                self.interface_packet(0, None, (packet.packet_data(), packet.origlen), &[]);
             }
             Block::InterfaceStatistics(statistics) => self.interfaces.statistics(statistics),
             Block::DecryptionSecrets(_) => self.counts.secrets_blocks += 1,
@@ -271,11 +316,25 @@ impl<'t, 's> CaptureFile<'t, 's> {
             Block::SystemdJournalExport(_) => self.counts.packets += 1,
             Block::Unknown(unknown) if unknown.block_type == 2 => self.old_packet(unknown.data),
             Block::Unknown(unknown) => *self.unknown_blocks.entry(unknown.block_type).or_default() += 1,
-            Block::NameResolution(_) | Block::ProcessInformation(_) | Block::Custom(_) => {}
+            Block::NameResolution(names) => self.names(names),
+            Block::ProcessInformation(_) | Block::Custom(_) => {}
         }
     }
 
-    fn interface_packet(&mut self, interface: u32, ticks: Option<u64>, bytes: &[u8], length: u32) {
+    fn names(&mut self, block: &NameResolutionBlock<'_>) {
+        if let Taker::Again(take) = &mut self.taker {
+            self.enough |=
+                !block.nr.iter().filter_map(again::name).all(|(of, name)| take(&Passed::Name(of, name)));
+        }
+    }
+
+    fn interface_packet(
+        &mut self,
+        interface: u32,
+        ticks: Option<u64>,
+        (bytes, length): (&[u8], u32),
+        options: &[PcapNGOption<'_>],
+    ) {
         let Some(known) = self.interfaces.get(interface) else {
             self.counts.packets += 1;
             self.unknown_interfaces += 1;
@@ -288,7 +347,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
         if link.is_none() {
             self.interfaces.legacy_link = number;
         }
-        self.packet(link, at, bytes, length);
+        self.packet(link, &Captured { interface, ticks, at, bytes, length, options });
     }
 
     /// The obsolete Packet Block: interface (2), drops (2), time (8), captured and original length (4 each), bytes.
@@ -297,10 +356,11 @@ impl<'t, 's> CaptureFile<'t, 's> {
             *self.unknown_blocks.entry(2).or_default() += 1;
             return;
         };
-        self.interface_packet(interface, Some(ticks), cut_to(rest, captured), length);
+        self.interface_packet(interface, Some(ticks), (cut_to(rest, captured), length), &[]);
     }
 
-    fn packet(&mut self, link: Option<Link>, at: UnixNanos, bytes: &[u8], length: u32) {
+    fn packet(&mut self, link: Option<Link>, captured: &Captured<'_>) {
+        let &Captured { at, bytes, length, .. } = captured;
         self.counts.packets += 1;
         let covers = self.counts.covers.get_or_insert((at, at));
         *covers = (covers.0.min(at), covers.1.max(at));
@@ -312,22 +372,31 @@ impl<'t, 's> CaptureFile<'t, 's> {
             return;
         };
         let seen = Sighting { at, place: Place::frame(self.input_index, self.counts.packets) };
+        if let Taker::Again(take) = &mut self.taker {
+            let Some(interface) = self.interfaces.described(captured.interface) else { return };
+            let number = self.counts.packets;
+            let big_endian = self.interfaces.big_endian;
+            let frame = Frame { seen, number, link, interface, captured, big_endian };
+            self.enough |= !take(&Passed::Frame(frame));
+            return;
+        }
         self.unwrapped(&link::packet(link, bytes), seen);
     }
 
     fn unwrapped(&mut self, packet: &Packet<'_>, seen: Sighting) {
+        let Taker::Table(table, incomplete) = &mut self.taker else { return };
         match packet {
-            Packet::Tcp(segment) => self.table.segment(segment, seen),
-            Packet::Udp(datagram) => self.table.datagram(datagram, seen),
+            Packet::Tcp(segment) => table.segment(segment, seen),
+            Packet::Udp(datagram) => table.datagram(datagram, seen),
             &Packet::Arp { answers, sender, target, mac } => {
-                self.table.arp(Arp { seen, answers, sender, target, mac });
+                table.arp(Arp { seen, answers, sender, target, mac });
             }
             &Packet::Unreachable { by, kind, code, from, to, udp } => {
                 let error = UnreachableSeen { seen, from: by, kind, code, times: 1 };
-                self.table.unreachable((from, to), udp, error);
+                table.unreachable((from, to), udp, error);
             }
             Packet::Fragment(fragment) => {
-                if let Some(whole) = self.incomplete.take(fragment, seen) {
+                if let Some(whole) = incomplete.take(fragment, seen) {
                     self.unwrapped(&link::reassembled(&whole), seen);
                 }
             }

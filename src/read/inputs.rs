@@ -141,6 +141,8 @@ pub struct Inventory {
     pub notes: Vec<Note>,
     /// Files found in folders that are not evidence.
     pub other_files: u64,
+    /// Paths as they were given, and key logs. INVARIANT: sorted, each once.
+    pub given: (BTreeSet<String>, BTreeSet<String>),
 }
 
 impl Inventory {
@@ -199,6 +201,8 @@ pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
     inventory.sources = sources(&inventory.inputs);
     inventory.logs = logs(&inventory.inputs);
+    let named = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
+    inventory.given = (named(paths), named(key_logs));
     inventory
 }
 
@@ -208,7 +212,7 @@ pub fn held(files: Vec<(String, Vec<u8>)>) -> Inventory {
     let mut inputs: Vec<Input> = files.into_iter().map(|(shown, taken)| input_held(shown, taken)).collect();
     inputs.sort_by(|a, b| a.shown.cmp(&b.shown));
     let (notes, sources) = (notes(&inputs, Vec::new(), false), sources(&inputs));
-    Inventory { logs: logs(&inputs), inputs, sources, notes, other_files: 0 }
+    Inventory { logs: logs(&inputs), inputs, sources, notes, ..Inventory::default() }
 }
 
 fn input_held(shown: String, taken: Vec<u8>) -> Input {

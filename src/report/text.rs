@@ -14,11 +14,11 @@ use paint::{Paint, columns, wrapped};
 
 use super::safe::printable;
 use super::sources::{Source, summed_up};
-use super::{Told, input_name, told, words};
+use super::{Told, input_name, query, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
-use crate::note::{Place, Spot};
+use crate::note::Spot;
 use crate::read::Counts;
 use crate::session::{Outcome, Role, Seen, Session};
 use crate::step::Step;
@@ -237,6 +237,9 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout,
     if !shown.is_empty() {
         whole(out, layout, "Wireshark", &shown);
     }
+    if let Some(command) = slice::command(analysis, session) {
+        whole(out, layout, "slice", &command);
+    }
     if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
         whole(out, layout, "records", &query);
     }
@@ -367,22 +370,8 @@ fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
     });
     let all: Vec<(u32, u64)> = records.collect();
     let (input_index, _) = all.first()?;
-    let ids: Vec<String> = all
-        .iter()
-        .filter(|(input, _)| input == input_index)
-        .map(|(_, id)| format!("EventRecordID={id}"))
-        .collect();
-    let path = input_name(analysis, Place::whole(*input_index));
-    let input = analysis.inventory.inputs.get(index_of(*input_index));
-    // wevtutil opens files, not what is compressed or comes from elsewhere.
-    if input.is_none_or(|input| input.gzip || input.path.is_none()) {
-        return Some(format!("of {}: {}", printable(path), ids.join(", ")));
-    }
-    Some(format!(
-        "wevtutil qe \"{}\" /lf:true /f:text /q:\"*[System[{}]]\"",
-        printable(path),
-        ids.join(" or ")
-    ))
+    let ids: Vec<u64> = all.iter().filter(|(input, _)| input == input_index).map(|(_, id)| *id).collect();
+    Some(query::of_records(analysis, *input_index, &ids))
 }
 
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
+
 /// The random of a ClientHello, by which secrets belong to connections.
 pub type Random = [u8; 32];
 
@@ -164,6 +166,15 @@ impl KeyLog {
     pub fn knows(&self, random: &Random) -> bool {
         let from = (*random, Label::Master);
         self.secrets.range(from..).next().is_some_and(|((known, _), _)| known == random)
+    }
+
+    /// The lines of one connection, as they stand in a key log.
+    pub fn lines_of(&self, random: &Random) -> impl Iterator<Item = String> + '_ {
+        let owner = *random;
+        LABELS.iter().filter_map(move |(name, label)| {
+            let secret = self.secrets.get(&(owner, *label))?;
+            Some(format!("{name} {} {}\n", HEXLOWER.encode(&owner), HEXLOWER.encode(secret)))
+        })
     }
 
     /// The secret of a connection, by the random of its ClientHello.

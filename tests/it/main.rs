@@ -35,3 +35,4 @@ mod differential;
 mod gateway;
 mod ends;
 mod terminal;
+mod slice;

@@ -1,0 +1,93 @@
+//! `rdpwhy slice`: the packets of one session into a file of their own.
+
+use std::process::ExitCode;
+
+use rdpwhy::Analysis;
+use rdpwhy::read::inputs::shown;
+use rdpwhy::report::safe::printable;
+use rdpwhy::report::slice::{Kept, Slice, Unfound, Written, find, queries, slice};
+
+use super::answers::would_overwrite;
+use super::arguments::{Keep, SliceOf};
+use super::output::{Output, Partials, overwritten};
+use super::progress::Bar;
+use super::{complain, nothing, options, print, status, tell, total_bytes, written_or};
+
+/// Finds the session, reads its captures again and writes its packets.
+pub(super) fn run(arguments: &SliceOf) -> ExitCode {
+    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    if let Some(input) = overwritten(&arguments.output, &inventory) {
+        return complain(&would_overwrite(input), status::NOT_WRITTEN);
+    }
+    let bytes = total_bytes(&arguments.given.paths);
+    let bar = Bar::over(bytes, arguments.working.quiet);
+    let mut analysis = rdpwhy::analyze_inventory(inventory, &bar);
+    bar.done();
+    if !analysis.is_readable() {
+        tell(&analysis.notes, &analysis.inventory);
+        return nothing(&arguments.given, &analysis.inventory);
+    }
+    let index = match find(&analysis, &arguments.session) {
+        Ok(index) => index,
+        Err(unfound) => return complain(&unfound_text(&arguments.session, &unfound), status::NOTHING),
+    };
+    let kept = Kept { names: arguments.names == Keep::Keep, secrets: arguments.secrets == Keep::Keep };
+    let bar = Bar::over(bytes.saturating_mul(2), arguments.working.quiet);
+    let Some(slice) = slice(&analysis, index, kept, &bar) else { return ExitCode::from(status::NOTHING) };
+    let (found, notes) = (slice.packets(), slice.notes.clone());
+    let written = if found > 0 { Some(write(arguments, &slice, &bar)) } else { None };
+    bar.done();
+    let answer = match written {
+        None => {
+            analysis.notes.extend(notes);
+            told(arguments, &analysis);
+            return complain(&no_packets(&analysis, index), status::NOTHING);
+        }
+        Some(Ok(written)) => slice.told(written, &shown(&arguments.output)),
+        Some(Err(error)) => return written_or(Err(error), || ExitCode::SUCCESS),
+    };
+    analysis.notes.extend(notes);
+    told(arguments, &analysis);
+    written_or(print(answer.as_bytes()), || ExitCode::SUCCESS)
+}
+
+fn told(arguments: &SliceOf, analysis: &Analysis) {
+    if !arguments.working.quiet {
+        tell(&analysis.notes, &analysis.inventory);
+    }
+}
+
+fn write(arguments: &SliceOf, slice: &Slice<'_>, bar: &Bar) -> std::io::Result<Written> {
+    let partials = Partials::default();
+    partials.on_interrupt();
+    let mut out = Output::to(Some(&arguments.output), &partials)?;
+    let written = slice.write(bar, &mut out)?;
+    out.finish()?;
+    Ok(written)
+}
+
+fn unfound_text(asked: &str, unfound: &Unfound) -> String {
+    let asked = printable(asked);
+    let list = |ids: &[String]| {
+        ids.iter().map(|id| format!("\n  {}", printable(id))).collect::<Vec<String>>().concat()
+    };
+    match unfound {
+        Unfound::Several(ids) => {
+            format!("several sessions begin with {asked}, give more of the id:{}", list(ids))
+        }
+        Unfound::Nothing(ids) if ids.is_empty() => format!("no session {asked}: the inputs hold none"),
+        Unfound::Nothing(ids) => format!("no session {asked}; the nearest ids:{}", list(ids)),
+    }
+}
+
+fn no_packets(analysis: &Analysis, index: usize) -> String {
+    let id = analysis.story.sessions.get(index).map_or("", |session| session.id.as_str());
+    let records = analysis.story.sessions.get(index).map(|session| {
+        let best = analysis.verdicts.get(index).and_then(|verdicts| verdicts.first());
+        queries(analysis, session, best)
+    });
+    let records: Vec<String> =
+        records.unwrap_or_default().iter().map(|query| format!("\n  {query}")).collect();
+    let text = format!("no packets of session {} in the inputs, nothing was written", printable(id));
+    if records.is_empty() { text } else { format!("{text}; its records:{}", records.concat()) }
+}
