@@ -8,6 +8,7 @@ use crate::session::{Outcome, Role, Seen, Session, Story};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
+mod worth;
 mod absent;
 mod any;
 mod dns;
@@ -28,9 +29,10 @@ mod active;
 mod said;
 
 pub use said::Said;
+pub use worth::{Doubt, Evidence, MOST, NEVER_SEEN_MAX, Support};
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.
-pub const CATALOGUE_VERSION: &str = "5";
+pub const CATALOGUE_VERSION: &str = "6";
 
 /// Every rule, by step.
 pub const RULES: &[&[Rule]] = &[
@@ -58,6 +60,9 @@ const STAND_INS: &[&str] =
 /// Rules that end no session by themselves: they are named beside another cause, and never alone.
 const SIDE_REMARKS: &[&str] = &["udp-blocked", "gw-udp-blocked"];
 
+/// Of a cause that was never seen in real evidence: it is known from specification.
+const NOT_SEEN: &[&str] = &[];
+
 /// A cause and how to tell it.
 #[derive(Debug)]
 pub struct Rule {
@@ -71,13 +76,32 @@ pub struct Rule {
     pub fix: &'static str,
     /// Where the discriminator is specified or was measured.
     pub refs: &'static [&'static str],
+    /// Real cases in which it was the cause, of the lab or public, by their names; none where it is known from
+    /// specification only.
+    pub seen: &'static [&'static str],
     /// Weighs a case: `None` when the cause is not in question.
     pub weigh: fn(&Case<'_>) -> Option<Weighing>,
+}
+
+impl Rule {
+    /// The real cases in which it was seen, or that there are none.
+    #[must_use]
+    pub fn seen_in(&self) -> String {
+        if self.seen.is_empty() { "from specification, not seen".to_owned() } else { self.seen.join(", ") }
+    }
+
+    /// How sure it can be made by this kind of evidence: a cause that was never seen and that no code names is not sure.
+    #[must_use]
+    pub const fn most(&self, kind: Evidence) -> u8 {
+        if self.seen.is_empty() && !kind.names_the_cause() { NEVER_SEEN_MAX } else { MOST }
+    }
 }
 
 /// How the facts of a case weigh for one cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weighing {
+    /// What kind of evidence the first proof is.
+    pub kind: Evidence,
     /// How sure, in hundredths.
     pub percent: u8,
     /// What speaks for it.
@@ -89,10 +113,11 @@ pub struct Weighing {
 }
 
 impl Weighing {
-    /// A cause that `proof` shows, this sure.
+    /// A cause that `proof` shows, as sure as its kind makes.
     #[must_use]
-    pub fn of(percent: u8, proof: &Seen) -> Self {
-        Self { percent, proofs: vec![proof.clone()], against: Vec::new(), missing: Vec::new() }
+    pub fn of(kind: Evidence, proof: &Seen) -> Self {
+        let proofs = vec![proof.clone()];
+        Self { kind, percent: kind.percent(), proofs, against: Vec::new(), missing: Vec::new() }
     }
 
     /// Adds a proof, when there is one.
@@ -102,23 +127,45 @@ impl Weighing {
         self
     }
 
-    /// Takes `percent` off when something speaks against it.
+    /// Less sure when something speaks against it.
     #[must_use]
-    pub fn unless(mut self, against: Option<&Seen>, percent: u8) -> Self {
+    pub fn unless(mut self, against: Option<&Seen>, doubt: Doubt) -> Self {
         if let Some(seen) = against {
             self.against.push(seen.clone());
-            self.percent = self.percent.saturating_sub(percent);
+            self = self.doubted(doubt);
         }
         self
     }
 
-    /// Adds `percent` when `proof` is there.
+    /// Less sure for the way in which it is known.
     #[must_use]
-    pub fn surer(mut self, proof: Option<&Seen>, percent: u8) -> Self {
+    pub fn doubted(mut self, doubt: Doubt) -> Self {
+        self.percent = self.percent.saturating_sub(doubt.percent());
+        self
+    }
+
+    /// Less sure where another rule says the same more exactly.
+    #[must_use]
+    pub fn gives_way(self, to_another: bool) -> Self {
+        if to_another { self.doubted(Doubt::LessExact) } else { self }
+    }
+
+    /// Surer when `proof` is there as well.
+    #[must_use]
+    pub fn surer(mut self, proof: Option<&Seen>, support: Support) -> Self {
         if let Some(seen) = proof {
-            self.proofs.push(seen.clone());
-            self.percent = self.percent.saturating_add(percent).min(99);
+            if !self.proofs.contains(seen) {
+                self.proofs.push(seen.clone());
+            }
+            self.percent = self.percent.saturating_add(support.percent()).min(MOST);
         }
+        self
+    }
+
+    /// No surer than another kind of evidence would make.
+    #[must_use]
+    pub fn at_most(mut self, kind: Evidence) -> Self {
+        self.percent = self.percent.min(kind.percent());
         self
     }
 
@@ -243,10 +290,22 @@ impl<'a> Case<'a> {
         };
         let seen_by: Vec<u32> = self.session.connections.iter().map(|c| c.witness_index).collect();
         [Side::Server, Side::Client].into_iter().find_map(|by| {
-            let first = resets(by).next()?;
+            let first = resets(by).next().filter(|first| !self.was_cut_off(by, first.at))?;
             let saw = |index: u32| resets(by).any(|seen| witness(seen) == Some(index));
             let missed = |index: &u32| !saw(*index) && !self.had_stopped_looking(*index, first.at);
             seen_by.iter().any(missed).then_some(first)
+        })
+    }
+
+    /// What this side sent before that moment did not arrive either.
+    fn was_cut_off(&self, side: Side, at: UnixNanos) -> bool {
+        self.session.facts.iter().any(|seen| {
+            let lost = match seen.what() {
+                What::Unanswered { by, .. } | What::ProbesUnanswered { by, .. } => *by == side,
+                What::LostOnPath { from, .. } => *from == side,
+                _ => false,
+            };
+            lost && seen.at <= at
         })
     }
 
@@ -332,6 +391,12 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
         verdicts.clear();
     }
     verdicts.sort_by(|a, b| (b.weighing.percent, a.rule.id).cmp(&(a.weighing.percent, b.rule.id)));
+    // What was never seen keeps its place and is told as less sure, and so is what stands behind it.
+    let mut most = MOST;
+    for verdict in &mut verdicts {
+        most = most.min(verdict.rule.most(verdict.weighing.kind)).min(verdict.weighing.percent);
+        verdict.weighing.percent = most;
+    }
     if let Some(best) = verdicts.first_mut() {
         best.absent = absent::witnesses(case.session);
     }

@@ -200,7 +200,10 @@ fn of_name(word: &str) -> Vec<Says> {
         let step = rule.step.map_or_else(|| "any step".to_owned(), |step| step.title().to_owned());
         says.push(Says { of: format!("cause, {step}"), text: rule.cause.to_owned() });
         says.push(Says { of: "to do".to_owned(), text: rule.fix.to_owned() });
-        says.push(Says { of: "known from".to_owned(), text: rule.refs.join("; ") });
+        if !rule.refs.is_empty() {
+            says.push(Says { of: "known from".to_owned(), text: rule.refs.join("; ") });
+        }
+        says.push(Says { of: "seen in".to_owned(), text: rule.seen_in() });
     }
     for rung in LADDER.iter().filter(|rung| rung.name.eq_ignore_ascii_case(word)) {
         says.push(Says { of: "step".to_owned(), text: format!("{} ({})", rung.title, rung.spec) });

@@ -1,24 +1,27 @@
 //! The status with which an account was not let in, wherever it stands: on the wire, in a log of the server or a domain
 //! controller, or as the reason that the client was told.
 
-use super::{Case, Weighing};
+use super::{Case, Doubt, Evidence, Weighing};
 use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 
 /// By a status of the server; else, a little less sure, by the reason that the client was told.
-pub(super) fn by_status(case: &Case<'_>, codes: &[u32], percent: u8) -> Option<Weighing> {
+pub(super) fn by_status(case: &Case<'_>, codes: &[u32], kind: Evidence) -> Option<Weighing> {
     if let Some(seen) = with_status(case, codes) {
         let others = [refused_by_service(case), refused_on_the_wire(case)];
         let others = others.into_iter().flatten().filter(|other| other.place() != seen.place());
         let doubt = doubt(case, seen);
-        let first = Weighing::of(percent.saturating_sub(doubt), seen);
-        let first = if doubt > 0 { first.missing(OWN_WORD) } else { first };
+        let first = Weighing::of(kind, seen);
+        let first = match doubt {
+            Some(doubt) => first.doubted(doubt).missing(OWN_WORD),
+            None => first,
+        };
         return Some(others.fold(first, |weighing, other| weighing.and(Some(other))));
     }
     let told = CLIENT_REASONS.iter().find(|(_, status)| codes.contains(status)).map(|(reason, _)| *reason)?;
-    Some(Weighing::of(percent.saturating_sub(8), client_told(case, told)?).and(refused_by_service(case)))
+    Some(Weighing::of(kind.max(Evidence::Told), client_told(case, told)?).and(refused_by_service(case)))
 }
 
 const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Operational 1026 of the client: a logon that failed is put to this \
@@ -27,10 +30,10 @@ const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Op
 /// What is taken off where a check of credentials is put to a connection by user, host and time alone: every service of
 /// the host asks for such. Packets that show the refusal, the port, the service's own word or the client's remove it;
 /// the client's address removes a part.
-pub(super) fn doubt(case: &Case<'_>, seen: &Seen) -> u8 {
+pub(super) fn doubt(case: &Case<'_>, seen: &Seen) -> Option<Doubt> {
     let is_check =
         matches!(seen.what(), What::LogonFailed { logon_type: 3, .. } | What::CredentialsValidated { .. });
-    let Some(keys) = seen.fact.subject.keys().filter(|_| is_check) else { return 0 };
+    let keys = seen.fact.subject.keys().filter(|_| is_check)?;
     let ended = case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 & 0xff == 7));
     let sure = !case.session.connections.is_empty()
         || keys.port.is_some()
@@ -38,9 +41,9 @@ pub(super) fn doubt(case: &Case<'_>, seen: &Seen) -> u8 {
         || ended.is_some()
         || case.find(|what| matches!(what, What::SecurityError { .. })).is_some();
     match keys.address {
-        _ if sure => 0,
-        Some(address) if case.session.client_ip() == Some(address) => 16,
-        _ => 26,
+        _ if sure => None,
+        Some(address) if case.session.client_ip() == Some(address) => Some(Doubt::LessExact),
+        _ => Some(Doubt::Clear),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::client_info::denied;
 use super::logon::logged_slow;
 use super::multitransport::path_broken;
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::codes::ErrorInfo;
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Role, Seen};
@@ -17,7 +17,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Active),
         cause: "the network between client and server was lost during the session: VPN, Wi-Fi or a device on the way",
         fix: "look at the VPN and Wi-Fi events of the client at that minute; set KeepAliveInterval on the server so that dead sessions are noticed; let the client reconnect (`autoreconnection enabled:i:1`)",
-        refs: &["RFC 9293 3.8.1", "lab: fail-link-lost-mid-session"],
+        refs: &["RFC 9293 3.8.1"],
+        seen: &["fail-link-lost-mid-session"],
         weigh: |case| {
             let silent = case.find_last(|what| match what {
                 What::Unanswered { peer_silent, .. } => *peer_silent,
@@ -26,7 +27,7 @@ pub(super) const RULES: &[Rule] = &[
                 _ => false,
             })?;
             let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
-            case.failed_at(Step::Active).then(|| Weighing::of(85, silent).missing(missing))
+            case.failed_at(Step::Active).then(|| Weighing::of(Evidence::Silence, silent).missing(missing))
         },
     },
     Rule {
@@ -35,50 +36,56 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the session used the UDP transport, and its datagrams stopped passing while TCP still did",
         fix: "turn UDP off to compare: on the client fClientDisableUDP=1, or on the server SelectTransport 1; then look for a firewall or VPN that forgets UDP flows or drops large datagrams (1,232 bytes and more must pass)",
         refs: &["MS-RDPEUDP 3.1.6.3", "MS-RDPEUDP2 3.1.5"],
+        seen: NOT_SEEN,
         weigh: path_broken,
     },
     ended(
         "idle-limit",
+        &["ended-idle-0x3"],
         "the session was idle for longer than allowed",
         "raise `Set time limit for active but idle Remote Desktop Services sessions` (MaxIdleTime), or let the user work again",
         |case| {
             let limit = case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "idle"));
-            by_code(case, &[3], limit, 95)
+            by_code(case, &[3], limit)
         },
     ),
     ended(
         "session-limit",
+        &["ended-session-limit-0x4"],
         "the session lasted for longer than allowed",
         "raise `Set time limit for active Remote Desktop Services sessions` (MaxConnectionTime)",
         |case| {
             let limit =
                 case.find(|what| matches!(what, What::LimitReached { limit, .. } if limit == "active"));
-            by_code(case, &[4], limit, 95)
+            by_code(case, &[4], limit)
         },
     ),
     ended(
         "replaced",
+        &["replaced-0x5"],
         "the session was taken over by another connection of the same user",
         "expected when the same user connects again; to allow several: policy `Restrict Remote Desktop Services users to a single session` (fSingleSessionPerUser)",
-        |case| by_code(case, &[5], None, 94),
+        |case| by_code(case, &[5], None),
     ),
     ended(
         "admin-disconnect",
+        &["ended-by-admin-0x1"],
         "an administrator disconnected or logged off the session",
         "ask who did it: LocalSessionManager 39 names the session that asked",
         |case| {
             let other = case.find(|what| matches!(what, What::SessionEnded { by_session: Some(_), .. }));
             let at_gateway = case.find(|what| matches!(what, What::GatewayEvent { event: 202, .. }));
-            by_code(case, &[1, 2], at_gateway, 92).map(|w| w.and(other))
+            by_code(case, &[1, 2], at_gateway).map(|w| w.and(other))
         },
     ),
     ended(
         "server-shutdown",
+        &["ended-shutdown-0x19"],
         "the server was shut down or restarted",
         "see who asked and why in event 1074 (User32) of its System log; plan restarts outside of working hours",
         |case| {
             let stopped = case.find(|what| matches!(what, What::HostStopped { event, .. } if *event != 42));
-            by_code(case, &[0x19, 0x1a], stopped, 93)
+            by_code(case, &[0x19, 0x1a], stopped)
         },
     ),
     Rule {
@@ -87,7 +94,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server ended the connection on purpose and said why (Set Error Info), but the code is encrypted",
         fix: "read the code where it stands in clear: RdpCoreTS/Operational of the server, event 72 with SetErrorInfo and 103; \
               or the second number of the client's message (`Extended error code`)",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: &["denied-0x7"],
         weigh: |case| {
             let read = error_info_read(case);
             let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
@@ -96,7 +104,7 @@ pub(super) const RULES: &[Rule] = &[
             case.session
                 .outcome
                 .is_failure()
-                .then(|| Weighing::of(55, said).surer(ended, 20).missing(missing))
+                .then(|| Weighing::of(Evidence::Shape, said).surer(ended, Support::Strong).missing(missing))
         },
     },
     Rule {
@@ -105,6 +113,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the user was logged on, and no desktop came: no shell, no first picture",
         fix: "in the session Ctrl+Alt+End, Task Manager, run `explorer.exe`; on the server: Application of that minute (Winlogon 6005 names the part that takes long, dwm.exe), policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled; without add-ins of third parties; `logoff ID` and again",
         refs: &["LocalSessionManager 21, 22", "RdpCoreTS 68"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let logged_on = case.find(|what| matches!(what, What::SessionLogon { local: false }))?;
             let came = case.find(|what| {
@@ -115,8 +124,11 @@ pub(super) const RULES: &[Rule] = &[
             });
             let broke = case.session.outcome == Outcome::Broke && case.failed_at(Step::Active);
             let missing = "RdpCoreTS/Operational (68) and Application of the server from the logon on";
-            (came.is_none() && broke)
-                .then(|| Weighing::of(50, logged_on).surer(logged_slow(case), 10).missing(missing))
+            (came.is_none() && broke).then(|| {
+                Weighing::of(Evidence::Even, logged_on)
+                    .surer(logged_slow(case), Support::Clear)
+                    .missing(missing)
+            })
         },
     },
     Rule {
@@ -125,6 +137,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client program crashed",
         fix: "at the client: Application Error 1000 names the faulting module; update Windows and the Remote Desktop client, the display and audio drivers; `mstsc /v:SERVER` with redirection of printers, drives and audio off",
         refs: &["Application Error 1000"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let crashed = case
                 .crashed("mstsc")
@@ -134,7 +147,7 @@ pub(super) const RULES: &[Rule] = &[
                 what.end() == Some(Side::Client)
                     || matches!(what, What::SocketError { .. } | What::Disconnected { .. })
             });
-            (case.session.outcome == Outcome::Broke).then(|| Weighing::of(88, crashed).and(gone))
+            (case.session.outcome == Outcome::Broke).then(|| Weighing::of(Evidence::Told, crashed).and(gone))
         },
     },
     Rule {
@@ -143,6 +156,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "Remote Desktop Services crashed on the server, and every connection with them",
         fix: "on the server: Application Error 1000 of that second names the module; install updates, take filters and add-ins of third parties out (printer, audio and graphics drivers); `Get-Service TermService`, `sfc /scannow`",
         refs: &["Service Control Manager 7031, 7034", "LocalSessionManager 18", "Application Error 1000"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let died = service_died(case);
             let module = ["rdpcorets", "termservice"].iter().find_map(|name| case.crashed(name));
@@ -150,8 +164,8 @@ pub(super) const RULES: &[Rule] = &[
             let seen = died.or(module).filter(|_| case.session.outcome == Outcome::Broke)?;
             let second = module.filter(|second| second.place() != seen.place());
             let patched = case.crashed("termsrv.dll").or_else(|| case.crashed("rdpwrap.dll"));
-            let percent = if died.is_some() { 90 } else { 85 };
-            Some(Weighing::of(percent, seen).surer(second, 4).unless(patched, 25))
+            let kind = if died.is_some() { Evidence::Code } else { Evidence::Told };
+            Some(Weighing::of(kind, seen).surer(second, Support::Slight).unless(patched, Doubt::Clear))
         },
     },
     Rule {
@@ -160,12 +174,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the host went to sleep during the session",
         fix: "on the host that slept: `powercfg /change standby-timeout-ac 0`, `powercfg /lastwake` and `powercfg /requests`; a virtual machine must not be paused or saved while it is used",
         refs: &["Kernel-Power 42, 107"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asleep = case.find(|what| matches!(what, What::HostStopped { event: 42, .. }))?;
             let woke = case.logged("kernel-power", &[107]);
-            let percent = if case.part(asleep) == Some(Role::Server) { 85 } else { 60 };
+            let server = case.part(asleep) == Some(Role::Server);
+            let kind = if server { Evidence::SharedCode } else { Evidence::Shape };
             let in_question = case.session.outcome == Outcome::Broke && case.failed_at(Step::Active);
-            in_question.then(|| Weighing::of(percent, asleep).surer(woke, 4))
+            in_question.then(|| Weighing::of(kind, asleep).surer(woke, Support::Slight))
         },
     },
     Rule {
@@ -174,6 +190,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the graphics of the session failed on the server: display driver, desktop window manager or encoder",
         fix: "update the graphics driver of the server; policy `Use WDDM graphics display driver for Remote Desktop Connections` to Disabled (fEnableWddmDriver 0); turn AVC444 and hardware encoding off; fewer monitors",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
             let missing =
@@ -186,9 +203,11 @@ pub(super) const RULES: &[Rule] = &[
                 .or_else(|| case.logged("rdpcorets", &[35, 36, 161]))
                 .filter(|_| case.failed_behind_sign_in());
             match (error_info(case, &codes), logged) {
-                (Some(said), None) => Some(Weighing::of(85, said).missing(missing)),
-                (Some(said), logged) => Some(Weighing::of(85, said).surer(logged, 9)),
-                (None, logged) => Some(Weighing::of(70, logged?).and(denied(case))),
+                (Some(said), None) => Some(Weighing::of(Evidence::SharedCode, said).missing(missing)),
+                (Some(said), logged) => {
+                    Some(Weighing::of(Evidence::SharedCode, said).surer(logged, Support::Strong))
+                }
+                (None, logged) => Some(Weighing::of(Evidence::ByTime, logged?).and(denied(case))),
             }
         },
     },
@@ -198,15 +217,17 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server ended the connection with a code of Set Error Info that names no single cause",
         fix: "look at what the server did in that second: RdpCoreTS/Operational 72 and 103, LocalSessionManager 40, System and Application",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = case.find(|what| given(what).is_some_and(is_reason))?;
-            (!case.explains(said)).then(|| Weighing::of(35, said).missing(SERVER_LOGS))
+            (!case.explains(said)).then(|| Weighing::of(Evidence::OneOfSeveral, said).missing(SERVER_LOGS))
         },
     },
 ];
 
 const fn ended(
     id: &'static str,
+    seen: &'static [&'static str],
     cause: &'static str,
     fix: &'static str,
     weigh: fn(&Case<'_>) -> Option<Weighing>,
@@ -217,16 +238,17 @@ const fn ended(
         cause,
         fix,
         refs: &["MS-RDPBCGR 2.2.5.1.1", "LocalSessionManager 40"],
+        seen,
         weigh,
     }
 }
 
 /// The session was ended with one of these codes, or an event says the same.
-fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>, percent: u8) -> Option<Weighing> {
+fn by_code(case: &Case<'_>, codes: &[u32], event: Option<&Seen>) -> Option<Weighing> {
     let coded = error_info(case, codes);
     let first = event.or(coded)?;
     let second = coded.filter(|coded| coded.place() != first.place());
-    case.session.outcome.is_failure().then(|| Weighing::of(percent, first).and(second))
+    case.session.outcome.is_failure().then(|| Weighing::of(Evidence::Code, first).and(second))
 }
 
 /// The code of Set Error Info that a fact gives: as it was sent, or as a log of the server tells it.

@@ -1,6 +1,6 @@
 //! Causes that can strike at any step: the path between the two ends, and connections that nobody meant.
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen};
 use crate::step::Step;
@@ -23,7 +23,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the path between client and server went silent: from one moment on nothing of any size is answered",
         fix: "capture at both ends at once to see on which side packets stop (`pktmon start --capture` or `tcpdump -i any host SERVER`); \
               then look at stateful firewalls, VPN re-keying and NAT time-outs between the two",
-        refs: &["RFC 9293 3.8.1", "RFC 6298", "lab: fail-blackhole-after-tls, fail-link-lost-mid-session"],
+        refs: &["RFC 9293 3.8.1", "RFC 6298"],
+        seen: &["fail-blackhole-after-tls", "path-lost"],
         weigh: path_lost,
     },
     Rule {
@@ -32,7 +33,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "large packets are lost on the path and no ICMP says so (path MTU black hole), while small ones pass",
         fix: "find the largest packet that passes with `ping -f -l 1372 SERVER` (fewer bytes until it answers); set the MTU with \
               `netsh interface ipv4 set subinterface NAME mtu=1350 store=persistent`, clamp the MSS on the VPN or tunnel, and let ICMP type 3 code 4 pass",
-        refs: &["RFC 2923 2.1", "lab: fail-mtu-blackhole-server-flight"],
+        refs: &["RFC 2923 2.1"],
+        seen: &["fail-mtu-blackhole-server-flight"],
         weigh: mtu_blackhole,
     },
     Rule {
@@ -41,10 +43,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a VPN, NAT or firewall with an asymmetric route lost the state of the connection during the handshake",
         fix: "compare the routes of both directions (`tracert`, `Test-NetConnection -TraceRoute`); raise session time-outs; clamp the MSS",
         refs: &["RFC 2923 2.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             path_lost(case)
                 .filter(|_| case.failed_at(Step::Tls) || case.failed_at(Step::Credssp))
-                .map(|w| Weighing { percent: 20, ..w })
+                .map(|w| w.at_most(Evidence::Possible))
         },
     },
     Rule {
@@ -53,7 +56,12 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a device on the path reset the connection: the reset was sent by neither end",
         fix: "find the device at the hop distance that the time to live of the reset tells (`tracert SERVER`); allow RDP between the two \
               hosts in its firewall, IPS or application control",
-        refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-clienthello"],
+        refs: &["RFC 9293 3.5.2"],
+        seen: &[
+            "fail-mbox-rst-on-clienthello",
+            "rst-after-clienthello-same-ttl",
+            "middlebox-rst-mid-session",
+        ],
         weigh: middlebox_reset,
     },
     Rule {
@@ -62,6 +70,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "two hosts use the same IP address: packets of the connection reach one that knows nothing of it",
         fix: "`arp -a` and the address tables of the switches tell which hosts have the two link addresses; give one of them another address; look for Tcpip 4199 in the System logs",
         refs: &["RFC 5227 2.4", "RFC 826"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let twice = case.find(|what| matches!(what, What::DuplicateAddress { .. }))?;
             let lost = case.find(|what| {
@@ -70,7 +79,9 @@ pub(super) const RULES: &[Rule] = &[
             let said_why = case.session.broke_at.is_some_and(|_| case.session.outcome == Outcome::Refused);
             let reset_at_once = case.find(|what| matches!(what, What::Reset { answers_syn: true, .. }));
             let told = said_why && reset_at_once.is_none();
-            (!told).then(|| Weighing::of(50, twice).surer(lost, 32).missing(CLAIMANTS))
+            (!told).then(|| {
+                Weighing::of(Evidence::Even, twice).surer(lost, Support::Decisive).missing(CLAIMANTS)
+            })
         },
     },
     Rule {
@@ -78,12 +89,13 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tcp),
         cause: "a port scan or negotiation probe, not a user",
         fix: "nothing to repair; restrict who can reach the port (firewall scope, VPN or RD Gateway)",
-        refs: &["lab: mass-scanner-noise"],
+        refs: &[],
+        seen: &["mass-scanner-noise"],
         weigh: |case| {
             let probes = case.attempt.iter().filter(|s| s.outcome == Outcome::Probe).count();
             let seen = case.session.facts.first()?;
             let is_scan = case.session.outcome == Outcome::Probe && probes >= PROBES_MIN;
-            is_scan.then(|| Weighing::of(80, seen))
+            is_scan.then(|| Weighing::of(Evidence::Mark, seen))
         },
     },
     Rule {
@@ -92,12 +104,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a probe for CVE-2019-0708: the client asks for the internal channel MS_T120, which no real client does",
         fix: "not a user: find the source and block it; make sure that the update of May 2019 is installed on old hosts",
         refs: &["CVE-2019-0708", "MS-RDPBCGR 2.2.1.3.4"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asked = case.find(|what| {
                 matches!(what, What::McsConnectInitial { channels: Some(names), .. }
                     if names.split(',').any(|name| name.eq_ignore_ascii_case("MS_T120")))
             })?;
-            Some(Weighing::of(90, asked))
+            Some(Weighing::of(Evidence::Mark, asked))
         },
     },
 ];
@@ -105,17 +118,18 @@ pub(super) const RULES: &[Rule] = &[
 /// A reset of another hop distance or out of any window; one that only who knows of no connection sends; or one that the
 /// capture at the other end does not have.
 fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
-    let at_negotiation = if case.failed_at(Step::Negotiation) { 15 } else { 0 };
+    let at_negotiation = case.failed_at(Step::Negotiation);
     let foreign = case.foreign_reset();
     if let Some(made) = case.reset_made_on_the_way() {
-        let percent = if foreign.is_some() { 95 } else { 78 };
-        return Some(Weighing::of(percent - at_negotiation, made));
+        let weighing = Weighing::of(Evidence::BothEnds, made).surer(foreign, Support::Slight);
+        return Some(weighing.gives_way(at_negotiation));
     }
     let weighing = match (foreign, case.bare_reset()) {
-        (Some(foreign), _) => Weighing::of(85 - at_negotiation, foreign),
-        (None, Some(bare)) => Weighing::of(62 - at_negotiation, bare),
+        (Some(foreign), _) => Weighing::of(Evidence::Mark, foreign),
+        (None, Some(bare)) => Weighing::of(Evidence::Shape, bare),
         (None, None) => return None,
     };
+    let weighing = weighing.gives_way(at_negotiation);
     Some(weighing.missing("a capture at the other end: it shows that this end never sent the reset"))
 }
 
@@ -125,24 +139,28 @@ fn path_lost(case: &Case<'_>) -> Option<Weighing> {
         matches!(what, What::ProbesUnanswered { tries, over_ms, .. } if *tries >= 2 && *over_ms >= SILENCE_MS)
     });
     if let Some(probes) = probes.filter(|_| case.session.broke_at.is_some()) {
-        return Some(Weighing::of(80, probes).missing(OTHER_END));
+        let weighing = Weighing::of(Evidence::Silence, probes).gives_way(case.failed_at(Step::Active));
+        return Some(weighing.missing(OTHER_END));
     }
     let silent = case.find_last(|what| {
         matches!(what, What::Unanswered { tries, over_ms, .. } if *tries >= 3 && *over_ms >= SILENCE_MS / 2)
     })?;
     let What::Unanswered { bytes, largest_passed, peer_silent, .. } = silent.what() else { return None };
     let may_be_size = *bytes > ALWAYS_FITS_BYTES && bytes > largest_passed;
-    let percent = match (peer_silent, may_be_size) {
-        (true, false) => 88,
-        (true, true) => 55,
-        (false, _) => 40,
+    let kind = match (peer_silent, may_be_size) {
+        (true, false) => Evidence::Mark,
+        (true, true) => Evidence::Even,
+        (false, _) => Evidence::OneOfSeveral,
     };
     let after = case.find(|what| matches!(what, What::Reset { .. } | What::Closed { .. }));
     let ended_first = after.filter(|end| end.at < silent.at);
     let What::Unanswered { by, .. } = silent.what() else { return None };
     let full = full_receiver(case, by.other());
     let lost = lost_between(case, *by);
-    let weighing = Weighing::of(percent, silent).surer(lost, 5).unless(ended_first, 60).unless(full, 30);
+    let weighing = Weighing::of(kind, silent)
+        .surer(lost, Support::Slight)
+        .unless(ended_first, Doubt::Excludes)
+        .unless(full, Doubt::Clear);
     if lost.is_some() {
         return Some(weighing);
     }
@@ -165,13 +183,13 @@ fn mtu_blackhole(case: &Case<'_>) -> Option<Weighing> {
     });
     let alive = |seen: &Seen| matches!(seen.what(), What::Unanswered { peer_silent: false, .. });
     match (hole, resent) {
-        (Some(hole), resent) => Some(Weighing::of(85, hole).surer(resent, 7)),
-        (None, Some(resent)) if alive(resent) => Some(Weighing::of(85, resent)),
-        (None, Some(resent)) => Some(Weighing::of(60, resent)),
+        (Some(hole), resent) => Some(Weighing::of(Evidence::Mark, hole).surer(resent, Support::Slight)),
+        (None, Some(resent)) if alive(resent) => Some(Weighing::of(Evidence::Mark, resent)),
+        (None, Some(resent)) => Some(Weighing::of(Evidence::Shape, resent)),
         (None, None) => None,
     }
-    .map(|w| w.unless(other_side_lost_small(case), 50))
-    .map(|w| w.surer(sender_of(hole.or(resent)).and_then(|side| lost_between(case, side)), 4))
+    .map(|w| w.unless(other_side_lost_small(case), Doubt::Strong))
+    .map(|w| w.surer(sender_of(hole.or(resent)).and_then(|side| lost_between(case, side)), Support::Slight))
     .map(|w| w.missing("`ping -f` with growing sizes from the client: the size at which it stops names the MTU of the path"))
 }
 

@@ -1,7 +1,7 @@
 //! Why a user with good credentials was not let in.
 
 use super::active::error_info;
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::fact::What;
 use crate::session::Seen;
 use crate::step::Step;
@@ -25,12 +25,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Authorization),
         cause: "the credentials are good, but the user is not allowed to use Remote Desktop on this host",
         fix: FIX,
-        refs: &[
-            "MS-RDPBCGR 2.2.10.2",
-            "MS-RDPBCGR 2.2.5.1.1",
-            "Windows Security 4825",
-            "lab: denied-privileges-0x9",
-        ],
+        refs: &["MS-RDPBCGR 2.2.10.2", "MS-RDPBCGR 2.2.5.1.1", "Windows Security 4825"],
+        seen: &["denied-privileges-0x9"],
         weigh: |case| {
             let denied = case.find(|what| matches!(what, What::AccessDenied {}));
             let no_right = right_missing(case);
@@ -42,12 +38,12 @@ pub(super) const RULES: &[Rule] = &[
             let told = early.or_else(|| error_info(case, &[0x9]));
             match (denied, no_right, good) {
                 (Some(denied), no_right, good) => {
-                    Some(Weighing::of(94, denied).and(told).and(no_right).and(good))
+                    Some(Weighing::of(Evidence::Code, denied).and(told).and(no_right).and(good))
                 }
                 (None, Some(no_right), Some(good)) => {
-                    Some(Weighing::of(90, no_right).and(told).and(Some(good)))
+                    Some(Weighing::of(Evidence::Told, no_right).and(told).and(Some(good)))
                 }
-                _ => Some(Weighing::of(90, told?).and(no_right).missing(WHO)),
+                _ => Some(Weighing::of(Evidence::Code, told?).and(no_right).missing(WHO)),
             }
         },
     },
@@ -57,9 +53,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the user lacks the right to log on through Remote Desktop Services, found only behind the typed password",
         fix: FIX,
         refs: &["Windows Security 4625, logon type 10, 0xC000015B"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let good = case.find(|what| matches!(what, What::LogonSucceeded { logon_type: 3, .. }));
-            Some(Weighing::of(85, right_missing(case)?).unless(good, 30))
+            Some(Weighing::of(Evidence::Told, right_missing(case)?).unless(good, Doubt::Clear))
         },
     },
     Rule {
@@ -68,13 +65,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the host that the broker chose does not accept the credentials of the redirection (RDSTLS)",
         fix: "let the user type the password anew (the redirection carries what was typed at the first host); on the target read Security 4625 and 4825 of that second; compare the clocks of broker and target, and the target's certificate with the one that the broker knows",
         refs: &["MS-RDPBCGR 2.2.17.4", "MS-RDPBCGR 5.4.5.3"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = case.find(|what| matches!(what, What::RdstlsResult { code } if code.0 != 0));
             if let Some(refused) = refused {
-                return Some(Weighing::of(85, refused).missing(WHO));
+                return Some(Weighing::of(Evidence::Told, refused).missing(WHO));
             }
             let silent = case.find_last(|what| matches!(what, What::RdstlsMessage { .. }))?;
-            case.failed_at(Step::Authorization).then(|| Weighing::of(50, silent).missing(RESULT))
+            case.failed_at(Step::Authorization).then(|| Weighing::of(Evidence::Even, silent).missing(RESULT))
         },
     },
     Rule {
@@ -83,13 +81,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the sign-in with Microsoft Entra ID failed",
         fix: "on the host read Microsoft-Windows-AAD/Operational (1081, 1082, 1098) and `dsregcmd /status`; the user needs the role Virtual Machine User Login or to be a member of Remote Desktop Users; use the name of the host that Entra ID knows; check conditional access in the sign-in log",
         refs: &["MS-RDPBCGR 2.2.18.3", "MS-RDPBCGR 5.4.5.4"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = case.find(|what| matches!(what, What::EntraResult { code } if code.0 != 0));
             if let Some(refused) = refused {
-                return Some(Weighing::of(85, refused).missing(AAD_LOG));
+                return Some(Weighing::of(Evidence::Told, refused).missing(AAD_LOG));
             }
             let silent = case.find_last(|what| matches!(what, What::EntraMessage { .. }))?;
-            case.failed_at(Step::Authorization).then(|| Weighing::of(50, silent).missing(AAD_LOG))
+            case.failed_at(Step::Authorization).then(|| Weighing::of(Evidence::Even, silent).missing(AAD_LOG))
         },
     },
     Rule {
@@ -98,9 +97,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server does not let the user connect, with a result that is not documented",
         fix: "read Security 4825 and 4625 of the server in that second; look the number up as a Win32 error with `net helpmsg NUMBER`",
         refs: &["MS-RDPBCGR 2.2.10.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(1..) }))?;
-            (!case.explains(said)).then(|| Weighing::of(40, said))
+            (!case.explains(said)).then(|| Weighing::of(Evidence::OneOfSeveral, said))
         },
     },
 ];

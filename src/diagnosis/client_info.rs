@@ -3,7 +3,7 @@
 
 use super::account::client_told;
 use super::active::error_info;
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Role, Seen};
 use crate::step::Step;
@@ -26,16 +26,23 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server denied the connection on purpose (Set Error Info 7, in mstsc 0x3 with extended code 0x7): network, TLS and sign-in worked; the code does not say why",
         fix: "do not change MTU, firewall, NLA or certificates on this evidence; look for the reason in the server's logs of that second (broker, drain mode, licensing, authorization, session), \
               and check `change logon /query` and the version of termsrv.dll",
-        refs: &["MS-RDPBCGR 2.2.5.1.1", "lab: denied-0x7"],
+        refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: &["denied-0x7"],
         weigh: |case| {
             let Some(denied) = denied(case) else {
                 let told = client_alone(case)?;
-                return Some(Weighing::of(30, told).missing(PAIR).missing(ASK));
+                return Some(Weighing::of(Evidence::Possible, told).missing(PAIR).missing(ASK));
             };
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let reason = reason_found(case);
             let change = change_before(case, denied).filter(|_| reason.is_none());
-            Some(Weighing::of(62, denied).and(ended).unless(reason, 20).surer(change, 4).missing(ASK))
+            Some(
+                Weighing::of(Evidence::Shape, denied)
+                    .and(ended)
+                    .unless(reason, Doubt::Clear)
+                    .surer(change, Support::Slight)
+                    .missing(ASK),
+            )
         },
     },
     Rule {
@@ -44,7 +51,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the host is in drain mode: it takes no new sessions",
         fix: "`change logon /enable` on the host, or `Set-RDSessionHost -SessionHost HOST -NewConnectionAllowed Yes -ConnectionBroker BROKER`",
         refs: &["RemoteConnectionManager 1070"],
-        weigh: |case| told_with_denial(case, "rcm", 1070, 92),
+        seen: NOT_SEEN,
+        weigh: |case| told_with_denial(case, "rcm", 1070),
     },
     Rule {
         id: "connections-disabled",
@@ -52,7 +60,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "logons are switched off on the host (`change logon /disable`)",
         fix: "`change logon /query`, then `change logon /enable`",
         refs: &["RemoteConnectionManager 1071"],
-        weigh: |case| told_with_denial(case, "rcm", 1071, 92),
+        seen: NOT_SEEN,
+        weigh: |case| told_with_denial(case, "rcm", 1071),
     },
     Rule {
         id: "termsrv-patched",
@@ -60,9 +69,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "termsrv.dll is changed or wrapped, and crashes or refuses since an update",
         fix: "restore the original file (`sfc /scannow`), or remove the wrapper; then `Restart-Service TermService -Force`",
         refs: &["Application Error 1000 with termsrv.dll or rdpwrap.dll"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let crashed = case.crashed("termsrv.dll").or_else(|| case.crashed("rdpwrap.dll"))?;
-            Some(Weighing::of(85, crashed).and(denied(case)))
+            Some(Weighing::of(Evidence::Told, crashed).and(denied(case)))
         },
     },
 ];
@@ -72,8 +82,8 @@ pub(super) fn denied<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     error_info(case, &[DENIED])
 }
 
-fn told_with_denial(case: &Case<'_>, log: &str, event: u32, percent: u8) -> Option<Weighing> {
-    Some(Weighing::of(percent, case.logged(log, &[event])?).and(denied(case)))
+fn told_with_denial(case: &Case<'_>, log: &str, event: u32) -> Option<Weighing> {
+    Some(Weighing::of(Evidence::Code, case.logged(log, &[event])?).and(denied(case)))
 }
 
 /// Nobody but the client saw it, and the client was told only that the server ended it.

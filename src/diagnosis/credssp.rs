@@ -4,7 +4,7 @@ use super::account::{
     any_kerberos, any_status, by_status, client_told, doubt, kerberos, refused_by_service,
     refused_on_the_wire, status_of, with_status,
 };
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
@@ -42,42 +42,51 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "the user name or the password is wrong",
         fix: "type it again with the domain in front (DOMAIN\\user, or .\\user for a local account); check the keyboard layout; delete stored credentials with `cmdkey /delete:TERMSRV/SERVER`",
-        refs: &["MS-CSSP 3.1.5", "lab: fail-nla-bad-password-shadow3, fail-nla-bad-password-tls12"],
+        refs: &["MS-CSSP 3.1.5"],
+        seen: &["fail-nla-bad-password-shadow3", "fail-nla-bad-password-tls12"],
         weigh: |case| {
             let by_service = refused_by_service(case);
             if let Some(typed) = typed_wrong(case).filter(|_| case.failed_at(Step::Logon)) {
-                return Some(Weighing::of(80, typed).missing(SUB_STATUS));
+                return Some(Weighing::of(Evidence::SharedCode, typed).missing(SUB_STATUS));
             }
-            if let Some(weighing) = by_status(case, &[0xc000_006a], 94) {
+            if let Some(weighing) = by_status(case, &[0xc000_006a], Evidence::Code) {
                 return Some(weighing);
             }
             if let Some(seen) = kerberos(case, 0x18) {
-                return Some(Weighing::of(90, seen).and(by_service));
+                return Some(Weighing::of(Evidence::Told, seen).and(by_service));
             }
             if let Some(said) = with_status(case, &GENERIC) {
-                let sure = 80_u8.saturating_sub(doubt(case, said));
-                let weighing = Weighing::of(sure, said).and(by_service).and(last_from_client(case));
+                let weighing = Weighing::of(Evidence::SharedCode, said);
+                let weighing = match doubt(case, said) {
+                    Some(doubt) => weighing.doubted(doubt),
+                    None => weighing,
+                };
+                let weighing = weighing.and(by_service).and(last_from_client(case));
                 return Some(weighing.missing(SUB_STATUS));
             }
             if any_status(case).is_some() {
                 return None;
             }
             if let Some(by_service) = by_service {
-                return Some(Weighing::of(72, by_service).and(refused_silently(case)).missing(STATUS));
+                return Some(
+                    Weighing::of(Evidence::ByTime, by_service).and(refused_silently(case)).missing(STATUS),
+                );
             }
             if let Some(told) = client_told(case, 0x807) {
-                return Some(Weighing::of(66, told).and(refused_silently(case)).missing(SUB_STATUS));
+                return Some(
+                    Weighing::of(Evidence::Shape, told).and(refused_silently(case)).missing(SUB_STATUS),
+                );
             }
             let refused = refused_silently(case)?;
             let What::CredsspRefused { round, bytes, .. } = refused.what() else { return None };
             // A message of the size of an error code says one of a dozen statuses; a server that closes without one
             // (FreeRDP up to 2) does so for a wrong password.
-            let percent = match (round, bytes) {
-                (2.., Some(0..=20)) => 45,
-                (2.., _) => 62,
-                _ => 20,
+            let kind = match (round, bytes) {
+                (2.., Some(0..=20)) => Evidence::OneOfSeveral,
+                (2.., _) => Evidence::Shape,
+                _ => Evidence::Possible,
             };
-            Some(Weighing::of(percent, refused).and(last_from_client(case)).missing(STATUS))
+            Some(Weighing::of(kind, refused).and(last_from_client(case)).missing(STATUS))
         },
     },
     Rule {
@@ -85,14 +94,15 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "the user does not exist on the server or in that domain",
         fix: "check the spelling and the domain: DOMAIN\\user, user@domain, or .\\user for a local account",
-        refs: &["MS-CSSP 3.1.5", "lab: fail-nla-unknown-user"],
+        refs: &["MS-CSSP 3.1.5"],
+        seen: NOT_SEEN,
         weigh: |case| {
-            let kerberos = || Some(Weighing::of(88, kerberos(case, 0x06)?));
+            let kerberos = || Some(Weighing::of(Evidence::Told, kerberos(case, 0x06)?));
             let generic = || with_status(case, &GENERIC);
-            by_status(case, &[0xc000_0064], 94)
+            by_status(case, &[0xc000_0064], Evidence::Code)
                 .or_else(kerberos)
-                .or_else(|| Some(Weighing::of(40, generic()?).missing(SUB_STATUS)))
-                .or_else(|| Some(Weighing::of(30, refused_late(case)?).missing(STATUS)))
+                .or_else(|| Some(Weighing::of(Evidence::OneOfSeveral, generic()?).missing(SUB_STATUS)))
+                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(STATUS)))
         },
     },
     Rule {
@@ -101,14 +111,18 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the account may not log on this way: logon hours, workstations, a blank password, Protected Users, or another restriction of the account",
         fix: "`net user NAME /domain` shows logon hours and workstations; a member of Protected Users needs Kerberos (use the full name of the server); an account without a password may not log on over the network",
         refs: &["MS-CSSP 3.1.5", "MS-ERREF 2.3.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let kerberos = || {
-                let revoked = kerberos(case, 0x12).map(|seen| Weighing::of(70, seen).missing(SUB_STATUS));
-                revoked.or_else(|| Some(Weighing::of(75, kerberos(case, 0x0c)?).missing(SUB_STATUS)))
+                let revoked = kerberos(case, 0x12)
+                    .map(|seen| Weighing::of(Evidence::SharedCode, seen).missing(SUB_STATUS));
+                revoked.or_else(|| {
+                    Some(Weighing::of(Evidence::SharedCode, kerberos(case, 0x0c)?).missing(SUB_STATUS))
+                })
             };
-            by_status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413], 92)
+            by_status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413], Evidence::Code)
                 .or_else(kerberos)
-                .or_else(|| Some(Weighing::of(25, refused_late(case)?).missing(STATUS)))
+                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(STATUS)))
         },
     },
     Rule {
@@ -117,17 +131,20 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server or the domain does not accept NTLM",
         fix: "use the full name of the server so that Kerberos is used; or add an exception to the policies `Network security: Restrict NTLM`; look for 4001 to 4003 in NTLM/Operational",
         refs: &["MS-NLMP 3.2.5", "MS-CSSP 3.1.5"],
+        seen: &["awakecoding_rdp-nla-ntlm-rejected1.pcapng"],
         weigh: |case| {
             let blocked = case.find(|what| matches!(what, What::NtlmBlocked { .. }));
-            if let Some(weighing) = by_status(case, &[0x8009_0302, 0xc000_0418, 0xc000_0388], 90) {
+            if let Some(weighing) = by_status(case, &[0x8009_0302, 0xc000_0418, 0xc000_0388], Evidence::Told)
+            {
                 return Some(weighing.and(blocked));
             }
             if let Some(blocked) = blocked {
-                return Some(Weighing::of(92, blocked).and(refused_silently(case)));
+                return Some(Weighing::of(Evidence::Code, blocked).and(refused_silently(case)));
             }
             let refused = refused_silently(case)?;
             let What::CredsspRefused { round, .. } = refused.what() else { return None };
-            Some(Weighing::of(if *round <= 1 { 40 } else { 15 }, refused).missing(STATUS))
+            let kind = if *round <= 1 { Evidence::OneOfSeveral } else { Evidence::Remark };
+            Some(Weighing::of(kind, refused).missing(STATUS))
         },
     },
     Rule {
@@ -136,11 +153,12 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client ended CredSSP after the server's first answer: one side lacks the CredSSP update of 2018 (encryption oracle remediation)",
         fix: "install current updates on both sides; only until then: `reg add HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\CredSSP\\Parameters /v AllowEncryptionOracle /t REG_DWORD /d 2 /f` on the client",
         refs: &["MS-CSSP 3.1.5", "CVE-2018-0886"],
+        seen: NOT_SEEN,
         weigh: |case| {
             if let Some(refused) = case.find(|what| matches!(what, What::CredsspVersionRefused { .. })) {
-                return Some(Weighing::of(95, refused).and(left_by_client(case)));
+                return Some(Weighing::of(Evidence::Code, refused).and(left_by_client(case)));
             }
-            Some(Weighing::of(40, left_by_client(case)?).missing(CLIENT_LOGS))
+            Some(Weighing::of(Evidence::OneOfSeveral, left_by_client(case)?).missing(CLIENT_LOGS))
         },
     },
     Rule {
@@ -149,10 +167,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a policy of the client forbids to hand these credentials to this server",
         fix: "policy `Credentials Delegation`: allow TERMSRV/* for fresh or saved credentials; use the name that Kerberos knows",
         refs: &["MS-CSSP 3.1.5"],
+        seen: NOT_SEEN,
         weigh: |case| {
-            let named =
-                with_status(case, &[0x8009_030e]).map(|said| Weighing::of(70, said).missing(CLIENT_LOGS));
-            named.or_else(|| Some(Weighing::of(25, left_by_client(case)?).missing(CLIENT_LOGS)))
+            let named = with_status(case, &[0x8009_030e])
+                .map(|said| Weighing::of(Evidence::SharedCode, said).missing(CLIENT_LOGS));
+            named.or_else(|| {
+                Some(Weighing::of(Evidence::Possible, left_by_client(case)?).missing(CLIENT_LOGS))
+            })
         },
     },
     Rule {
@@ -160,21 +181,23 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "no domain controller is reached: the client looks for one in vain, or the server has none to ask",
         fix: "on the side that looks (the server where it says so with a status, else the client): `nltest /dsgetdc:DOMAIN`, `Resolve-DnsName -Type SRV _kerberos._tcp.DOMAIN`, `Test-NetConnection DC -Port 88`; repair DNS or the route (VPN)",
-        refs: &["RFC 4120 7.2.3", "lab: fail-nla-kdc-lookup-stall"],
+        refs: &["RFC 4120 7.2.3"],
+        seen: &["fail-nla-kdc-lookup-stall"],
         weigh: |case| {
-            if let Some(weighing) = by_status(case, &[0xc000_005e, 0x8009_0311, 0xc000_0192, 0xc000_00dc], 92)
+            if let Some(weighing) =
+                by_status(case, &[0xc000_005e, 0x8009_0311, 0xc000_0192, 0xc000_00dc], Evidence::Code)
             {
                 return Some(weighing);
             }
             let in_vain = sought_in_vain(case);
             if let Some(waited) = client_waited(case) {
-                let weighing = Weighing::of(58, waited).surer(in_vain, 30);
+                let weighing = Weighing::of(Evidence::Shape, waited).surer(in_vain, Support::Decisive);
                 let weighing = if in_vain.is_none() { weighing.missing(KERBEROS) } else { weighing };
                 return Some(weighing.missing(CLIENT_LOGS));
             }
             // Without NTLM to fall back to, a client leaves as soon as the last domain controller has refused.
             let left = left_by_client(case)?;
-            Some(Weighing::of(70, in_vain?).and(Some(left)).missing(CLIENT_LOGS))
+            Some(Weighing::of(Evidence::ByTime, in_vain?).and(Some(left)).missing(CLIENT_LOGS))
         },
     },
     Rule {
@@ -183,18 +206,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: "Kerberos knows the server by another name: the client gives up before it sends anything",
         fix: "use the full name of the server; `setspn -L SERVER` must list TERMSRV/NAME, `setspn -X` finds names given twice",
         refs: &["RFC 4120 7.5.9"],
+        seen: &["fail-krb-unknown-spn-no-ntlm-fallback"],
         weigh: |case| {
-            if let Some(weighing) = by_status(case, &[0x8009_0322, 0x8009_0303], 88) {
+            if let Some(weighing) = by_status(case, &[0x8009_0322, 0x8009_0303], Evidence::Told) {
                 return Some(weighing);
             }
             if let Some(seen) = kerberos(case, 0x07).or_else(|| kerberos(case, 0x29)) {
                 // The client may have gone on with NTLM: what the server refused then is another story.
                 let went_on = refused_by_service(case).or_else(|| refused_on_the_wire(case));
-                return Some(Weighing::of(85, seen).unless(went_on, 55));
+                return Some(Weighing::of(Evidence::Told, seen).unless(went_on, Doubt::Strong));
             }
             let left = left_by_client(case)
                 .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;
-            Some(Weighing::of(30, left).missing(KERBEROS))
+            Some(Weighing::of(Evidence::Possible, left).missing(KERBEROS))
         },
     },
     Rule {
@@ -203,6 +227,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client asked for Remote Credential Guard, and the server does not take it",
         fix: "on the server: `reg add HKLM\\System\\CurrentControlSet\\Control\\Lsa /v DisableRestrictedAdmin /t REG_DWORD /d 0 /f`; both must be in a domain and use Kerberos: connect by the full name (`klist get TERMSRV/NAME` at the client); to compare, connect without `/remoteGuard`",
         refs: &["MS-RDPBCGR 2.2.1.1.1", "MS-RDPBCGR 2.2.1.2.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asked = case.find(
                 |what| matches!(what, What::ConnectionRequest { flags, .. } if flags & GUARD_ASKED != 0),
@@ -211,9 +236,10 @@ pub(super) const RULES: &[Rule] = &[
             let What::ConnectionConfirm { flags, .. } = confirmed.what() else { return None };
             let in_question = case.session.broke_at >= Some(Step::Tls)
                 && (case.session.outcome.is_failure() && any_status(case).is_none());
-            let percent = if flags & GUARD_TAKEN == 0 { 60 } else { 30 };
+            let not_taken = flags & GUARD_TAKEN == 0;
+            let kind = if not_taken { Evidence::Shape } else { Evidence::Possible };
             let kerberos = any_kerberos(case);
-            let weighing = Weighing::of(percent, asked).and(Some(confirmed)).surer(kerberos, 5);
+            let weighing = Weighing::of(kind, asked).and(Some(confirmed)).surer(kerberos, Support::Slight);
             in_question.then(|| weighing.missing(CLIENT_LOGS))
         },
     },
@@ -222,12 +248,13 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "the account is locked after too many wrong passwords",
         fix: "`Unlock-ADAccount NAME`, or wait for the time of the lockout policy; find what goes on trying an old password (Security 4740 on the domain controller names the computer)",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-locked"],
+        refs: &["MS-ERREF 2.3.1"],
+        seen: &["fail-nla-status-locked"],
         weigh: |case| {
             let locked = case.find(|what| matches!(what, What::AccountLockedOut {}));
-            by_status(case, &[0xc000_0234], 95)
+            by_status(case, &[0xc000_0234], Evidence::Code)
                 .map(|weighing| weighing.and(locked))
-                .or_else(|| Some(Weighing::of(88, locked?).and(refused_silently(case))))
+                .or_else(|| Some(Weighing::of(Evidence::Told, locked?).and(refused_silently(case))))
         },
     },
     Rule {
@@ -235,8 +262,9 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "the account is disabled",
         fix: "`Enable-ADAccount NAME`, or `net user NAME /active:yes` for a local account",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-disabled"],
-        weigh: |case| by_status(case, &[0xc000_0072], 95),
+        refs: &["MS-ERREF 2.3.1"],
+        seen: &["fail-nla-status-disabled"],
+        weigh: |case| by_status(case, &[0xc000_0072], Evidence::Code),
     },
     Rule {
         id: "account-expired",
@@ -244,17 +272,20 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the account has expired",
         fix: "`Set-ADAccountExpiration NAME -DateTime DATE`, or `net user NAME /expires:never`",
         refs: &["MS-ERREF 2.3.1"],
-        weigh: |case| by_status(case, &[0xc000_0193], 95),
+        seen: NOT_SEEN,
+        weigh: |case| by_status(case, &[0xc000_0193], Evidence::Code),
     },
     Rule {
         id: "password-expired",
         step: Some(Step::Credssp),
         cause: "the password has expired, and NLA cannot change it",
         fix: "change the password where that is possible (at a domain computer, on the web page of RD Web Access, by `Set-ADAccountPassword`) and try again",
-        refs: &["MS-ERREF 2.3.1", "lab: nla-status-password-expired"],
+        refs: &["MS-ERREF 2.3.1"],
+        seen: &["nla-status-password-expired"],
         weigh: |case| {
-            by_status(case, &[0xc000_0071], 95)
-                .or_else(|| Some(Weighing::of(85, kerberos(case, 0x17)?).and(refused_by_service(case))))
+            by_status(case, &[0xc000_0071], Evidence::Code).or_else(|| {
+                Some(Weighing::of(Evidence::Told, kerberos(case, 0x17)?).and(refused_by_service(case)))
+            })
         },
     },
     Rule {
@@ -262,15 +293,17 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Credssp),
         cause: "the password must be changed at the next logon, and NLA cannot change it",
         fix: "change the password elsewhere, or take the mark off: `Set-ADUser NAME -ChangePasswordAtLogon $false`",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-must_change"],
-        weigh: |case| by_status(case, &[0xc000_0224], 95),
+        refs: &["MS-ERREF 2.3.1"],
+        seen: &["fail-nla-status-must_change"],
+        weigh: |case| by_status(case, &[0xc000_0224], Evidence::Code),
     },
     Rule {
         id: "network-logon-right",
         step: Some(Step::Credssp),
         cause: "the password is right, but the account lacks the right to log on to this server: with NLA that is `Access this computer from the network` besides `Allow log on through Remote Desktop Services`",
         fix: "look at both rights and at the two `Deny ...` ones in `secpol.msc`, User Rights Assignment, and at the group Remote Desktop Users: `Add-LocalGroupMember 'Remote Desktop Users' NAME`",
-        refs: &["MS-ERREF 2.3.1", "lab: fail-nla-status-logon_type_not_granted"],
+        refs: &["MS-ERREF 2.3.1"],
+        seen: &["fail-nla-status-logon_type_not_granted"],
         weigh: |case| {
             let logged = case.find(|what| {
                 matches!(what, What::LogonFailed { logon_type: 3, .. })
@@ -280,8 +313,8 @@ pub(super) const RULES: &[Rule] = &[
                 matches!(what, What::CredsspRefused { status: Some(status), .. } if status.plain() == NOT_GRANTED)
             });
             logged
-                .map(|seen| Weighing::of(93, seen).and(sent))
-                .or_else(|| Some(Weighing::of(88, sent?).missing(RIGHTS)))
+                .map(|seen| Weighing::of(Evidence::Code, seen).and(sent))
+                .or_else(|| Some(Weighing::of(Evidence::Told, sent?).missing(RIGHTS)))
         },
     },
     Rule {
@@ -290,7 +323,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the trust between the server and its domain, or between domains, is broken",
         fix: "on the server: `Test-ComputerSecureChannel -Repair -Credential DOMAIN\\ADMIN`; between domains `netdom trust /verify`; a cloned computer must join again",
         refs: &["MS-ERREF 2.3.1"],
-        weigh: |case| by_status(case, &[0xc000_018a, 0xc000_018b, 0xc000_018c, 0xc000_018d, 0xc000_019b], 93),
+        seen: NOT_SEEN,
+        weigh: |case| {
+            by_status(
+                case,
+                &[0xc000_018a, 0xc000_018b, 0xc000_018c, 0xc000_018d, 0xc000_019b],
+                Evidence::Code,
+            )
+        },
     },
     Rule {
         id: "clock-skew",
@@ -298,11 +338,12 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the clocks differ by more than Kerberos allows (5 minutes)",
         fix: "`w32tm /query /status` on both sides and the domain controller; `w32tm /resync /rediscover`; in a virtual machine let only one service set the clock",
         refs: &["RFC 4120 7.5.9", "MS-ERREF 2.3.1"],
+        seen: &["fail-krb-clock-skew"],
         weigh: |case| {
             let off = |what: &What| matches!(what, What::TargetNamed { clock_ms: Some(off), .. } if off.abs() > SKEW_MS);
-            by_status(case, &[0xc000_0133, 0x8009_0324], 93)
-                .or_else(|| Some(Weighing::of(94, kerberos(case, 0x25)?)))
-                .map(|weighing| weighing.surer(case.find(off), 3))
+            by_status(case, &[0xc000_0133, 0x8009_0324], Evidence::Code)
+                .or_else(|| Some(Weighing::of(Evidence::Code, kerberos(case, 0x25)?)))
+                .map(|weighing| weighing.surer(case.find(off), Support::Slight))
         },
     },
     Rule {
@@ -311,7 +352,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the logon by smart card or certificate failed, or the account must use one and a password was given",
         fix: "with a card: check its PIN counter, the certificate of the domain controller and its revocation list (`certutil -scinfo`, CAPI2/Operational); without one: take `Smart card is required` off the account",
         refs: &["MS-ERREF 2.3.1", "RFC 4556 3.1.3"],
-        weigh: |case| by_status(case, &[0xc000_02fa, 0xc000_0380, 0xc000_0381, 0xc000_0320], 90),
+        seen: NOT_SEEN,
+        weigh: |case| by_status(case, &[0xc000_02fa, 0xc000_0380, 0xc000_0381, 0xc000_0320], Evidence::Told),
     },
     Rule {
         id: "logon-refused",
@@ -319,9 +361,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server refused the logon with a status that names no single cause",
         fix: "look the status up with `certutil -error CODE`; read Security 4625 of that second on the server",
         refs: &["MS-CSSP 2.2.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = any_status(case).filter(|seen| !case.explains(seen))?;
-            case.failed_at(Step::Credssp).then(|| Weighing::of(35, refused).missing(SUB_STATUS))
+            case.failed_at(Step::Credssp)
+                .then(|| Weighing::of(Evidence::OneOfSeveral, refused).missing(SUB_STATUS))
         },
     },
 ];

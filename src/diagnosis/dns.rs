@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::account::kerberos;
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::codes::Status;
 use crate::fact::What;
 use crate::session::Seen;
@@ -26,15 +26,16 @@ pub(super) const RULES: &[Rule] = &[
         fix: "at the client: `Resolve-DnsName NAME` (also with the domain appended), `ipconfig /all` for suffixes and name servers; \
               correct the typed name or use the full one; on the DNS server `Add-DnsServerResourceRecordA -ZoneName ZONE -Name HOST -IPv4Address ADDRESS`",
         refs: &["RFC 1035 4.1.1", "IMsTscAxEvents OnDisconnected 0x104", "RDPClient 1007, 1026"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed = look_up_failed(case)?;
-            let percent = match code(failed) {
-                Some(code) if NO_SUCH_NAME.contains(&code) => 90,
-                Some(code) if NO_ANSWER.contains(&code) => 20,
-                _ => 58,
+            let kind = match code(failed) {
+                Some(code) if NO_SUCH_NAME.contains(&code) => Evidence::Told,
+                Some(code) if NO_ANSWER.contains(&code) => Evidence::Possible,
+                _ => Evidence::Shape,
             };
-            let weighing = Weighing::of(percent, failed).and(typed(case)).unless(timed_out(case), 45);
-            Some(weighing.unless(address_typed(case), 50).missing(LOOK_UP).missing(DNS_CLIENT))
+            let weighing = Weighing::of(kind, failed).and(typed(case)).unless(timed_out(case), Doubt::Strong);
+            Some(weighing.unless(address_typed(case), Doubt::Strong).missing(LOOK_UP).missing(DNS_CLIENT))
         },
     },
     Rule {
@@ -44,20 +45,27 @@ pub(super) const RULES: &[Rule] = &[
         fix: "at the client: `Get-DnsClientServerAddress`, then for each address `Test-NetConnection ADDRESS -Port 53` and `Resolve-DnsName NAME -Server ADDRESS`; \
               with a VPN check that its name servers are reached through it (`Get-DnsClientNrptPolicy`)",
         refs: &["RFC 1035 7.2", "DNS-Client 1014", "IMsTscAxEvents OnDisconnected 0x104"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed = look_up_failed(case)?;
             let other = case
                 .find(|what| matches!(what, What::NameNotResolved { code: Some(code), .. } if NO_SUCH_NAME.contains(&code.plain())));
             if let Some(seen) = timed_out(case) {
                 let second = Some(failed).filter(|second| second.place() != seen.place());
-                return Some(Weighing::of(88, seen).and(second).and(typed(case)).unless(other, 55));
+                return Some(
+                    Weighing::of(Evidence::Told, seen)
+                        .and(second)
+                        .and(typed(case))
+                        .unless(other, Doubt::Strong),
+                );
             }
-            let percent = match code(failed) {
-                Some(code) if NO_ANSWER.contains(&code) => 85,
+            let kind = match code(failed) {
+                Some(code) if NO_ANSWER.contains(&code) => Evidence::Told,
                 Some(code) if NO_SUCH_NAME.contains(&code) => return None,
-                _ => 25,
+                _ => Evidence::Possible,
             };
-            let weighing = Weighing::of(percent, failed).and(typed(case)).unless(address_typed(case), 25);
+            let weighing =
+                Weighing::of(kind, failed).and(typed(case)).unless(address_typed(case), Doubt::Clear);
             Some(weighing.missing(DNS_CLIENT))
         },
     },
@@ -68,6 +76,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "at the client: `ipconfig /flushdns`, `Resolve-DnsName NAME`; on the intended host `ipconfig` must show that address; delete the stale record \
               (`Remove-DnsServerResourceRecord -ZoneName ZONE -RRType A -Name HOST`); `setspn -X` finds names given twice",
         refs: &["RFC 4120 7.5.9", "MS-NLMP 2.2.2.1"],
+        seen: NOT_SEEN,
         weigh: wrong_host,
     },
 ];
@@ -132,10 +141,10 @@ fn wrong_host(case: &Case<'_>) -> Option<Weighing> {
         _ => false,
     });
     Some(
-        Weighing::of(30, resolved)
+        Weighing::of(Evidence::Possible, resolved)
             .and(Some(answered))
-            .surer(shown, 10)
-            .surer(modified, 20)
+            .surer(shown, Support::Clear)
+            .surer(modified, Support::Strong)
             .missing("the addresses of the intended host (`ipconfig` there): is the one that the client went to among them?"),
     )
 }

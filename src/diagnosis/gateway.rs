@@ -1,7 +1,7 @@
 //! Why an RD Gateway did not let the client through: at the HTTP request, at the tunnel (who may connect), at the channel
 //! (where to), or later.
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
@@ -18,13 +18,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the RD Gateway did not accept the user's credentials, or the way they were shown",
         fix: "check user and password for the gateway itself (they may differ from the host's); in the .rdp file `gatewaycredentialssource:i:4`, `promptcredentialonce:i:1`; \
               members of Protected Users need Kerberos, that is the KDC proxy; check Windows Authentication with Negotiate and NTLM on /remoteDesktopGateway in IIS",
-        refs: &["MS-TSGU 3.3.5.1", "RFC 9110 15.5.2", "lab: fail-gateway-http-401"],
+        refs: &["MS-TSGU 3.3.5.1", "RFC 9110 15.5.2"],
+        seen: &["fail-gateway-http-401"],
         weigh: |case| {
             let refused = status(case, |status| status == 401)?;
             let offered =
                 case.find(|what| matches!(what, What::GatewayRequest { authorization: Some(_), .. }));
-            let percent = if offered.is_some() { 90 } else { 75 };
-            Some(Weighing::of(percent, refused).and(offered).missing(IIS_LOG))
+            let kind = if offered.is_some() { Evidence::Told } else { Evidence::SharedCode };
+            Some(Weighing::of(kind, refused).and(offered).missing(IIS_LOG))
         },
     },
     Rule {
@@ -33,12 +34,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the KDC proxy of the gateway did not give a Kerberos ticket, so that only NTLM was left, and that was not accepted",
         fix: "publish the KDC proxy on the gateway (`netsh http add urlacl url=https://+:443/KdcProxy user=\"NT authority\\Network Service\"`, service KPSSVC running), or allow NTLM for this user",
         refs: &["MS-KKDCP 3.2.5", "measured in captures of mstsc"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = status(case, |status| status == 401)?;
             let failed = case.find(
                 |what| matches!(what, What::KdcProxyAsked { status: Some(status) } if *status >= 400),
             )?;
-            Some(Weighing::of(70, failed).and(Some(refused)).missing(IIS_LOG))
+            Some(Weighing::of(Evidence::ByTime, failed).and(Some(refused)).missing(IIS_LOG))
         },
     },
     Rule {
@@ -47,7 +49,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a web proxy on the way wants authentication of its own, or does not let the gateway's HTTP through",
         fix: "let the client reach the gateway without the proxy (`netsh winhttp show proxy`, an exception for the gateway's name), or allow the proxy to pass it untouched",
         refs: &["RFC 9110 15.5.8"],
-        weigh: |case| Some(Weighing::of(88, status(case, |status| status == 407)?)),
+        seen: NOT_SEEN,
+        weigh: |case| Some(Weighing::of(Evidence::Told, status(case, |status| status == 407)?)),
     },
     Rule {
         id: "gw-forbidden",
@@ -55,7 +58,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the web server of the gateway forbids the request",
         fix: "look at IP restrictions, URL authorization and required client certificates of /remoteDesktopGateway and /rpc in IIS, and at a web application firewall in front of it",
         refs: &["RFC 9110 15.5.4"],
-        weigh: |case| Some(Weighing::of(85, status(case, |status| status == 403)?).missing(IIS_LOG)),
+        seen: NOT_SEEN,
+        weigh: |case| {
+            Some(Weighing::of(Evidence::Told, status(case, |status| status == 403)?).missing(IIS_LOG))
+        },
     },
     Rule {
         id: "gw-not-found",
@@ -63,7 +69,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "what answers at this address is no RD Gateway: the path does not exist there",
         fix: "check name and port of the gateway (`gatewayhostname:s:`), what a load balancer publishes, and that the role service RD Gateway is installed on this host",
         refs: &["RFC 9110 15.5.5", "MS-TSGU 3.3.5.1"],
-        weigh: |case| Some(Weighing::of(88, status(case, |status| matches!(status, 404 | 405 | 410))?)),
+        seen: NOT_SEEN,
+        weigh: |case| {
+            Some(Weighing::of(Evidence::Told, status(case, |status| matches!(status, 404 | 405 | 410))?))
+        },
     },
     Rule {
         id: "gw-unavailable",
@@ -71,7 +80,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway's service is not there behind its web server, or has no room",
         fix: "on the gateway: `Get-Service TSGateway, W3SVC`, start them; look at the application pool and its limits, and at the load balancer's health checks",
         refs: &["RFC 9110 15.6"],
-        weigh: |case| Some(Weighing::of(88, status(case, |status| status >= 500)?).missing(GATEWAY_LOG)),
+        seen: NOT_SEEN,
+        weigh: |case| {
+            Some(Weighing::of(Evidence::Told, status(case, |status| status >= 500)?).missing(GATEWAY_LOG))
+        },
     },
     Rule {
         id: "gw-cap-denied",
@@ -79,7 +91,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "no connection authorization policy (RD CAP) of the gateway lets this user or device in",
         fix: "add the user's or computer's group to an RD CAP; with a central NPS read 6273 there; an NPS extension for MFA denies in the same way when the second factor is not given",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 201"],
-        weigh: |case| refused(case, &[23003], &[201], 95).map(|weighing| weighing.missing(NPS_LOG)),
+        seen: NOT_SEEN,
+        weigh: |case| refused(case, &[23003], &[201]).map(|weighing| weighing.missing(NPS_LOG)),
     },
     Rule {
         id: "gw-health",
@@ -87,7 +100,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the device does not meet the health policy of the gateway",
         fix: "see what the policy wants (quarantine, NAP); it is gone since Windows Server 2016, remove it from the policy",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 204"],
-        weigh: |case| refused(case, &[23021], &[204], 94),
+        seen: NOT_SEEN,
+        weigh: |case| refused(case, &[23021], &[204]),
     },
     Rule {
         id: "gw-max",
@@ -95,7 +109,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway has as many connections as it may have",
         fix: "raise the limit in the properties of the gateway, end idle connections, or add a gateway to the farm",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 203"],
-        weigh: |case| refused(case, &[23014], &[203], 95),
+        seen: NOT_SEEN,
+        weigh: |case| refused(case, &[23014], &[203]),
     },
     Rule {
         id: "gw-auth-method",
@@ -103,7 +118,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway's policy does not allow this way to authenticate",
         fix: "allow password or smart card in the RD CAP, as the client uses it (`gatewaycredentialssource`)",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 305"],
-        weigh: |case| refused(case, &[23033], &[305], 94),
+        seen: NOT_SEEN,
+        weigh: |case| refused(case, &[23033], &[305]),
     },
     Rule {
         id: "gw-cookie",
@@ -111,7 +127,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway refused the cookie that a portal or broker had given to the client",
         fix: "start the connection from the portal again: the cookie has a time limit; compare the clocks of portal and gateway",
         refs: &["MS-TSGU 2.2.6"],
-        weigh: |case| refused(case, &[23031, 23032], &[], 94),
+        seen: NOT_SEEN,
+        weigh: |case| refused(case, &[23031, 23032], &[]),
     },
     Rule {
         id: "gw-rap-denied",
@@ -119,9 +136,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "no resource authorization policy (RD RAP) of the gateway lets this user reach this host and port",
         fix: "add the host to the RAP's group by every name in use (FQDN, NetBIOS, address), the port to its ports, and the user to its groups",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 301"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asked = case.find(|what| matches!(what, What::GatewayChannelAsked { .. }));
-            refused(case, &[23002], &[301], 95).map(|weighing| weighing.and(asked))
+            refused(case, &[23002], &[301]).map(|weighing| weighing.and(asked))
         },
     },
     Rule {
@@ -130,9 +148,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway could not reach the host behind it",
         fix: "on the gateway: `Test-NetConnection HOST -Port 3389` and `Resolve-DnsName HOST`; is the host up, its firewall open for the gateway, the name right",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 304"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asked = case.find(|what| matches!(what, What::GatewayChannelAsked { .. }));
-            refused(case, &[23005], &[304], 95).map(|weighing| {
+            refused(case, &[23005], &[304]).map(|weighing| {
                 weighing
                     .and(asked)
                     .missing("a capture on the gateway: what its own connection to the host got as an answer")
@@ -145,7 +164,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway ended the session because of a time limit of its policy",
         fix: "change idle and session time-out of the RD CAP, or tell the user",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 307"],
-        weigh: |case| ended(case, &[23030], 307, 94),
+        seen: NOT_SEEN,
+        weigh: |case| ended(case, &[23030], 307),
     },
     Rule {
         id: "gw-reauth",
@@ -153,7 +173,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway wanted the user to authenticate again, and that failed",
         fix: "see which policy changed or which credentials had expired by then; the RD CAP says what happens after a session time-out",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 309"],
-        weigh: |case| ended(case, &[23034, 23035, 23036, 23040], 309, 94),
+        seen: NOT_SEEN,
+        weigh: |case| ended(case, &[23034, 23035, 23036, 23040], 309),
     },
     Rule {
         id: "gw-refused",
@@ -161,10 +182,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the gateway refused, with the code or HTTP status that the evidence shows",
         fix: "look the code up (MS-TSGU 2.2.6, MS-ERREF) and read the gateway's log of that minute",
         refs: &["MS-TSGU 2.2.6"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let coded = case.find(|what| what.gateway_refusal().is_some());
             let seen = coded.or_else(|| status(case, |_| true))?;
-            (!case.explains(seen)).then(|| Weighing::of(60, seen).missing(GATEWAY_LOG))
+            (!case.explains(seen)).then(|| Weighing::of(Evidence::Shape, seen).missing(GATEWAY_LOG))
         },
     },
 ];
@@ -182,7 +204,7 @@ fn status<'a>(case: &Case<'a>, wanted: impl Fn(u32) -> bool) -> Option<&'a Seen>
 }
 
 /// The gateway refused with one of these codes, or its log has one of these events.
-fn refused(case: &Case<'_>, codes: &[u32], events: &[u32], percent: u8) -> Option<Weighing> {
+fn refused(case: &Case<'_>, codes: &[u32], events: &[u32]) -> Option<Weighing> {
     let coded =
         |code: Option<Status>| code.and_then(Status::gateway).is_some_and(|code| codes.contains(&code));
     let wanted = |what: &What| match what {
@@ -192,13 +214,13 @@ fn refused(case: &Case<'_>, codes: &[u32], events: &[u32], percent: u8) -> Optio
     };
     let seen = case.find(wanted)?;
     let other = case.find(|what| wanted(what) && what != seen.what());
-    let weighing = Weighing::of(percent, seen).and(other);
+    let weighing = Weighing::of(Evidence::Code, seen).and(other);
     let logged = case.find(|what| matches!(what, What::GatewayEvent { .. })).is_some();
     Some(if logged { weighing } else { weighing.missing(GATEWAY_LOG) })
 }
 
 /// The gateway ended what it had let in.
-fn ended(case: &Case<'_>, codes: &[u32], event: u32, percent: u8) -> Option<Weighing> {
+fn ended(case: &Case<'_>, codes: &[u32], event: u32) -> Option<Weighing> {
     let logged = case.find(|what| matches!(what, What::GatewayEvent { event: e, .. } if *e == event));
     let said = case.find(|what| match what {
         What::GatewayClosed { by: Side::Server, code } => {
@@ -207,5 +229,5 @@ fn ended(case: &Case<'_>, codes: &[u32], event: u32, percent: u8) -> Option<Weig
         _ => false,
     });
     let seen = logged.or(said)?;
-    Some(Weighing::of(percent, seen).and(said.filter(|said| said.place() != seen.place())))
+    Some(Weighing::of(Evidence::Code, seen).and(said.filter(|said| said.place() != seen.place())))
 }

@@ -1,7 +1,7 @@
 //! Why licensing refused the connection: by an event of the server, a licensing message or Set Error Info.
 
 use super::active::error_info;
-use super::{Case, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::fact::What;
 use crate::session::Seen;
 use crate::step::Step;
@@ -15,18 +15,16 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Licensing),
         cause: "the server reaches no licence server",
         fix: "set `Use the specified Remote Desktop license servers` and the licensing mode by policy; from the server `Test-NetConnection LICENSESERVER -Port 135`; start the service Remote Desktop Licensing",
-        refs: &[
-            "MS-RDPBCGR 2.2.1.12.1.3",
-            "MS-RDPBCGR 2.2.5.1.1",
-            "RemoteConnectionManager and TermService",
-            "lab: license-error-no-license-server",
-        ],
+        refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        seen: &["license-error-no-license-server"],
         weigh: |case| {
             let said = license_error(case, &[LicenseErrorCode::NO_LICENSE_SERVER]);
             if let Some(logged) = logged(case, &[1130, 1131, 1043]) {
-                return Some(Weighing::of(92, logged).and(said));
+                return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
-            Some(Weighing::of(90, said.or_else(|| error_info(case, &[0x101]))?).missing(DIAGNOSER))
+            Some(
+                Weighing::of(Evidence::Told, said.or_else(|| error_info(case, &[0x101]))?).missing(DIAGNOSER),
+            )
         },
     },
     Rule {
@@ -35,13 +33,17 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the grace period of the session host is over and no licence server was ever set",
         fix: "install and activate a licence server and name it on the host; an administrator gets in meanwhile with `mstsc /admin`",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = license_error(case, &[LicenseErrorCode::NO_LICENSE_SERVER]);
             if let Some(logged) = logged(case, &[1069, 1128, 1154]) {
-                return Some(Weighing::of(93, logged).and(said));
+                return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
             let missing = "RemoteConnectionManager 1069 in the System log of the server: it says that the grace period is over";
-            Some(Weighing::of(45, said.or_else(|| error_info(case, &[0x101]))?).missing(missing))
+            Some(
+                Weighing::of(Evidence::OneOfSeveral, said.or_else(|| error_info(case, &[0x101]))?)
+                    .missing(missing),
+            )
         },
     },
     Rule {
@@ -50,15 +52,16 @@ pub(super) const RULES: &[Rule] = &[
         cause: "there is no licence for this client: none is free, or of the wrong kind, or the host may not serve remote sessions",
         fix: "add licences, or free some in RD Licensing Manager; the licensing mode (per device, per user) must be that of the licences",
         refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = license_error(case, &[LicenseErrorCode::NO_LICENSE]);
             if let Some(logged) = logged(case, &[1004]) {
-                return Some(Weighing::of(90, logged).and(said));
+                return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
             let named = said.or_else(|| error_info(case, &[0x102]));
-            named
-                .map(|said| Weighing::of(88, said).missing(DIAGNOSER))
-                .or_else(|| Some(Weighing::of(70, error_info(case, &[0x10a])?).missing(DIAGNOSER)))
+            named.map(|said| Weighing::of(Evidence::Told, said).missing(DIAGNOSER)).or_else(|| {
+                Some(Weighing::of(Evidence::SharedCode, error_info(case, &[0x10a])?).missing(DIAGNOSER))
+            })
         },
     },
     Rule {
@@ -67,6 +70,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "what the client sends for licensing is refused: its store of licences is damaged or copied from another machine",
         fix: "on the client delete `HKLM\\SOFTWARE\\Microsoft\\MSLicensing` (its keys HardwareID and Store) and run mstsc once as administrator",
         refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let codes = [
                 LicenseErrorCode::INVALID_MAC,
@@ -78,10 +82,10 @@ pub(super) const RULES: &[Rule] = &[
             let info = [0x103, 0x104, 0x105, 0x107, 0x108, 0x109];
             let said = license_error(case, &codes).or_else(|| error_info(case, &info));
             if let Some(logged) = logged(case, &[1003, 1011]) {
-                return Some(Weighing::of(90, logged).and(said));
+                return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
             let said = said?;
-            Some(Weighing::of(80, said).missing(DIAGNOSER))
+            Some(Weighing::of(Evidence::SharedCode, said).missing(DIAGNOSER))
         },
     },
     Rule {
@@ -90,9 +94,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the licensing of the server failed internally: its stored licensing certificates are damaged",
         fix: "on the server save and then delete the values `Certificate`, `X509 Certificate`, `X509 Certificate ID` and `X509 Certificate2` under `HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\RCM`, and restart it",
         refs: &["MS-RDPBCGR 2.2.1.12.1.3", "MS-RDPBCGR 2.2.5.1.1", "RemoteConnectionManager and TermService"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = license_error(case, &[LicenseErrorCode::INVALID_SERVER_CERTIFICATE]);
-            Some(Weighing::of(80, said.or_else(|| error_info(case, &[0x100, 0x106]))?).missing(DIAGNOSER))
+            Some(
+                Weighing::of(Evidence::SharedCode, said.or_else(|| error_info(case, &[0x100, 0x106]))?)
+                    .missing(DIAGNOSER),
+            )
         },
     },
     Rule {
@@ -101,9 +109,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "licensing ended with an error that is not documented",
         fix: "read RemoteConnectionManager in the System log of the server, and the RD Licensing Diagnoser",
         refs: &["MS-RDPBCGR 2.2.1.12.1.3"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = case.find(|what| matches!(what, What::LicenseError { .. }))?;
-            (!case.explains(said)).then(|| Weighing::of(40, said).missing(DIAGNOSER))
+            (!case.explains(said)).then(|| Weighing::of(Evidence::OneOfSeveral, said).missing(DIAGNOSER))
         },
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::active::{error_info, error_info_read};
 use super::client_info::denied;
-use super::{Case, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen, is_same_user};
 use crate::step::Step;
@@ -17,7 +17,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Logon),
         cause: "the server ended the connection right after the desktop was set up, without a reason on the wire: the logon behind it failed or was refused",
         fix: "read the server's logs of that second: Security 4625 (logon type 10), LocalSessionManager 40 and 23, Winlogon and User Profile Service in Application",
-        refs: &["MS-RDPBCGR 1.3.1.4", "lab: fail-rdpsec-auth-after-active"],
+        refs: &["MS-RDPBCGR 1.3.1.4"],
+        seen: &["fail-rdpsec-auth-after-active"],
         weigh: |case| {
             let closed = case.find(|what| {
                 matches!(what, What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. })
@@ -25,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
             let missing =
                 "Security log of the server with auditing of `Logon` failures: 4625 with logon type 10";
             let in_silence = case.failed_at(Step::Logon) && !error_info_read(case);
-            in_silence.then(|| Weighing::of(55, closed).missing(missing))
+            in_silence.then(|| Weighing::of(Evidence::Even, closed).missing(missing))
         },
     },
     Rule {
@@ -34,14 +35,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: "Winlogon, or the Windows subsystem, of the session crashed on the server",
         fix: "Application log of the server: Application Error 1000 names the faulting module; take third-party credential providers and notification packages off; `sfc /scannow`",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let died = case
                 .logged("winlogon", &[4005, 4006])
                 .or_else(|| case.crashed("winlogon.exe"))
                 .filter(|_| case.failed_behind_sign_in());
             match (error_info(case, &[0x17, 0x18]), died) {
-                (Some(said), died) => Some(Weighing::of(88, said).surer(died, 6)),
-                (None, died) => Some(Weighing::of(75, died?).and(denied(case))),
+                (Some(said), died) => Some(Weighing::of(Evidence::Told, said).surer(died, Support::Slight)),
+                (None, died) => Some(Weighing::of(Evidence::SharedCode, died?).and(denied(case))),
             }
         },
     },
@@ -51,13 +53,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server could not make a session, or find the one to connect to",
         fix: "System and Application of the server in that minute: services that hang, memory, the registry hive of the session; `query session` shows sessions in state `Down`: restart the server if they stay",
         refs: &["RemoteConnectionManager 1036, 1066", "LocalSessionManager 43, 48 to 53"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed = case
                 .logged("rcm", &[1036, 1066])
-                .map(|seen| (75, seen))
-                .or_else(|| Some((65, case.logged("lsm", &[43, 48, 49, 50, 51, 52, 53])?)));
-            let (percent, seen) = failed.filter(|_| case.failed_behind_sign_in())?;
-            Some(Weighing::of(percent, seen).surer(denied(case), 10))
+                .map(|seen| (Evidence::SharedCode, seen))
+                .or_else(|| Some((Evidence::ByTime, case.logged("lsm", &[43, 48, 49, 50, 51, 52, 53])?)));
+            let (kind, seen) = failed.filter(|_| case.failed_behind_sign_in())?;
+            Some(Weighing::of(kind, seen).surer(denied(case), Support::Clear))
         },
     },
     Rule {
@@ -66,11 +69,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the user's profile could not be loaded",
         fix: "on the server: the profile's path and rights, free space, and `HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList` (a key that ends in `.bak`); with roaming profiles or containers the file server's path",
         refs: &["User Profile Service 1500 to 1508, 1515, 1521, 1542"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed =
                 case.logged("profiles", &[1500, 1501, 1502, 1503, 1505, 1506, 1508, 1515, 1521, 1542])?;
             let temporary = case.logged("profiles", &[1511]);
-            let weighing = Weighing::of(72, failed).and(temporary).surer(denied(case), 8);
+            let weighing =
+                Weighing::of(Evidence::ByTime, failed).and(temporary).surer(denied(case), Support::Clear);
             case.failed_behind_sign_in().then_some(weighing)
         },
     },
@@ -80,12 +85,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the host has no session left: other users have all that it may have",
         fix: "on the host: `query session`, then `logoff ID` for those that nobody needs; more than two at a time need the role of a session host with licences; for administration `mstsc /admin /v:SERVER`",
         refs: &["MS-RDPBCGR 2.2.10.1.1.4.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let asked = contention(case, &[LogonErrorType::BUMP_OPTIONS])?;
             let other = others_active(case);
             let missing =
                 "`query session` of the host at that time: how many sessions were active, and of whom";
-            case.failed_at(Step::Logon).then(|| Weighing::of(45, asked).surer(other, 15).missing(missing))
+            case.failed_at(Step::Logon).then(|| {
+                Weighing::of(Evidence::OneOfSeveral, asked).surer(other, Support::Strong).missing(missing)
+            })
         },
     },
     Rule {
@@ -94,15 +102,16 @@ pub(super) const RULES: &[Rule] = &[
         cause: "another user has the session and did not let this one in",
         fix: "ask the user who is logged on, or try later; an administrator can end that session: `query session /server:SERVER`, `logoff ID /server:SERVER`",
         refs: &["MS-RDPBCGR 2.2.10.1.1.4.1.1", "RemoteConnectionManager 1151"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let declined = case.find(|what| matches!(what, What::ArbitrationDeclined {}));
             let refused = contention(case, &[LogonErrorType::DISCONNECT_REFUSED]);
             let asked =
                 contention(case, &[LogonErrorType::SESSION_BUSY_OPTIONS, LogonErrorType::BUMP_OPTIONS]);
             let weighing = match (declined, refused, asked) {
-                (Some(declined), refused, _) => Weighing::of(93, declined).and(refused),
-                (None, Some(refused), _) => Weighing::of(90, refused),
-                (None, None, asked) => Weighing::of(50, asked?).missing(
+                (Some(declined), refused, _) => Weighing::of(Evidence::Code, declined).and(refused),
+                (None, Some(refused), _) => Weighing::of(Evidence::Told, refused),
+                (None, None, asked) => Weighing::of(Evidence::Even, asked?).missing(
                     "RemoteConnectionManager/Operational of the host: 1151 says that the other user refused",
                 ),
             };
@@ -115,13 +124,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client connected again by itself, and the server did not accept its auto-reconnect cookie",
         fix: "sign in again by hand; find out why the connection was lost before it; LocalSessionManager 23, 39 and 40 of the server say whether the session was logged off or taken over meanwhile; policy `Automatic reconnection` (fDisableAutoReconnect)",
         refs: &["MS-RDPBCGR 2.2.4.1", "MS-RDPBCGR 5.5", "RdpCoreTS 146", "RemoteConnectionManager 1041"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = case
                 .find(|what| matches!(what, What::AutoReconnectRefused { .. }))
                 .or_else(|| case.logged("rcm", &[1041]))
                 .or_else(|| case.logged("rdpcorets", &[146]))?;
             let client = case.logged("rdpclient", &[1015]);
-            case.failed_at(Step::Logon).then(|| Weighing::of(88, refused).and(client))
+            case.failed_at(Step::Logon).then(|| Weighing::of(Evidence::Told, refused).and(client))
         },
     },
     Rule {
@@ -134,12 +144,15 @@ pub(super) const RULES: &[Rule] = &[
             "RemoteConnectionManager 20498, 20499",
             "LocalSessionManager 41, 48 to 53",
         ],
+        seen: NOT_SEEN,
         weigh: |case| {
             let began = case.find(|what| matches!(what, What::ArbitrationBegan {}))?;
             let slow = logged_slow(case)?;
             let in_question = case.session.outcome == Outcome::Broke && case.failed_at(Step::Logon);
             let missing = "GroupPolicy/Operational and Application (Winlogon, User Profile Service) of the server in these minutes";
-            in_question.then(|| Weighing::of(58, began).surer(Some(slow), 10).missing(missing))
+            in_question.then(|| {
+                Weighing::of(Evidence::Even, began).surer(Some(slow), Support::Strong).missing(missing)
+            })
         },
     },
     Rule {
@@ -148,6 +161,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server ended the new session by itself right at the logon, as it does when it refuses Restricted Admin",
         fix: "on the server: `reg add HKLM\\System\\CurrentControlSet\\Control\\Lsa /v DisableRestrictedAdmin /t REG_DWORD /d 0 /f`; the user must be an administrator there; or connect without `/restrictedAdmin`",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let missing = "Security log of the server: 4625 and 4624 of that second; whether the client ran with /restrictedAdmin";
             let asked = case.find(
@@ -155,13 +169,13 @@ pub(super) const RULES: &[Rule] = &[
             );
             let said = error_info(case, &[0xb]).filter(|_| case.failed_at(Step::Logon));
             match (said, asked) {
-                (Some(said), Some(asked)) => Some(Weighing::of(82, said).and(Some(asked))),
-                (Some(said), None) => Some(Weighing::of(50, said).missing(missing)),
+                (Some(said), Some(asked)) => Some(Weighing::of(Evidence::SharedCode, said).and(Some(asked))),
+                (Some(said), None) => Some(Weighing::of(Evidence::Even, said).missing(missing)),
                 (None, asked) => case
                     .failed_at(Step::Logon)
                     .then_some(asked)
                     .flatten()
-                    .map(|asked| Weighing::of(60, asked).missing(missing)),
+                    .map(|asked| Weighing::of(Evidence::Shape, asked).missing(missing)),
             }
         },
     },
@@ -171,7 +185,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server does not accept stored credentials and wants the password typed",
         fix: "type the password; or policy `Always prompt for password upon connection` (fPromptForPassword) to Disabled on the server",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| Some(Weighing::of(88, error_info(case, &[0xa])?)),
+        seen: NOT_SEEN,
+        weigh: |case| Some(Weighing::of(Evidence::Told, error_info(case, &[0xa])?)),
     },
     Rule {
         id: "resource-exhaustion",
@@ -179,7 +194,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server has not enough memory for the session",
         fix: "System log of the server: Resource-Exhaustion-Detector 2004 names the programs; end them, add memory or page file, or restart",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
-        weigh: |case| Some(Weighing::of(88, error_info(case, &[0x6])?)),
+        seen: NOT_SEEN,
+        weigh: |case| Some(Weighing::of(Evidence::Told, error_info(case, &[0x6])?)),
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use super::account::client_told;
 use super::active::{error_info, given};
-use super::{Case, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::step::Step;
 use crate::wire::negotiation::Protocols;
@@ -25,6 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the two ends do not agree on what was negotiated: something between them changed the request or the confirm, or one of them tells it wrongly",
         fix: "capture at both ends and compare the X.224 request and confirm; take proxies, load balancers and inspection off the path; update the client and the server",
         refs: &["MS-RDPBCGR 2.2.1.3.2", "MS-RDPBCGR 2.2.1.4.2", "MS-RDPBCGR 5.4.2.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let (asked, chosen) = (asked(case)?, chosen(case)?);
             let differs = |what: &What| match what {
@@ -34,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
             };
             let told = case.find(differs).filter(|_| case.failed_at(Step::Mcs))?;
             Some(
-                Weighing::of(75, told)
+                Weighing::of(Evidence::Mark, told)
                     .missing("a capture at the other end, where the request or the confirm differs"),
             )
         },
@@ -45,10 +46,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server refuses the MCS connection or its user: it is full, or does not accept the parameters",
         fix: "end other connections and try again; look at RdpCoreTS and TermDD of the server in that second; try another client",
         refs: &["T.125 7", "MS-RDPBCGR 2.2.1.4"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused =
                 case.find(|what| matches!(what, What::McsRefused { what, .. } if what != "join"))?;
-            case.failed_at(Step::Mcs).then(|| Weighing::of(80, refused))
+            case.failed_at(Step::Mcs).then(|| Weighing::of(Evidence::SharedCode, refused))
         },
     },
     Rule {
@@ -57,18 +59,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: "client and server have no method of Standard RDP Security in common that the server's encryption level allows",
         fix: "update the client, so that it uses TLS; on the server let it choose TLS: `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v SecurityLayer /t REG_DWORD /d 2 /f`; for clients without TLS `MinEncryptionLevel` 2 there, and no FIPS policy",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "MS-RDPBCGR 5.3.2", "IMsTscAxEvents OnDisconnected 0x506, 0x606"],
+        seen: NOT_SEEN,
         weigh: |case| {
             if let Some(said) = error_info(case, &[NO_METHOD]) {
-                return Some(Weighing::of(90, said));
+                return Some(Weighing::of(Evidence::Told, said));
             }
             if let Some(told) = client_told(case, 0x506) {
-                return Some(Weighing::of(75, told).and(case.logged("rcm", &[1050])));
+                return Some(Weighing::of(Evidence::SharedCode, told).and(case.logged("rcm", &[1050])));
             }
             let strict =
                 case.find(|what| matches!(what, What::McsConnectResponse { level: Some(LEVEL_HIGH..), .. }))?;
             let left = case.find(|what| what.end() == Some(Side::Client))?;
             let in_question = case.failed_at(Step::Mcs) || case.failed_at(Step::SecurityExchange);
-            in_question.then(|| Weighing::of(50, strict).and(Some(left)).missing(ENCRYPTION))
+            in_question.then(|| Weighing::of(Evidence::Even, strict).and(Some(left)).missing(ENCRYPTION))
         },
     },
     Rule {
@@ -77,16 +80,17 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server does not accept the capabilities that the client sent",
         fix: "update the client and the server; try another client (`mstsc /v:SERVER`) to compare; RdpCoreTS 97 and 164 of that second name the component",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "MS-RDPBCGR 2.2.1.13.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let logged = case.logged("rdpcorets", &[164]);
             if let Some(said) =
                 case.find(|what| given(what).is_some_and(|code| CAPABILITY_CODES.contains(&code.0)))
             {
-                return Some(Weighing::of(90, said).and(logged));
+                return Some(Weighing::of(Evidence::Told, said).and(logged));
             }
             let in_question = case.failed_at(Step::Capabilities).then_some(logged).flatten();
             Some(
-                Weighing::of(50, in_question?)
+                Weighing::of(Evidence::Even, in_question?)
                     .missing("RdpCoreTS 72 with SetErrorInfo and 103 of the server: the code"),
             )
         },
@@ -97,13 +101,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server says that the client sent something that breaks the protocol",
         fix: "update the client, and the server; try another client; switch add-ins, monitors and bitmap caching off one by one; a device that changes the stream shows in captures of both ends",
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let said = case.find(|what| {
             matches!(what, What::ErrorInfo { code } | What::ErrorInfoSet { code } | What::Disconnected { reason: code }
                 if PROTOCOL_CODES.contains(&code.0)
                     && !(GRAPHICS_CODES.contains(&code.0) || CAPABILITY_CODES.contains(&code.0) || code.0 == NO_METHOD))
         })?;
-            Some(Weighing::of(80, said).missing(
+            Some(Weighing::of(Evidence::SharedCode, said).missing(
                 "a capture with TLS secrets at the other end, to compare what was sent with what came",
             ))
         },

@@ -1,7 +1,7 @@
 //! Why there is no UDP transport. RDP goes on over TCP without it, so this explains no failure by itself and is never
 //! more than a side remark of a session that failed of something else.
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::fact::What;
 use crate::step::Step;
 
@@ -14,11 +14,13 @@ const GATEWAY_BLOCKED: Rule = Rule {
     cause: "UDP between the client and the RD Gateway does not pass; RDP goes on over HTTPS, so this alone ends no session",
     fix: "open UDP 3391 from the client to the gateway; on the gateway `Get-NetFirewallRule -DisplayGroup 'Remote Desktop Gateway*'` and `netstat -anp udp | findstr :3391`",
     refs: &["TerminalServices-Gateway 206", "MS-TSGU 3.2.7"],
+    seen: NOT_SEEN,
     weigh: |case| {
         let failed = case.find(|what| matches!(what, What::GatewayEvent { event: 206, .. }))?;
         let up = case.find(|what| matches!(what, What::GatewayEvent { event: 205, .. }));
         let tcp = case.find(|what| matches!(what, What::MultitransportLogged { event: 1104, .. }));
-        (case.session.outcome.is_failure() && up.is_none()).then(|| Weighing::of(10, failed).and(tcp))
+        (case.session.outcome.is_failure() && up.is_none())
+            .then(|| Weighing::of(Evidence::Remark, failed).and(tcp))
     },
 };
 
@@ -30,6 +32,7 @@ const BLOCKED: Rule = Rule {
           `HKLM\\SOFTWARE\\Policies\\Microsoft\\Windows NT\\Terminal Services\\Client` fClientDisableUDP=1, on the server policy \
           `Select RDP transport protocols` (SelectTransport 1)",
     refs: &["MS-RDPEUDP 3.1.5.1.1", "MS-RDPBCGR 2.2.15.2"],
+    seen: NOT_SEEN,
     weigh: |case| {
         let late = case.session.outcome.is_failure() && case.session.broke_at >= Some(Step::Multitransport);
         let asked = case.find(
@@ -40,7 +43,7 @@ const BLOCKED: Rule = Rule {
         let given_up =
             case.find(|what| matches!(what, What::MultitransportAnswered { result, .. } if result.0 != 0));
         (late && other.is_none()).then(|| {
-            Weighing::of(8, asked).surer(refused, 2).and(given_up).missing(
+            Weighing::of(Evidence::Remark, asked).and(refused).and(given_up).missing(
                 "a capture at the server: does the SYN to UDP 3389 arrive there, and is it answered?",
             )
         })
@@ -73,7 +76,7 @@ pub(super) fn path_broken(case: &Case<'_>) -> Option<Weighing> {
     });
     let in_question = case.failed_at(Step::Active) && lost.is_none();
     (in_question && spoke.is_some() && !super::active::error_info_read(case)).then(|| {
-        Weighing::of(65, unheard)
+        Weighing::of(Evidence::Shape, unheard)
             .and(Some(carried))
             .and(spoke)
             .missing("the same session with UDP off (fClientDisableUDP=1), or captures at both ends")

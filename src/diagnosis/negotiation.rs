@@ -1,8 +1,8 @@
 //! Why the X.224 negotiation failed.
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Seen};
+use crate::session::{Outcome, Security, Seen, Session};
 use crate::step::Step;
 use crate::wire::negotiation::{FailureCode, Protocols};
 
@@ -15,17 +15,18 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server accepts only NLA (CredSSP) and the client did not offer it",
         fix: "let the client use NLA (`enablecredsspsupport:i:1` in the .rdp file, `/sec:nla` with FreeRDP); or allow connections without it on the server: \
               `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v UserAuthentication /t REG_DWORD /d 0 /f` (weaker)",
-        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-nla-required-client-tls"],
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        seen: &["fail-nego-nla-required-client-tls"],
         weigh: |case| {
             let told =
                 case.find(|what| matches!(what, What::ClientDisconnected { reason } if reason.0 == 0xb09));
-            let (percent, seen) = match (refusal(case, FailureCode::HYBRID_REQUIRED), told) {
-                (Some(refused), _) => (96, refused),
-                (None, Some(told)) => (90, told),
+            let (kind, seen) = match (refusal(case, FailureCode::HYBRID_REQUIRED), told) {
+                (Some(refused), _) => (Evidence::Code, refused),
+                (None, Some(told)) => (Evidence::Told, told),
                 (None, None) => return None,
             };
             let second = told.filter(|told| told.place() != seen.place());
-            Some(Weighing::of(percent, seen).and(second).unless(nla_failed_before(case), 70))
+            Some(Weighing::of(kind, seen).and(second).unless(nla_failed_before(case), Doubt::Excludes))
         },
     },
     Rule {
@@ -34,9 +35,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the refusal is only the echo of a failed NLA logon: the client tried again without NLA",
         fix: "find out why the connection before it failed at CredSSP; do not switch NLA off",
         refs: &["MS-RDPBCGR 2.2.1.2.2", "measured in captures of mstsc"],
+        seen: &["awakecoding_rdp-nla-ntlm-rejected1.pcapng"],
         weigh: |case| {
             let echo = refusal(case, FailureCode::HYBRID_REQUIRED)?;
-            Some(Weighing::of(90, nla_failed_before(case)?).and(Some(echo)))
+            Some(Weighing::of(Evidence::Mark, nla_failed_before(case)?).and(Some(echo)))
         },
     },
     Rule {
@@ -45,15 +47,16 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client's settings switch NLA off (`enablecredsspsupport:i:0` in the .rdp file)",
         fix: "set `enablecredsspsupport:i:1` and `authentication level:i:2` in the .rdp file, or delete the lines",
         refs: &["MS-RDPBCGR 2.2.1.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused = refusal(case, FailureCode::HYBRID_REQUIRED)?;
             let asked = case.find(|what| {
                 matches!(what, What::ConnectionRequest { protocols, .. } if !protocols.is_some_and(Protocols::is_nla))
             });
             Some(
-                Weighing::of(30, refused)
+                Weighing::of(Evidence::Possible, refused)
                     .and(asked)
-                    .unless(nla_failed_before(case), 30)
+                    .unless(nla_failed_before(case), Doubt::Clear)
                     .missing("the .rdp file of the client"),
             )
         },
@@ -63,8 +66,9 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Negotiation),
         cause: "the server requires TLS and the client offered only Standard RDP Security",
         fix: "update or configure the client for TLS; only for a client that cannot: security layer `Negotiate` on the server (SecurityLayer=1)",
-        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-shadow3-rdp-vs-tls"],
-        weigh: |case| Some(Weighing::of(96, refusal(case, FailureCode::SSL_REQUIRED)?)),
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        seen: &["fail-nego-shadow3-rdp-vs-tls"],
+        weigh: |case| Some(Weighing::of(Evidence::Code, refusal(case, FailureCode::SSL_REQUIRED)?)),
     },
     Rule {
         id: "ssl-not-allowed",
@@ -72,7 +76,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server offers only Standard RDP Security and the client demands TLS or NLA",
         fix: "on Windows set SecurityLayer=2 under WinStations\\RDP-Tcp; on xrdp set `security_layer=negotiate` and a certificate in xrdp.ini; \
               a client that may: allow Standard RDP Security (weak)",
-        refs: &["MS-RDPBCGR 2.2.1.2.2", "lab: fail-nego-client-tls-server-rdp"],
+        refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        seen: &["fail-nego-client-tls-server-rdp"],
         weigh: |case| {
             let chosen = case.find(|what| {
                 matches!(what, What::ConnectionConfirm { acceptable: false, protocol, .. }
@@ -80,8 +85,8 @@ pub(super) const RULES: &[Rule] = &[
             });
             let refused = refusal(case, FailureCode::SSL_NOT_ALLOWED);
             match (refused, chosen) {
-                (Some(refused), _) => Some(Weighing::of(95, refused)),
-                (None, Some(chosen)) => Some(Weighing::of(85, chosen).and(request(case))),
+                (Some(refused), _) => Some(Weighing::of(Evidence::Code, refused)),
+                (None, Some(chosen)) => Some(Weighing::of(Evidence::Told, chosen).and(request(case))),
                 (None, None) => None,
             }
         },
@@ -93,11 +98,14 @@ pub(super) const RULES: &[Rule] = &[
         fix: "on the server: delete the certificate in the store `Remote Desktop` of the computer, then `Restart-Service SessionEnv, TermService -Force`; \
               check the rights on C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys",
         refs: &["MS-RDPBCGR 2.2.1.2.2"],
+        seen: NOT_SEEN,
         weigh: |case| match refusal(case, FailureCode::SSL_CERT_NOT_ON_SERVER) {
-            Some(refused) => Some(Weighing::of(92, refused)),
-            None => Some(Weighing::of(35, super::tls::server_gave_up_at_hello(case)?).missing(
-                "System log of the server: Schannel 36870, 36871 and RemoteConnectionManager 1057, 1058",
-            )),
+            Some(refused) => Some(Weighing::of(Evidence::Code, refused)),
+            None => Some(
+                Weighing::of(Evidence::OneOfSeveral, super::tls::server_gave_up_at_hello(case)?).missing(
+                    "System log of the server: Schannel 36870, 36871 and RemoteConnectionManager 1057, 1058",
+                ),
+            ),
         },
     },
     Rule {
@@ -106,7 +114,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the request does not fit the security already in force, for instance behind a proxy that opened TLS first",
         fix: "let the client negotiate from the start (no direct TLS), and take the proxy out of the path",
         refs: &["MS-RDPBCGR 2.2.1.2.2"],
-        weigh: |case| Some(Weighing::of(85, refusal(case, FailureCode::INCONSISTENT_FLAGS)?)),
+        seen: NOT_SEEN,
+        weigh: |case| Some(Weighing::of(Evidence::Told, refusal(case, FailureCode::INCONSISTENT_FLAGS)?)),
     },
     Rule {
         id: "client-certificate-required",
@@ -114,17 +123,21 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server requires TLS with a client certificate",
         fix: "give the client the certificate that the server's administrator issues",
         refs: &["MS-RDPBCGR 2.2.1.2.2"],
-        weigh: |case| Some(Weighing::of(90, refusal(case, FailureCode::SSL_WITH_USER_AUTH_REQUIRED)?)),
+        seen: NOT_SEEN,
+        weigh: |case| {
+            Some(Weighing::of(Evidence::Code, refusal(case, FailureCode::SSL_WITH_USER_AUTH_REQUIRED)?))
+        },
     },
     Rule {
         id: "port-exotic-nonrdp",
         step: Some(Step::Negotiation),
         cause: "the port answers, and what answers is not RDP",
         fix: "correct the port in the client (`SERVER:PORT`) or the NAT rule that leads there; on the server `netstat -abno` tells what listens",
-        refs: &["MS-RDPBCGR 2.2.1.2", "lab: fail-http-on-3389, fail-ssh-on-3389"],
+        refs: &["MS-RDPBCGR 2.2.1.2"],
+        seen: &["fail-http-on-3389", "fail-ssh-on-3389"],
         weigh: |case| {
             Some(Weighing::of(
-                96,
+                Evidence::Code,
                 case.find(|what| matches!(what, What::OtherProtocol { from: Side::Server, .. }))?,
             ))
         },
@@ -134,25 +147,25 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Negotiation),
         cause: "the server's system accepts the connection and its RDP service never answers: it hangs",
         fix: "on the server: `Restart-Service TermService -Force`; before that take a dump of the svchost of TermService; look for 7011 (Service Control Manager) and 2004 (Resource-Exhaustion)",
-        refs: &["MS-RDPBCGR 1.3.1.1", "lab: fail-accept-silent"],
+        refs: &["MS-RDPBCGR 1.3.1.1"],
+        seen: &["fail-accept-silent"],
         weigh: |case| {
             let asked = unconfirmed(case)?;
             let stalled = case.find(|what| matches!(what, What::Stalled { turn: Side::Server, .. }));
             let closed = server_closed(case);
-            let percent = match (stalled, closed) {
-                (Some(_), None) => 88,
-                (Some(_), Some(_)) => 40,
-                (None, Some(_)) => 20,
-                (None, None) => 45,
+            let kind = match (stalled, closed) {
+                (Some(_), None) => Evidence::Silence,
+                (Some(_), Some(_)) | (None, None) => Evidence::OneOfSeveral,
+                (None, Some(_)) => Evidence::Possible,
             };
             let lost = case.find(|what| matches!(what, What::Unanswered { by: Side::Client, .. }));
             // What is sent again to a server without room is not lost.
             let full = case.find(|what| matches!(what, What::ZeroWindow { by: Side::Server, .. }));
             Some(
-                Weighing::of(percent, asked)
+                Weighing::of(kind, asked)
                     .and(stalled)
                     .and(full)
-                    .unless(lost.filter(|_| full.is_none()), 60)
+                    .unless(lost.filter(|_| full.is_none()), Doubt::Excludes)
                     .missing(SERVER_LOG),
             )
         },
@@ -162,12 +175,18 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Negotiation),
         cause: "the server closed the connection right after the X.224 request, without an answer",
         fix: "read the server's logs of that second: RdpCoreTS 131 to 103, Schannel 36870/36871, RemoteConnectionManager 1057/1058; renew the certificate and its key, check the policies for the RDP listener",
-        refs: &["MS-RDPBCGR 2.2.1.2", "lab: fail-accept-rst, fail-x224-then-fin"],
+        refs: &["MS-RDPBCGR 2.2.1.2"],
+        seen: &["fail-accept-rst", "fail-x224-then-fin"],
         weigh: |case| {
             let closed = server_closed(case)?;
             let asked = unconfirmed(case)?;
             let not_its_own = case.foreign_reset().or(case.bare_reset());
-            Some(Weighing::of(85, closed).and(Some(asked)).unless(not_its_own, 50).missing(SERVER_LOG))
+            Some(
+                Weighing::of(Evidence::Mark, closed)
+                    .and(Some(asked))
+                    .unless(not_its_own, Doubt::Strong)
+                    .missing(SERVER_LOG),
+            )
         },
     },
     Rule {
@@ -175,19 +194,21 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Negotiation),
         cause: "a device on the path reset the connection when it saw the X.224 request",
         fix: "allow RDP (application id `ms-rdp`) between the two hosts in the firewall or IPS at the hop distance that the time to live tells (`tracert SERVER`)",
-        refs: &["RFC 9293 3.5.2", "lab: fail-mbox-rst-on-x224cr"],
+        refs: &["RFC 9293 3.5.2"],
+        seen: &["fail-mbox-rst-on-x224cr"],
         weigh: |case| {
             let asked = unconfirmed(case)?;
             let reset = case.find(|what| matches!(what, What::Reset { by: Side::Server, .. }))?;
             let missing = "a capture on the server: it shows that the server never sent the reset";
             if let Some(made) = case.reset_made_on_the_way() {
-                let percent = if case.foreign_reset().is_some() { 96 } else { 80 };
-                return Some(Weighing::of(percent, made).and(Some(asked)));
+                let weighing = Weighing::of(Evidence::BothEnds, made);
+                let weighing = weighing.surer(case.foreign_reset(), Support::Slight);
+                return Some(weighing.and(Some(asked)));
             }
             Some(match (case.foreign_reset(), case.bare_reset()) {
-                (Some(foreign), _) => Weighing::of(88, foreign).and(Some(asked)).missing(missing),
-                (None, Some(bare)) => Weighing::of(64, bare).and(Some(asked)).missing(missing),
-                (None, None) => Weighing::of(25, reset).and(Some(asked)).missing(missing),
+                (Some(foreign), _) => Weighing::of(Evidence::Mark, foreign).and(Some(asked)).missing(missing),
+                (None, Some(bare)) => Weighing::of(Evidence::Shape, bare).and(Some(asked)).missing(missing),
+                (None, None) => Weighing::of(Evidence::Possible, reset).and(Some(asked)).missing(missing),
             })
         },
     },
@@ -196,11 +217,15 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Negotiation),
         cause: "an intrusion prevention or geographic filter cut the connection at its first RDP or TLS bytes",
         fix: "look for the pair of hosts in the log of the firewall or IPS and exempt it",
-        refs: &["lab: fail-mbox-rst-on-clienthello"],
+        refs: &["RFC 9293 3.5.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let early = case.failed_at(Step::Negotiation) || case.failed_at(Step::Tls);
             let reset = case.foreign_reset().or(case.bare_reset()).filter(|_| early)?;
-            Some(Weighing::of(45, reset).missing("log of the firewall or IPS at that time"))
+            Some(
+                Weighing::of(Evidence::OneOfSeveral, reset)
+                    .missing("log of the firewall or IPS at that time"),
+            )
         },
     },
 ];
@@ -221,7 +246,7 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
             What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::OtherProtocol { .. }
         )
     });
-    request(case).filter(|_| answered.is_none() && case.failed_at(Step::Negotiation))
+    request(case).filter(|_| answered.is_none() && case.failed_at(Step::Negotiation) && !server_spoke(case))
 }
 
 /// The server's FIN or reset, when it came before the client's.
@@ -229,13 +254,22 @@ fn server_closed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.ended_by().filter(|(by, _)| *by == Side::Server).map(|(_, seen)| seen)
 }
 
-/// A connection of the same attempt that failed at CredSSP before this one.
+/// The server said something that could not be read.
+fn server_spoke(case: &Case<'_>) -> bool {
+    case.session.connections.iter().any(|connection| connection.bytes[1] > 0)
+}
+
+/// A connection of the same attempt that failed at CredSSP before this one; or that had agreed on NLA, and of which no more
+/// is known: who asks for less in the next one can do it.
 fn nla_failed_before<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    let failed = |outcome: Outcome| outcome.is_failure();
-    case.earlier()
-        .filter(|session| failed(session.outcome) && session.broke_at == Some(Step::Credssp))
-        .find_map(|session| {
-            session
-                .find_last(|what| matches!(what, What::CredsspRefused { .. } | What::CredsspMessage { .. }))
-        })
+    let agreed = |session: &Session| matches!(session.security, Some(Security::Nla | Security::NlaEx));
+    let failed = |session: &&Session| match session.outcome {
+        Outcome::Unknown => agreed(session),
+        outcome => outcome.is_failure() && session.broke_at == Some(Step::Credssp),
+    };
+    case.earlier().filter(failed).find_map(|session| {
+        let spoke = |what: &What| matches!(what, What::CredsspRefused { .. } | What::CredsspMessage { .. });
+        let confirmed = |what: &What| matches!(what, What::ConnectionConfirm { .. });
+        session.find_last(spoke).or_else(|| session.find(confirmed))
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::active::error_info;
 use super::client_info::denied;
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::codes::Status;
 use crate::fact::What;
 use crate::session::{Seen, Session, is_same_user};
@@ -17,8 +17,9 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Redirection),
         cause: "the connection broker could not redirect the user to a host",
         fix: "read the code in the evidence; on the broker check that the host is in the collection and not in drain mode (`Get-RDSessionHost`), that its name resolves, and that the user is in the collection's groups",
-        refs: &["SessionBroker-Client 1306", "lab: denied-0x7"],
-        weigh: |case| weigh(case, &[1306, 802, 784], 92),
+        refs: &["SessionBroker-Client 1306"],
+        seen: NOT_SEEN,
+        weigh: |case| weigh(case, &[1306, 802, 784], Evidence::Code),
     },
     Rule {
         id: "broker-no-packet",
@@ -26,7 +27,8 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the connection broker gave no redirection at all",
         fix: "on the broker: `Restart-Service Tssdis`, look for 2056 and 898; from the host: `Test-NetConnection BROKER -Port 5504` and RPC (135); check that the host is a member of the broker's computers group",
         refs: &["SessionBroker-Client 1296"],
-        weigh: |case| weigh(case, &[1296], 90),
+        seen: NOT_SEEN,
+        weigh: |case| weigh(case, &[1296], Evidence::Told),
     },
     Rule {
         id: "rpc-failure",
@@ -34,10 +36,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the call from the host to the broker failed",
         fix: "open RPC (TCP 135 and the dynamic ports) between host and broker; `reg query \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v AllowRemoteRPC` must be 1",
         refs: &["SessionBroker-Client 1280, 1305"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let by_rpc = |what: &What| matches!(what, What::BrokerEvent { failed: true, status: Some(status), .. } if is_rpc(*status));
-            let weighing = weigh(case, &[1280, 1305], 82)?;
-            Some(weighing.surer(case.find(by_rpc), 11))
+            let weighing = weigh(case, &[1280, 1305], Evidence::SharedCode)?;
+            Some(weighing.surer(case.find(by_rpc), Support::Strong))
         },
     },
     Rule {
@@ -46,10 +49,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the broker cannot use its database",
         fix: "on the broker: check the service of the Windows Internal Database or the SQL login, and that the broker's name was not changed",
         refs: &["SessionBroker 2056"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed = case.logged("broker", &[2056, 898, 901])?;
             let refused = case.find(|what| matches!(what, What::BrokerEvent { failed: true, .. }));
-            Some(Weighing::of(94, failed).and(refused).and(denied(case)))
+            Some(Weighing::of(Evidence::Code, failed).and(refused).and(denied(case)))
         },
     },
     Rule {
@@ -58,6 +62,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the broker sent the client to a host that takes no connection",
         fix: "on the broker take the host out until it is repaired: `Set-RDSessionHost -SessionHost HOST -NewConnectionAllowed No -ConnectionBroker BROKER`; at the client `Test-NetConnection ADDRESS -Port 3389`; check that the host runs and that its name leads to this address",
         refs: &["MS-RDPBCGR 2.2.13.1", "SessionBroker-Client 1307"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let sent = sent_here(case)?;
             let silent = case.find(|what| {
@@ -67,7 +72,7 @@ pub(super) const RULES: &[Rule] = &[
                 )
             });
             let missing = "System log of that host: did it run, and did its listener (RemoteConnectionManager 258 to 260)?";
-            case.failed_at(Step::Tcp).then(|| Weighing::of(88, sent).and(silent).missing(missing))
+            case.failed_at(Step::Tcp).then(|| Weighing::of(Evidence::Told, sent).and(silent).missing(missing))
         },
     },
     Rule {
@@ -76,13 +81,16 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client is sent from host to host again and again",
         fix: "on the broker: `Get-RDSessionHost` and `query session /server:HOST` for sessions that the broker still lists on the wrong host; restart `Tssdis` there; all hosts and the load balancer must agree on the farm (`Use RD Connection Broker load balancing`, IP redirection or tokens)",
         refs: &["MS-RDPBCGR 2.2.13.1", "SessionBroker-Client 1307"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let sent = hand_overs(case);
             let last = sent.last()?;
             let looped = sent.len() >= HAND_OVERS_MIN && case.session.broke_at <= Some(Step::Logon);
-            let weighing = Weighing::of(60, last).and(sent.first().copied());
+            let weighing = Weighing::of(Evidence::Shape, last).and(sent.first().copied());
             looped.then(|| {
-                weighing.unless(sent_here(case).filter(|_| case.failed_at(Step::Tcp)), 30).missing(BROKER_LOG)
+                weighing
+                    .unless(sent_here(case).filter(|_| case.failed_at(Step::Tcp)), Doubt::Clear)
+                    .missing(BROKER_LOG)
             })
         },
     },
@@ -92,18 +100,21 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the host may not talk to the broker: it is not in the broker's group of computers",
         fix: "on the broker: `net localgroup \"Session Broker Computers\" DOMAIN\\HOST$ /add` (newer versions: `RDS Endpoint Servers`), then `Restart-Service Tssdis`",
         refs: &["SessionBroker 902", "SessionBroker-Client 1280, 1300"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let refused =
                 case.find(|what| matches!(what, What::BrokerEvent { event: 1280 | 1300, failed: true, .. }));
             if let Some(empty) = case.logged("broker", &[902]) {
-                return Some(Weighing::of(94, empty).and(refused).and(denied(case)));
+                return Some(Weighing::of(Evidence::Code, empty).and(refused).and(denied(case)));
             }
-            let percent = match refused?.what() {
-                What::BrokerEvent { event: 1300, .. } => 85,
-                What::BrokerEvent { status: Some(status), .. } if is_access_denied(*status) => 60,
+            let kind = match refused?.what() {
+                What::BrokerEvent { event: 1300, .. } => Evidence::Told,
+                What::BrokerEvent { status: Some(status), .. } if is_access_denied(*status) => {
+                    Evidence::Shape
+                }
                 _ => return None,
             };
-            Some(Weighing::of(percent, refused?).and(denied(case)).missing(BROKER_LOG))
+            Some(Weighing::of(kind, refused?).and(denied(case)).missing(BROKER_LOG))
         },
     },
     Rule {
@@ -112,6 +123,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the virtual desktop did not start, or did not get ready in time",
         fix: "on the host of virtual desktops: `Get-VM` and Hyper-V-VMMS/Admin of that minute; in the desktop: `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v AllowRemoteRPC /t REG_DWORD /d 1 /f` and `Enable-NetFirewallRule -DisplayGroup 'Remote Service Management'`",
         refs: &["MS-RDPBCGR 2.2.5.1.1", "VmHostAgent 4609, 4871"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let failed = |wanted: u32| {
                 case.find(move |what| {
@@ -121,9 +133,13 @@ pub(super) const RULES: &[Rule] = &[
             let said = error_info(case, &VM_CODES);
             let started = failed(4871);
             match (said, started) {
-                (Some(said), started) => Some(Weighing::of(90, said).surer(started, 5)),
-                (None, Some(started)) => Some(Weighing::of(85, started).and(denied(case))),
-                (None, None) => Some(Weighing::of(50, failed(4609)?).and(denied(case)).missing(BROKER_LOG)),
+                (Some(said), started) => {
+                    Some(Weighing::of(Evidence::Told, said).surer(started, Support::Slight))
+                }
+                (None, Some(started)) => Some(Weighing::of(Evidence::Told, started).and(denied(case))),
+                (None, None) => {
+                    Some(Weighing::of(Evidence::Even, failed(4609)?).and(denied(case)).missing(BROKER_LOG))
+                }
             }
         },
     },
@@ -200,7 +216,7 @@ fn is_rpc(status: Status) -> bool {
     of_win32 && matches!(code & 0xffff, 0x6ba | 0x6bb | 0x6be | 0x6bf | 0x6d9 | 0x721)
 }
 
-fn weigh(case: &Case<'_>, events: &[u32], percent: u8) -> Option<Weighing> {
+fn weigh(case: &Case<'_>, events: &[u32], kind: Evidence) -> Option<Weighing> {
     let failed = |events: &[u32]| -> Option<&Seen> {
         case.session.facts.iter().find(|seen| {
             matches!(seen.what(), What::BrokerEvent { event, failed: true, .. } if events.contains(event))
@@ -210,6 +226,6 @@ fn weigh(case: &Case<'_>, events: &[u32], percent: u8) -> Option<Weighing> {
     let others: Option<&Seen> = case.session.facts.iter().find(|other| {
         other.place() != seen.place() && matches!(other.what(), What::BrokerEvent { failed: true, .. })
     });
-    let weighing = Weighing::of(percent, seen).and(others).and(denied(case));
+    let weighing = Weighing::of(kind, seen).and(others).and(denied(case));
     Some(if others.is_some() { weighing } else { weighing.missing(BROKER_LOG) })
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Role, Seen};
 use crate::step::Step;
@@ -22,16 +22,18 @@ pub(super) const RULES: &[Rule] = &[
         cause: "nothing listens on that port: the server's system answered the SYN with a reset",
         fix: "on the server: `Get-Service TermService`, `qwinsta` (rdp-tcp must say Listen), `netstat -ano | findstr :3389`; \
               `reg query \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\" /v fDenyTSConnections` must be 0; check the port number that the client uses",
-        refs: &["RFC 9293 3.5.2", "RFC 1928 6", "lab: fail-closed-port-rst"],
+        refs: &["RFC 9293 3.5.2", "RFC 1928 6"],
+        seen: &["fail-closed-port-rst"],
         weigh: |case| {
             if let Some(answer) =
                 proxy_says(case, |protocol, code| protocol == ProxyProtocol::Socks5 && code == SOCKS5_REFUSED)
             {
-                return Some(Weighing::of(85, answer).missing(SERVER_LOG));
+                return Some(Weighing::of(Evidence::Told, answer).missing(SERVER_LOG));
             }
             let reset = refused(case)?;
             let foreign = other_hop(case, reset);
-            Some(Weighing::of(if foreign { 40 } else { 90 }, reset).missing(SERVER_LOG))
+            let kind = if foreign { Evidence::OneOfSeveral } else { Evidence::Told };
+            Some(Weighing::of(kind, reset).missing(SERVER_LOG))
         },
     },
     Rule {
@@ -39,8 +41,9 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tcp),
         cause: "the RDP listener is not running: Remote Desktop is off, or its service stopped or crashed",
         fix: "`Restart-Service TermService -Force`; look for events 7031, 7034 (Service Control Manager) and 1000 (Application Error, termsrv.dll) before the first failure",
-        refs: &["lab: fail-closed-port-rst"],
-        weigh: |case| Some(Weighing::of(35, refused(case)?).missing(SERVER_LOG)),
+        refs: &["RFC 9293 3.5.2"],
+        seen: NOT_SEEN,
+        weigh: |case| Some(Weighing::of(Evidence::OneOfSeveral, refused(case)?).missing(SERVER_LOG)),
     },
     Rule {
         id: "middlebox-rst",
@@ -48,9 +51,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a firewall answered the SYN with a reset in the server's name",
         fix: "allow the port on the firewall at the hop distance that the time to live of the reset tells (`tracert SERVER`)",
         refs: &["RFC 9293 3.5.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let reset = refused(case)?;
-            other_hop(case, reset).then(|| Weighing::of(75, reset).missing(SERVER_CAPTURE))
+            other_hop(case, reset).then(|| Weighing::of(Evidence::Mark, reset).missing(SERVER_CAPTURE))
         },
     },
     Rule {
@@ -58,11 +62,12 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tcp),
         cause: "the SYN is dropped without a word: a firewall on the path or on the server, or no host at that address",
         fix: "on the server: `Enable-NetFirewallRule -DisplayGroup \"Remote Desktop\"` and `Get-NetConnectionProfile`; on the way: network security groups and access lists; from the client: `Test-NetConnection SERVER -Port 3389`",
-        refs: &["RFC 6298", "lab: fail-syn-drop"],
+        refs: &["RFC 6298"],
+        seen: &["fail-syn-drop"],
         weigh: |case| {
             let syn = unanswered(case)?;
             let icmp = case.find(|what| matches!(what, What::Unreachable { .. }));
-            Some(Weighing::of(80, syn).unless(icmp, 60).unless(unresolved(case), 50).missing(SERVER_CAPTURE).missing(
+            Some(Weighing::of(Evidence::Silence, syn).unless(icmp, Doubt::Excludes).unless(unresolved(case), Doubt::Strong).missing(SERVER_CAPTURE).missing(
                 "Security log of the server with auditing of `Filtering Platform Packet Drop` (5152, 5157): it names the rule that drops",
             ))
         },
@@ -73,19 +78,20 @@ pub(super) const RULES: &[Rule] = &[
         cause: "a proxy on the way does not let the client through to the server",
         fix: "look for the client and the port in the log of the proxy; let the client show the credentials that the proxy wants, allow the port there, or exempt the server from the proxy",
         refs: &["RFC 9110 15.5.4", "RFC 9110 15.5.8", "RFC 1928 3", "RFC 1928 6", "RFC 1929 2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let answer = proxy_refused(case)?;
             let What::ProxyAnswered { protocol, code, authentication, .. } = answer.what() else {
                 return None;
             };
-            let percent = match (protocol, code) {
-                _ if *authentication => 92,
-                (ProxyProtocol::Http, 400..500) | (ProxyProtocol::Socks5, 2 | 7 | 8) => 88,
-                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, _) => 50,
-                (ProxyProtocol::Http, _) => 30,
+            let kind = match (protocol, code) {
+                _ if *authentication => Evidence::Code,
+                (ProxyProtocol::Http, 400..500) | (ProxyProtocol::Socks5, 2 | 7 | 8) => Evidence::Told,
+                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, _) => Evidence::Even,
+                (ProxyProtocol::Http, _) => Evidence::Possible,
                 (ProxyProtocol::Socks5, _) => return None,
             };
-            Some(Weighing::of(percent, answer).missing(PROXY_LOG))
+            Some(Weighing::of(kind, answer).missing(PROXY_LOG))
         },
     },
     Rule {
@@ -94,18 +100,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the proxy could not reach the server: no route, no answer, or a name it cannot resolve",
         fix: "try from the proxy what the client tries: the name (`nslookup SERVER`), the route, and the port; look for the same connection in the log of the proxy",
         refs: &["RFC 9110 15.6.3", "RFC 9110 15.6.5", "RFC 1928 6"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let answer = proxy_refused(case)?;
             let What::ProxyAnswered { protocol, code, authentication: false, .. } = answer.what() else {
                 return None;
             };
-            let percent = match (protocol, code) {
-                (ProxyProtocol::Socks5, 3 | 4 | 6) | (ProxyProtocol::Http, 504) => 88,
-                (ProxyProtocol::Http, 502 | 503) => 75,
-                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, 91) => 45,
+            let kind = match (protocol, code) {
+                (ProxyProtocol::Socks5, 3 | 4 | 6) | (ProxyProtocol::Http, 504) => Evidence::Told,
+                (ProxyProtocol::Http, 502 | 503) => Evidence::SharedCode,
+                (ProxyProtocol::Socks5, 1) | (ProxyProtocol::Socks4, 91) => Evidence::OneOfSeveral,
                 _ => return None,
             };
-            Some(Weighing::of(percent, answer).missing(PROXY_LOG))
+            Some(Weighing::of(kind, answer).missing(PROXY_LOG))
         },
     },
     Rule {
@@ -113,10 +120,11 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tcp),
         cause: "a router or firewall says that the server cannot be reached",
         fix: "look at routes and access lists of the device that sent the ICMP message; its address is in the evidence",
-        refs: &["RFC 792", "RFC 4443 3.1", "lab: fail-reject-icmp-port, fail-host-down-arp"],
+        refs: &["RFC 792", "RFC 4443 3.1"],
+        seen: &["fail-reject-icmp-port", "fail-host-down-arp"],
         weigh: |case| {
             let icmp = case.find(|what| matches!(what, What::Unreachable { .. }))?;
-            case.failed_at(Step::Tcp).then(|| Weighing::of(93, icmp))
+            case.failed_at(Step::Tcp).then(|| Weighing::of(Evidence::Code, icmp))
         },
     },
     Rule {
@@ -124,7 +132,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tcp),
         cause: "the server is off, asleep or has another address: nobody answers for it",
         fix: "check that the host runs (console, hypervisor, wake-on-LAN) and has the address that the client uses; look for Kernel-Power 42 in its System log",
-        refs: &["RFC 792", "lab: fail-host-down-arp"],
+        refs: &["RFC 792"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let host_unreachable = case.find(|what| match what {
                 What::Unreachable { kind: 3, code, .. } => matches!(code, 1 | 7),
@@ -134,13 +143,15 @@ pub(super) const RULES: &[Rule] = &[
             let missing =
                 "System log of the server: no events at all at that time, 42 before it and 107 behind it";
             match host_unreachable {
-                Some(icmp) if case.failed_at(Step::Tcp) => Some(Weighing::of(60, icmp).missing(missing)),
+                Some(icmp) if case.failed_at(Step::Tcp) => {
+                    Some(Weighing::of(Evidence::Even, icmp).missing(missing))
+                }
                 Some(_) => None,
                 None => {
                     let syn = unanswered(case)?;
                     let weighing = match unresolved(case) {
-                        Some(arp) => Weighing::of(85, arp).and(Some(syn)),
-                        None => Weighing::of(25, syn),
+                        Some(arp) => Weighing::of(Evidence::Silence, arp).and(Some(syn)),
+                        None => Weighing::of(Evidence::Possible, syn),
                     };
                     Some(weighing.missing(missing))
                 }
@@ -153,10 +164,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the client chose the server's IPv6 address and IPv6 does not get through",
         fix: "repair IPv6 on the path or remove the AAAA record that leads there; `Test-NetConnection SERVER -Port 3389` for each address",
         refs: &["RFC 8305 1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let ipv6 = case.session.server().is_some_and(|server| matches!(server, SocketAddr::V6(_)));
             let seen = unanswered(case).filter(|_| ipv6)?;
-            Some(Weighing::of(45, seen).missing(
+            Some(Weighing::of(Evidence::OneOfSeveral, seen).missing(
                 "a connection to the IPv4 address of the same server: if it works, IPv6 is the reason",
             ))
         },
@@ -168,18 +180,19 @@ pub(super) const RULES: &[Rule] = &[
         fix: "on the host that wrote the event (client, gateway or broker): `Get-NetTCPConnection | Group-Object OwningProcess -NoElement | Sort-Object Count` names the program that holds the ports: restart it; \
               `netsh int ipv4 set dynamicport tcp start=10000 num=55000` gives more",
         refs: &["Tcpip 4227, 4231", "RFC 6056 2.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let steps = [Step::Tcp, Step::GatewayTransport, Step::GatewayChannel, Step::Redirection];
             let in_question = steps.iter().any(|step| case.failed_at(*step));
             let connects =
                 |seen: &&Seen| matches!(case.part(seen), Some(Role::Client | Role::Gateway | Role::Broker));
             // 4227 is of one pair of ends only, 4231 of the host.
-            let all = case.logged("tcpip", &[4231]).filter(connects).map(|seen| (88, seen));
-            let one = || case.logged("tcpip", &[4227]).filter(connects).map(|seen| (60, seen));
-            let (percent, seen) = all.or_else(one).filter(|_| in_question)?;
+            let all = case.logged("tcpip", &[4231]).filter(connects).map(|seen| (Evidence::Told, seen));
+            let one = || case.logged("tcpip", &[4227]).filter(connects).map(|seen| (Evidence::Shape, seen));
+            let (kind, seen) = all.or_else(one).filter(|_| in_question)?;
             let answered =
                 case.find(|what| matches!(what, What::SynAnswered { .. } | What::Unreachable { .. }));
-            Some(Weighing::of(percent, seen).unless(answered, 50))
+            Some(Weighing::of(kind, seen).unless(answered, Doubt::Strong))
         },
     },
     Rule {
@@ -188,13 +201,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server resets new connections at once: too many are half open",
         fix: "restrict who can reach the port (VPN, RD Gateway, firewall scope); look for event 1006 in RemoteConnectionManager/Admin",
         refs: &["MS-RDPBCGR 1.3.1.1"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let reset =
                 case.find(|what| matches!(what, What::Reset { by: Side::Server, answers_syn: false, .. }))?;
             let before_request = case.find(|what| matches!(what, What::ConnectionRequest { .. })).is_none();
             let crowd = case.story.sessions.iter().filter(|s| s.server() == case.session.server()).count();
             (before_request && crowd >= 20 && case.failed_at(Step::Negotiation))
-                .then(|| Weighing::of(50, reset).missing(SERVER_LOG))
+                .then(|| Weighing::of(Evidence::Even, reset).missing(SERVER_LOG))
         },
     },
 ];

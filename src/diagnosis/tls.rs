@@ -1,6 +1,6 @@
 //! Why the TLS handshake failed.
 
-use super::{Case, Rule, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Seen, Session};
 use crate::step::Step;
@@ -40,10 +40,11 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tls),
         cause: "client and server have no TLS version in common",
         fix: "enable TLS 1.2 on both sides: SCHANNEL\\Protocols\\TLS 1.2\\{Client,Server} with Enabled=1 and DisabledByDefault=0; on Windows 7 install KB3080079",
-        refs: &["RFC 8446 6.2", "lab: fail-tls-version-server12-client10"],
+        refs: &["RFC 8446 6.2"],
+        seen: &["fail-tls-version-server12-client10"],
         weigh: |case| {
             let sent = alert(case, &[AlertDescription::PROTOCOL_VERSION])?;
-            Some(Weighing::of(95, sent).and(hello(case)).and(newer_elsewhere(case)))
+            Some(Weighing::of(Evidence::Code, sent).and(hello(case)).and(newer_elsewhere(case)))
         },
     },
     Rule {
@@ -51,7 +52,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tls),
         cause: "client and server have no cipher suite, group or signature algorithm in common",
         fix: "reset the policy `SSL Cipher Suite Order` on both sides and reboot; `Get-TlsCipherSuite | ft Name`; allow ECDHE with AES-GCM; check the order of curves",
-        refs: &["RFC 8446 6.2", "lab: fail-tls-no-shared-cipher"],
+        refs: &["RFC 8446 6.2"],
+        seen: &["fail-tls-no-shared-cipher"],
         weigh: |case| {
             let codes = [AlertDescription::HANDSHAKE_FAILURE, AlertDescription::INSUFFICIENT_SECURITY];
             let unshared = case.find(|what| matches!(what, What::NoSharedSuite { .. }));
@@ -61,8 +63,9 @@ pub(super) const RULES: &[Rule] = &[
                 Some((seen, false)) => (Some(seen), None),
                 None => (None, None),
             };
-            let weighing = Weighing::of(88, sent).and(hello(case)).surer(not_offered, 6);
-            Some(weighing.unless(offered, 25).missing(SERVER_SCHANNEL))
+            let weighing =
+                Weighing::of(Evidence::Told, sent).and(hello(case)).surer(not_offered, Support::Slight);
+            Some(weighing.unless(offered, Doubt::Clear).missing(SERVER_SCHANNEL))
         },
     },
     Rule {
@@ -71,9 +74,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: "one side runs in FIPS mode and the other offers no approved cipher suite",
         fix: "compare `HKLM\\SYSTEM\\CurrentControlSet\\Control\\Lsa\\FipsAlgorithmPolicy` of both sides; use TLS 1.2 with AES-GCM suites",
         refs: &["MS-RDPBCGR 5.3.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             Some(
-                Weighing::of(15, alert(case, &[AlertDescription::HANDSHAKE_FAILURE])?)
+                Weighing::of(Evidence::Remark, alert(case, &[AlertDescription::HANDSHAKE_FAILURE])?)
                     .missing(SERVER_SCHANNEL),
             )
         },
@@ -84,16 +88,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server's certificate has expired",
         fix: "renew it: for the self-signed one delete it in the store `Remote Desktop` and `Restart-Service TermService -Force`; for an issued one renew it and set its thumbprint \
               (`wmic /namespace:\\\\root\\cimv2\\TerminalServices PATH Win32_TSGeneralSetting Set SSLCertificateSHA1Hash=\"THUMBPRINT\"`)",
-        refs: &["RFC 5280 4.1.2.5", "RFC 8446 6.2", "lab: fail-tls-cert-expired"],
+        refs: &["RFC 5280 4.1.2.5", "RFC 8446 6.2"],
+        seen: &["fail-tls-cert-expired"],
         weigh: |case| {
             let sent = alert(case, &[AlertDescription::CERTIFICATE_EXPIRED]);
             match (sent, out_of_date(case)) {
-                (Some(sent), Some(dates)) => Some(Weighing::of(97, sent).and(Some(dates))),
-                (Some(sent), None) => {
-                    Some(Weighing::of(85, sent).unless(in_date(case), 45).missing(CLIENT_CAPI2))
-                }
+                (Some(sent), Some(dates)) => Some(Weighing::of(Evidence::Code, sent).and(Some(dates))),
+                (Some(sent), None) => Some(
+                    Weighing::of(Evidence::Told, sent)
+                        .unless(in_date(case), Doubt::Strong)
+                        .missing(CLIENT_CAPI2),
+                ),
                 (None, Some(dates)) => refused_certificate(case)
-                    .map(|end| Weighing::of(60, dates).and(Some(end)).missing(CLIENT_CAPI2)),
+                    .map(|end| Weighing::of(Evidence::Shape, dates).and(Some(end)).missing(CLIENT_CAPI2)),
                 (None, None) => None,
             }
         },
@@ -104,10 +111,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the clock of one side makes a valid certificate look expired or not yet valid",
         fix: "`w32tm /query /status` and `w32tm /resync` on both sides",
         refs: &["RFC 5280 4.1.2.5"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let sent = alert(case, &[AlertDescription::CERTIFICATE_EXPIRED])?;
             Some(
-                Weighing::of(60, in_date(case)?)
+                Weighing::of(Evidence::Shape, in_date(case)?)
                     .and(Some(sent))
                     .missing("the clock of the client at that time"),
             )
@@ -118,7 +126,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tls),
         cause: "the client does not accept the server's certificate: its issuer is not trusted, or its name is another",
         fix: "give the server a certificate of an authority that the client trusts, with the name that the client types; deploy it by the policy `Server authentication certificate template`; or accept it once",
-        refs: &["RFC 8446 6.2", "lab: fail-tls-cert-wrong-cn, fail-tls-freerdp-cert-deny"],
+        refs: &["RFC 8446 6.2"],
+        seen: &["fail-tls-cert-wrong-cn", "fail-tls-freerdp-cert-deny"],
         weigh: cert_untrusted,
     },
     Rule {
@@ -127,6 +136,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the certificate is refused for its weak key or signature",
         fix: "renew it with SHA-256 and RSA 2048 or better",
         refs: &["RFC 9155", "RFC 8446 6.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let weak = case.find(is_weak)?;
             let codes = [
@@ -137,8 +147,9 @@ pub(super) const RULES: &[Rule] = &[
                 AlertDescription::INSUFFICIENT_SECURITY,
             ];
             let end = alert(case, &codes).or_else(|| refused_certificate(case))?;
+            let told = matches!(end.what(), What::Alert { .. });
             Some(
-                Weighing::of(if matches!(end.what(), What::Alert { .. }) { 86 } else { 50 }, weak)
+                Weighing::of(if told { Evidence::Mark } else { Evidence::Even }, weak)
                     .and(Some(end))
                     .missing(CLIENT_CAPI2),
             )
@@ -150,17 +161,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the server cannot use the private key of its RDP certificate",
         fix: "on the server: `icacls C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys\\f686aace*` must give NETWORK SERVICE read and SYSTEM full control; or rename that file and `Restart-Service TermService -Force`",
         refs: &["RFC 8446 6.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             let logged = case.find(|what| matches!(what, What::KeyInaccessible { server: true, .. }));
             if let Some(logged) = logged.filter(|_| !is_behind_tls(case)) {
-                return Some(Weighing::of(94, logged).and(hello(case)));
+                return Some(Weighing::of(Evidence::Code, logged).and(hello(case)));
             }
-            let percent = if alert(case, &[AlertDescription::INTERNAL_ERROR]).is_some() { 65 } else { 55 };
-            Some(
-                Weighing::of(percent, server_gave_up_at_hello(case)?)
-                    .and(hello(case))
-                    .missing(SERVER_SCHANNEL),
-            )
+            let told = alert(case, &[AlertDescription::INTERNAL_ERROR]).is_some();
+            let kind = if told { Evidence::Shape } else { Evidence::Even };
+            Some(Weighing::of(kind, server_gave_up_at_hello(case)?).and(hello(case)).missing(SERVER_SCHANNEL))
         },
     },
     Rule {
@@ -168,7 +177,8 @@ pub(super) const RULES: &[Rule] = &[
         step: Some(Step::Tls),
         cause: "a device opens TLS on the way: CredSSP binds itself to the server's key and fails",
         fix: "exempt RDP (and the RD Gateway) from TLS inspection on the device whose certificate the client gets",
-        refs: &["MS-CSSP 3.1.5", "lab: fail-tls-inspection-breaks-credssp"],
+        refs: &["MS-CSSP 3.1.5"],
+        seen: &["fail-tls-inspection-breaks-credssp"],
         weigh: tls_inspection,
     },
     Rule {
@@ -177,13 +187,14 @@ pub(super) const RULES: &[Rule] = &[
         cause: "the address or port leads to another host: its certificate names another machine",
         fix: "compare the certificate's name with the intended host; correct the NAT or port forwarding rule, or the DNS record",
         refs: &["RFC 6066 3"],
+        seen: NOT_SEEN,
         weigh: |case| {
             if case.session.broke_at > Some(Step::Mcs) {
                 return None;
             }
-            let weighing = Weighing::of(25, other_name(case)?).and(hello(case));
+            let weighing = Weighing::of(Evidence::Possible, other_name(case)?).and(hello(case));
             Some(
-                weighing.surer(other_certificate_before(case), 15).missing(
+                weighing.surer(other_certificate_before(case), Support::Strong).missing(
                     "the thumbprint of the intended host's certificate (event 1056 in its System log)",
                 ),
             )
@@ -195,10 +206,11 @@ pub(super) const RULES: &[Rule] = &[
         cause: "bytes were changed on the way: a record or signature does not verify",
         fix: "switch offloading off for a test (`Disable-NetAdapterLso`, `Disable-NetAdapterChecksumOffload`), update the network driver; look for a device that rewrites packets",
         refs: &["RFC 8446 6.2"],
+        seen: NOT_SEEN,
         weigh: |case| {
             Some(
                 Weighing::of(
-                    50,
+                    Evidence::Even,
                     alert(
                         case,
                         &[AlertDescription(20), AlertDescription(21), AlertDescription::DECRYPT_ERROR],
@@ -284,12 +296,22 @@ fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
     let mismatch = other_name(case);
     let before = other_certificate_before(case);
     if let Some(sent) = alert(case, &codes) {
-        return Some(Weighing::of(85, sent).surer(mismatch, 5).surer(before, 4).missing(CLIENT_CAPI2));
+        let names = matches!(sent.what(), What::Alert { code: AlertDescription::UNKNOWN_CA, .. });
+        let kind = if names { Evidence::Told } else { Evidence::SharedCode };
+        return Some(
+            Weighing::of(kind, sent)
+                .surer(mismatch, Support::Slight)
+                .surer(before, Support::Slight)
+                .missing(CLIENT_CAPI2),
+        );
     }
     let end = refused_certificate(case)?;
     let self_signed = case.find(|what| matches!(what, What::Certificate { self_signed: true, .. }));
-    let weighing = Weighing::of(50, end).surer(self_signed, 8).surer(mismatch, 5).surer(before, 8);
-    Some(weighing.unless(super::credssp::client_waited(case), 8).missing(CLIENT_CAPI2))
+    let weighing = Weighing::of(Evidence::Even, end)
+        .surer(self_signed, Support::Clear)
+        .surer(mismatch, Support::Slight)
+        .surer(before, Support::Clear);
+    Some(weighing.unless(super::credssp::client_waited(case), Doubt::Slight).missing(CLIENT_CAPI2))
 }
 
 /// Neither the subject nor the alternative names of the certificate hold the name that the client asked for.
@@ -389,13 +411,13 @@ fn tls_inspection(case: &Case<'_>) -> Option<Weighing> {
         return None;
     }
     if let Some(other) = other_half(case, hello) {
-        return Some(Weighing::of(90, hello).and(Some(other)));
+        return Some(Weighing::of(Evidence::BothEnds, hello).and(Some(other)));
     }
     let issuer = case.find(|what| {
         matches!(what, What::Certificate { by: Side::Server, issuer, .. } if INSPECTORS.iter().any(|name| issuer.contains(name)))
     })?;
     let refused = case.find(|what| matches!(what, What::CredsspRefused { .. }));
-    let weighing = Weighing::of(70, issuer).surer(refused, 10);
+    let weighing = Weighing::of(Evidence::ByTime, issuer).surer(refused, Support::Clear);
     Some(weighing.missing("a capture on the server: another certificate there proves the inspection"))
 }
 

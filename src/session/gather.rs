@@ -346,17 +346,23 @@ fn only_failure_of(sessions: &[Session], cluster: &Cluster, user: &str) -> Optio
     found.next().is_none().then_some(first)
 }
 
-/// A cookie is cut to 9 characters by some clients: a longer name may begin with it. `user@domain` is the user.
+/// A cookie is cut to 9 characters by some clients: a longer name may begin with it. `user@domain` and `DOMAIN\user` are
+/// the user.
 #[must_use]
 pub fn is_same_user(a: &str, b: &str) -> bool {
-    let letters = |name: &str| {
+    let account = |name: &str| {
+        let name = name.rsplit('\\').next().unwrap_or(name);
         let account = name.split('@').next().unwrap_or(name);
         account.chars().flat_map(char::to_lowercase).collect::<Vec<char>>()
     };
     if a.eq_ignore_ascii_case(b) {
         return true;
     }
-    let (a, b) = (letters(a), letters(b));
-    let cut = |short: &[char], long: &[char]| short.len() == 9 && long.starts_with(short);
-    a == b || cut(&a, &b) || cut(&b, &a)
+    let cut = |name: &str| name.chars().count() == COOKIE_CHARS;
+    let (a_cut, b_cut) = (cut(a), cut(b));
+    let (a, b) = (account(a), account(b));
+    a == b || (a_cut && b.starts_with(&a)) || (b_cut && a.starts_with(&b))
 }
+
+/// Length to which some clients cut the user name of the cookie, the domain before it included.
+const COOKIE_CHARS: usize = 9;

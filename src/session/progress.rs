@@ -7,6 +7,7 @@ use crate::codes::{ErrorInfo, Status};
 use crate::fact::{Connection, Recognised, Side, What};
 use crate::step::Step;
 use crate::wire::redirection::RedirectionFlags;
+use crate::wire::tls::AlertDescription;
 
 mod logged;
 mod unnamed;
@@ -287,6 +288,7 @@ pub(super) fn judge(session: &mut Session) {
                 failed = failed.filter(|failed| *failed < Step::Credssp || step < *failed);
             }
             Mark::Fails(_) if logged::was_mended(session, seen.what()) => {}
+            Mark::Fails(_) if answers_nothing(session, seen.what()) => {}
             Mark::Fails(Step::Dns) if !logged::is_own_name(session, seen.what()) => {}
             // Packets show better than a logon that failed beside them how far the connection came.
             Mark::Fails(_) if is_captured && logged::is_check(seen.what()) => {}
@@ -386,10 +388,14 @@ fn outcome(
     if said_why.is_some() && ended(session) {
         return (Outcome::Refused, current);
     }
+    if ended_behind_a_gap(session) {
+        return (Outcome::Unknown, None);
+    }
     if let Some(gone) = only_looked(session, passed) {
         return (gone, None);
     }
-    if ended(session) && !one_way(session) { (Outcome::Broke, current) } else { (Outcome::Unknown, None) }
+    let is_known = ended(session) && !one_way(session);
+    if is_known { (Outcome::Broke, current) } else { (Outcome::Unknown, None) }
 }
 
 fn captured(session: &Session) -> bool {
@@ -418,6 +424,7 @@ fn refused(session: &Session) -> Option<Step> {
             Some(Step::GatewayTransport)
         }
         What::NegotiationRefused { .. } => Some(Step::Negotiation),
+        what if answers_nothing(session, what) => None,
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
         What::EarlyAuthorization { result: Some(1..) } => Some(Step::Authorization),
@@ -428,6 +435,12 @@ fn refused(session: &Session) -> Option<Step> {
         What::GatewayEvent { .. } => None,
         what => what.gateway_refusal().map(|(_, step)| step),
     })
+}
+
+/// A server says that it cannot read a handshake which nobody saw begin: it says so, too, of a client that just left.
+fn answers_nothing(session: &Session, what: &What) -> bool {
+    let unread = matches!(what, What::Alert { by: Side::Server, code: AlertDescription::DECODE_ERROR, .. });
+    unread && one_way(session)
 }
 
 /// Somebody ended it: the user is not still asked for a password.
@@ -441,7 +454,8 @@ fn only_looked(session: &Session, passed: Option<Step>) -> Option<Outcome> {
     let by_client = left.what().end() == Some(Side::Client);
     let spoke_tls = session.find(|what| matches!(what, What::ClientHello { .. })).is_some();
     let asked = session.find(is_request);
-    if !by_client || spoke_tls || passed > Some(Step::Negotiation) {
+    let began_before = every_witness(session, |what| matches!(what, What::MidStream {}));
+    if !by_client || spoke_tls || began_before || passed > Some(Step::Negotiation) {
         return None;
     }
     let since = asked.map_or(session.start, |seen| seen.at);
@@ -473,9 +487,27 @@ fn ended(session: &Session) -> bool {
     })
 }
 
-/// One direction is missing: what the other side did is not known.
+/// One direction is missing at all witnesses: what the other side did is not known.
 fn one_way(session: &Session) -> bool {
-    session.connections.len() == 1 && session.find(|what| matches!(what, What::OneWay { .. })).is_some()
+    every_witness(session, |what| matches!(what, What::OneWay { .. }))
+}
+
+/// It was closed, and every capture lacks bytes that did arrive (a snap length, packets that were not written): how far it
+/// had come is not known. Silence and resets of a device on the path break a connection at any step.
+fn ended_behind_a_gap(session: &Session) -> bool {
+    let end = session.find(|what| what.end().is_some());
+    let closed = end.is_some_and(|end| !end.what().is_foreign_reset()) && !went_silent(session, end);
+    closed && every_witness(session, |what| matches!(what, What::NotCaptured { .. }))
+}
+
+/// Each capture of the connection says so.
+fn every_witness(session: &Session, says: fn(&What) -> bool) -> bool {
+    let told_by = |index: u32| {
+        session.facts.iter().any(|seen| {
+            says(seen.what()) && seen.fact.subject.connection().is_some_and(|c| c.witness_index == index)
+        })
+    };
+    !session.connections.is_empty() && session.connections.iter().all(|c| told_by(c.witness_index))
 }
 
 /// The desktop was reached: was it lost?
@@ -494,7 +526,7 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
         return (outcome, Some(step));
     }
     let end = session.find(|what| what.end().is_some());
-    if went_silent(session, end) {
+    if went_silent(session, end) && !one_way(session) {
         return (Outcome::Broke, Some(Step::Active));
     }
     let said_why = session.find(|what| {

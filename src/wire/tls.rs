@@ -165,6 +165,8 @@ impl AlertDescription {
     pub const CERTIFICATE_UNKNOWN: Self = Self(46);
     /// The issuing authority is not known.
     pub const UNKNOWN_CA: Self = Self(48);
+    /// A message could not be read, or ended too early.
+    pub const DECODE_ERROR: Self = Self(50);
     /// A signature or Finished could not be verified.
     pub const DECRYPT_ERROR: Self = Self(51);
     /// The version is refused.

@@ -86,7 +86,10 @@ fn cause(out: &mut String, rule: &Rule, shown: Option<&Shown>) {
         list(out, "told apart from", shown.neighbours.iter().cloned());
     }
     writeln!(out, "- **to do**: {}", rule.fix).unwrap();
-    writeln!(out, "- **known from**: {}", rule.refs.join("; ")).unwrap();
+    if !rule.refs.is_empty() {
+        writeln!(out, "- **known from**: {}", rule.refs.join("; ")).unwrap();
+    }
+    writeln!(out, "- **seen in**: {}", rule.seen_in()).unwrap();
 }
 
 fn list(out: &mut String, label: &str, lines: impl Iterator<Item = String>) {

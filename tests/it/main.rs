@@ -36,3 +36,5 @@ mod gateway;
 mod ends;
 mod terminal;
 mod slice;
+mod real;
+mod calibration;
