@@ -397,8 +397,13 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
         most = most.min(verdict.rule.most(verdict.weighing.kind)).min(verdict.weighing.percent);
         verdict.weighing.percent = most;
     }
+    let absent = absent::witnesses(case.session);
+    for verdict in &mut verdicts {
+        absent::name_what_would_decide(&mut verdict.weighing, &absent);
+    }
     if let Some(best) = verdicts.first_mut() {
-        best.absent = absent::witnesses(case.session);
+        best.absent = absent;
+        best.absent.retain(|witness| !best.weighing.missing.contains(witness));
     }
     let mut named: Vec<&str> = Vec::new();
     verdicts.retain(|verdict| {

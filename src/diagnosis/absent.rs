@@ -1,5 +1,6 @@
 //! Which witnesses of a connection are not there at all, and how to collect them.
 
+use super::Weighing;
 use crate::fact::What;
 use crate::session::{Role, Session, Story};
 
@@ -12,6 +13,9 @@ const CORE_SHORT: &str = "how it went on: RdpCoreTS of this host is here, and it
      its records were overwritten (`wevtutil sl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational /ms:104857600` keeps more)";
 const MANAGER: &str = "RemoteConnectionManager of the server: `wevtutil epl Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational rcm.evtx`";
 const SECURITY: &str = "Security of the server, with auditing of logons (`auditpol /set /subcategory:Logon /success:enable /failure:enable`): `wevtutil epl Security security.evtx`";
+
+const AGAIN: &str = "the same failure once more, with captures at both ends from before the first packet on (`pktmon start --capture`) and the TLS secrets of \
+     the client (`SSLKEYLOGFILE`)";
 
 /// The protocol stack of the server.
 const fn is_stack(what: &What) -> bool {
@@ -33,6 +37,23 @@ pub(super) fn stack(session: &Session, story: &Story) -> Option<&'static str> {
         .iter()
         .any(|other| other.host(Role::Server) == Some(host) && other.find(is_stack).is_some());
     Some(if elsewhere { CORE_SHORT } else { CORE })
+}
+
+/// From here on nothing needs to be added.
+const SURE_PERCENT: u8 = 90;
+/// How much is named of what would decide.
+const NAMED_MAX: usize = 2;
+
+/// Names one or two things that would make a cause surer: what its rule asks for, else the witnesses that are not there.
+pub(super) fn name_what_would_decide(weighing: &mut Weighing, absent: &[&'static str]) {
+    weighing.missing.truncate(NAMED_MAX);
+    if weighing.percent >= SURE_PERCENT || !weighing.missing.is_empty() {
+        return;
+    }
+    weighing.missing.extend(absent.iter().take(NAMED_MAX));
+    if weighing.missing.is_empty() {
+        weighing.missing.push(AGAIN);
+    }
 }
 
 /// What nobody handed over of this connection.

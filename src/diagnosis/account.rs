@@ -24,7 +24,7 @@ pub(super) fn by_status(case: &Case<'_>, codes: &[u32], kind: Evidence) -> Optio
     Some(Weighing::of(kind.max(Evidence::Told), client_told(case, told)?).and(refused_by_service(case)))
 }
 
-const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Operational 1026 of the client: a logon that failed is put to this \
+const OWN_WORD: &str = "RdpCoreTS/Operational 140 of the server, or RDPClient/Operational 1026 of the client (`wevtutil epl CHANNEL FILE.evtx`): a logon that failed is put to this \
      connection by its time only, and any other service of the host may have asked for it";
 
 /// What is taken off where a check of credentials is put to a connection by user, host and time alone: every service of

@@ -9,7 +9,7 @@ use crate::fact::{Side, What};
 use crate::session::{Outcome, Role, Seen};
 use crate::step::Step;
 
-const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second";
+const SERVER_LOGS: &str = "RemoteDesktopServices-RdpCoreTS/Operational and TerminalServices-LocalSessionManager/Operational of the server around that second (`wevtutil epl CHANNEL FILE.evtx`)";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
                 What::SocketError { code, .. } => code.plain() == 121,
                 _ => false,
             })?;
-            let missing = "a capture at the other end, or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
+            let missing = "a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`), or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
             case.failed_at(Step::Active).then(|| Weighing::of(Evidence::Silence, silent).missing(missing))
         },
     },
@@ -100,7 +100,7 @@ pub(super) const RULES: &[Rule] = &[
             let read = error_info_read(case);
             let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
-            let missing = "RemoteDesktopServices-RdpCoreTS/Operational of the server, or the TLS secrets of this connection";
+            let missing = "RdpCoreTS of the server (`wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`), or the TLS secrets of this connection";
             case.session
                 .outcome
                 .is_failure()
@@ -123,7 +123,7 @@ pub(super) const RULES: &[Rule] = &[
                 )
             });
             let broke = case.session.outcome == Outcome::Broke && case.failed_at(Step::Active);
-            let missing = "RdpCoreTS/Operational (68) and Application of the server from the logon on";
+            let missing = "RdpCoreTS/Operational (68) and Application of the server from the logon on (`wevtutil epl CHANNEL FILE.evtx`)";
             (came.is_none() && broke).then(|| {
                 Weighing::of(Evidence::Even, logged_on)
                     .surer(logged_slow(case), Support::Clear)
@@ -193,8 +193,7 @@ pub(super) const RULES: &[Rule] = &[
         seen: NOT_SEEN,
         weigh: |case| {
             let codes = [0xf, 0x10, 0x11, 0x12, 0x112d, 0x112e, 0x112f];
-            let missing =
-                "Application log of the server: Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
+            let missing = "Application log of the server (`wevtutil epl Application app.evtx`): Application Error 1000 (dwm.exe, a driver), Dwminit, Display";
             let logged = case
                 .logged("dwminit", &[0])
                 .or_else(|| case.logged("dwm", &[9002, 9020, 9028]))

@@ -10,9 +10,8 @@ use crate::step::Step;
 const ALWAYS_FITS_BYTES: u32 = 536;
 /// Silence that outlasts the usual retries.
 const SILENCE_MS: u64 = 3_000;
-const OTHER_END: &str = "a capture at the other end over the same time: it shows whether the packets arrived";
-const CLAIMANTS: &str =
-    "System logs of client and server: Tcpip 4198 or 4199 names the link address of the other host";
+const OTHER_END: &str = "a capture at the other end over the same time (`pktmon start --capture` or `tcpdump -w FILE`): it shows whether the packets arrived";
+const CLAIMANTS: &str = "System logs of client and server (`wevtutil epl System System.evtx`): Tcpip 4198 or 4199 names the link address of the other host";
 /// Connections that only looked, before they are called a scan.
 const PROBES_MIN: usize = 5;
 
@@ -130,7 +129,7 @@ fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
         (None, None) => return None,
     };
     let weighing = weighing.gives_way(at_negotiation);
-    Some(weighing.missing("a capture at the other end: it shows that this end never sent the reset"))
+    Some(weighing.missing("a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`): it shows that this end never sent the reset"))
 }
 
 /// Data or keep-alives that were repeated and never answered, when size cannot be the reason.
@@ -164,10 +163,7 @@ fn path_lost(case: &Case<'_>) -> Option<Weighing> {
     if lost.is_some() {
         return Some(weighing);
     }
-    Some(
-        weighing
-            .missing("a capture at the other end over the same time: it shows whether the packets arrived"),
-    )
+    Some(weighing.missing(OTHER_END))
 }
 
 fn mtu_blackhole(case: &Case<'_>) -> Option<Weighing> {

@@ -9,12 +9,11 @@ use crate::step::Step;
 const FIX: &str = "on the server: `Add-LocalGroupMember -Group \"Remote Desktop Users\" -Member DOMAIN\\user`; `secpol.msc`, User Rights Assignment: \
      SeRemoteInteractiveLogonRight must hold the user or group, SeDenyRemoteInteractiveLogonRight must not";
 
-const WHO: &str = "Security 4825 of the server: it names the user that was denied";
+const WHO: &str =
+    "Security 4825 of the server (`wevtutil epl Security security.evtx`): it names the user that was denied";
 
-const RESULT: &str =
-    "the TLS secrets of this connection, or Security 4625 of the server: the result code of RDSTLS";
-const AAD_LOG: &str =
-    "Microsoft-Windows-AAD/Operational of the host and the client, and the sign-in log of Entra ID";
+const RESULT: &str = "the TLS secrets of this connection, or Security 4625 of the server (`wevtutil epl Security security.evtx`): the result code of RDSTLS";
+const AAD_LOG: &str = "Microsoft-Windows-AAD/Operational of the host and the client (`wevtutil epl Microsoft-Windows-AAD/Operational aad.evtx`), and the sign-in log of Entra ID";
 
 /// `AUTHZ_ACCESS_DENIED` (MS-RDPBCGR 2.2.10.2).
 const ACCESS_DENIED: u32 = 5;

@@ -14,7 +14,7 @@ const DENIED: u32 = 0x7;
 /// `disconnectReasonByServer` (IMsTscAxEvents OnDisconnected).
 const BY_SERVER: u32 = 0x3;
 
-const ASK: &str = "logs of the host that the client really reached: RdpCoreTS, RemoteConnectionManager (Operational and Admin), LocalSessionManager, System, Security; \
+const ASK: &str = "logs of the host that the client really reached: RdpCoreTS, RemoteConnectionManager (Operational and Admin), LocalSessionManager, System, Security (`wevtutil epl CHANNEL FILE.evtx`); \
      in a farm also SessionBroker-Client and the broker's SessionBroker";
 
 const PAIR: &str = "both numbers of the client's message: event 1026 gives the first only, and the second (`Extended error code`) says whether it was 0x7";

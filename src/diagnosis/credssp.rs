@@ -10,12 +10,12 @@ use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::session_info::{LogonErrorData, LogonErrorType};
 
-const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625, with auditing of `Logon` failures), \
+const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625; `auditpol /set /subcategory:Logon /failure:enable`), \
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
-const SUB_STATUS: &str = "Security log of the server or domain controller (4625, 4776, 4771): the sub status tells a wrong password from an unknown user";
-const RIGHTS: &str = "Security 4625 of the server: its logon type tells which right is missing (3 from the network, 10 through Remote Desktop)";
-const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026";
-const KERBEROS: &str = "a capture on the client with ports 53 and 88: look-ups of the domain controller and its errors stand there in clear";
+const SUB_STATUS: &str = "Security log of the server or domain controller (4625, 4776, 4771; `wevtutil epl Security security.evtx`): the sub status tells a wrong password from an unknown user";
+const RIGHTS: &str = "Security 4625 of the server (`wevtutil epl Security security.evtx`): its logon type tells which right is missing (3 from the network, 10 through Remote Desktop)";
+const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026 (`wevtutil epl CHANNEL FILE.evtx`)";
+const KERBEROS: &str = "a capture on the client with ports 53 and 88 (`pktmon start --capture` or `tcpdump -w FILE`): look-ups of the domain controller and its errors stand there in clear";
 
 /// The logon failed, for one of many reasons: STATUS_LOGON_FAILURE, SEC_E_LOGON_DENIED.
 const GENERIC: [u32; 2] = [0xc000_006d, 0x8009_030c];

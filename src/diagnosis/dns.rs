@@ -15,8 +15,7 @@ const NO_SUCH_NAME: [u32; 5] = [11_001, 11_004, 9_003, 9_501, 9_714];
 /// WSATRY_AGAIN, ERROR_TIMEOUT, DNS_ERROR_RCODE_SERVER_FAILURE, DNS_ERROR_NO_DNS_SERVERS, WSAETIMEDOUT.
 const NO_ANSWER: [u32; 5] = [11_002, 1_460, 9_002, 9_852, 10_060];
 const LOOK_UP: &str = "what the client's name servers say: at the client `Resolve-DnsName NAME` and `Get-DnsClientServerAddress`, or a capture of port 53 there";
-const DNS_CLIENT: &str =
-    "System log of the client: DNS-Client 1014 with the same name says that no name server answered";
+const DNS_CLIENT: &str = "System log of the client (`wevtutil epl System System.evtx`): DNS-Client 1014 with the same name says that no name server answered";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {

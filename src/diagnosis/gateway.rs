@@ -7,9 +7,9 @@ use crate::fact::{Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 
-const GATEWAY_LOG: &str = "TerminalServices-Gateway/Operational of the gateway at that minute: 200 to 205 and 300 to 305 name the policy, the user and the resource";
-const IIS_LOG: &str = "the IIS log of the gateway and its Security log (4625) at that second: they name the user and the sub-status";
-const NPS_LOG: &str = "Security 6273 of the network policy server: it names the policy that denied";
+const GATEWAY_LOG: &str = "TerminalServices-Gateway/Operational of the gateway at that minute (`wevtutil epl Microsoft-Windows-TerminalServices-Gateway/Operational gateway.evtx`): 200 to 205 and 300 to 305 name the policy, the user and the resource";
+const IIS_LOG: &str = "the IIS log of the gateway (`C:\\inetpub\\logs\\LogFiles`) and its Security log (4625; `wevtutil epl Security security.evtx`) at that second: they name the user and the sub-status";
+const NPS_LOG: &str = "Security 6273 of the network policy server (`wevtutil epl Security nps.evtx`): it names the policy that denied";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -154,7 +154,7 @@ pub(super) const RULES: &[Rule] = &[
             refused(case, &[23005], &[304]).map(|weighing| {
                 weighing
                     .and(asked)
-                    .missing("a capture on the gateway: what its own connection to the host got as an answer")
+                    .missing("a capture on the gateway (`pktmon start --capture` or `tcpdump -w FILE`): what its own connection to the host got as an answer")
             })
         },
     },

@@ -39,7 +39,7 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(logged) = logged(case, &[1069, 1128, 1154]) {
                 return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
-            let missing = "RemoteConnectionManager 1069 in the System log of the server: it says that the grace period is over";
+            let missing = "RemoteConnectionManager 1069 in the System log of the server (`wevtutil epl System System.evtx`): it says that the grace period is over";
             Some(
                 Weighing::of(Evidence::OneOfSeveral, said.or_else(|| error_info(case, &[0x101]))?)
                     .missing(missing),

@@ -23,8 +23,7 @@ pub(super) const RULES: &[Rule] = &[
             let closed = case.find(|what| {
                 matches!(what, What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. })
             })?;
-            let missing =
-                "Security log of the server with auditing of `Logon` failures: 4625 with logon type 10";
+            let missing = "Security log of the server (`auditpol /set /subcategory:Logon /failure:enable`, then `wevtutil epl Security security.evtx`): 4625 with logon type 10";
             let in_silence = case.failed_at(Step::Logon) && !error_info_read(case);
             in_silence.then(|| Weighing::of(Evidence::Even, closed).missing(missing))
         },
@@ -112,7 +111,7 @@ pub(super) const RULES: &[Rule] = &[
                 (Some(declined), refused, _) => Weighing::of(Evidence::Code, declined).and(refused),
                 (None, Some(refused), _) => Weighing::of(Evidence::Told, refused),
                 (None, None, asked) => Weighing::of(Evidence::Even, asked?).missing(
-                    "RemoteConnectionManager/Operational of the host: 1151 says that the other user refused",
+                    "RemoteConnectionManager/Operational of the host (`wevtutil epl CHANNEL FILE.evtx`): 1151 says that the other user refused",
                 ),
             };
             case.failed_at(Step::Logon).then_some(weighing)
@@ -149,7 +148,7 @@ pub(super) const RULES: &[Rule] = &[
             let began = case.find(|what| matches!(what, What::ArbitrationBegan {}))?;
             let slow = logged_slow(case)?;
             let in_question = case.session.outcome == Outcome::Broke && case.failed_at(Step::Logon);
-            let missing = "GroupPolicy/Operational and Application (Winlogon, User Profile Service) of the server in these minutes";
+            let missing = "GroupPolicy/Operational and Application (Winlogon, User Profile Service) of the server in these minutes (`wevtutil epl CHANNEL FILE.evtx`)";
             in_question.then(|| {
                 Weighing::of(Evidence::Even, began).surer(Some(slow), Support::Strong).missing(missing)
             })
@@ -163,7 +162,7 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.5.1.1"],
         seen: NOT_SEEN,
         weigh: |case| {
-            let missing = "Security log of the server: 4625 and 4624 of that second; whether the client ran with /restrictedAdmin";
+            let missing = "Security log of the server (`wevtutil epl Security security.evtx`): 4625 and 4624 of that second; whether the client ran with /restrictedAdmin";
             let asked = case.find(
                 |what| matches!(what, What::ConnectionRequest { flags, .. } if flags & RESTRICTED != 0),
             );

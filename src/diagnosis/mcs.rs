@@ -16,7 +16,7 @@ const CAPABILITY_CODES: std::ops::RangeInclusive<u32> = 0x10e7..=0x10ea;
 const NO_METHOD: u32 = 0x1194;
 /// ENCRYPTION_LEVEL_HIGH; FIPS is above it (MS-RDPBCGR 2.2.1.4.3).
 const LEVEL_HIGH: u32 = 3;
-const ENCRYPTION: &str = "the client's log: 1026 with 0x506 or 0x606; which encryption methods the client has (MCS Connect Initial, `encryptionMethods`)";
+const ENCRYPTION: &str = "the client's log (`wevtutil epl Microsoft-Windows-TerminalServices-RDPClient/Operational client.evtx`): 1026 with 0x506 or 0x606; which encryption methods the client has (MCS Connect Initial, `encryptionMethods`)";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -36,7 +36,7 @@ pub(super) const RULES: &[Rule] = &[
             let told = case.find(differs).filter(|_| case.failed_at(Step::Mcs))?;
             Some(
                 Weighing::of(Evidence::Mark, told)
-                    .missing("a capture at the other end, where the request or the confirm differs"),
+                    .missing("a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`), where the request or the confirm differs"),
             )
         },
     },
@@ -91,7 +91,7 @@ pub(super) const RULES: &[Rule] = &[
             let in_question = case.failed_at(Step::Capabilities).then_some(logged).flatten();
             Some(
                 Weighing::of(Evidence::Even, in_question?)
-                    .missing("RdpCoreTS 72 with SetErrorInfo and 103 of the server: the code"),
+                    .missing("RdpCoreTS 72 with SetErrorInfo and 103 of the server (`wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`): the code"),
             )
         },
     },
@@ -109,7 +109,7 @@ pub(super) const RULES: &[Rule] = &[
                     && !(GRAPHICS_CODES.contains(&code.0) || CAPABILITY_CODES.contains(&code.0) || code.0 == NO_METHOD))
         })?;
             Some(Weighing::of(Evidence::SharedCode, said).missing(
-                "a capture with TLS secrets at the other end, to compare what was sent with what came",
+                "a capture with TLS secrets at the other end (`pktmon start --capture` or `tcpdump -w FILE`), to compare what was sent with what came",
             ))
         },
     },

@@ -44,7 +44,7 @@ const BLOCKED: Rule = Rule {
             case.find(|what| matches!(what, What::MultitransportAnswered { result, .. } if result.0 != 0));
         (late && other.is_none()).then(|| {
             Weighing::of(Evidence::Remark, asked).and(refused).and(given_up).missing(
-                "a capture at the server: does the SYN to UDP 3389 arrive there, and is it answered?",
+                "a capture at the server (`pktmon start --capture` or `tcpdump -w FILE`): does the SYN to UDP 3389 arrive there, and is it answered?",
             )
         })
     },
@@ -79,7 +79,7 @@ pub(super) fn path_broken(case: &Case<'_>) -> Option<Weighing> {
         Weighing::of(Evidence::Shape, unheard)
             .and(Some(carried))
             .and(spoke)
-            .missing("the same session with UDP off (fClientDisableUDP=1), or captures at both ends")
+            .missing("the same session with UDP off (fClientDisableUDP=1), or captures at both ends (`pktmon start --capture` or `tcpdump -w FILE`)")
     })
 }
 

@@ -6,7 +6,7 @@ use crate::session::{Outcome, Security, Seen, Session};
 use crate::step::Step;
 use crate::wire::negotiation::{FailureCode, Protocols};
 
-const SERVER_LOG: &str = "RemoteDesktopServices-RdpCoreTS/Operational of the server: 131 for this client's port shows that the service saw it";
+const SERVER_LOG: &str = "RemoteDesktopServices-RdpCoreTS/Operational of the server (`wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`): 131 for this client's port shows that the service saw it";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -57,7 +57,7 @@ pub(super) const RULES: &[Rule] = &[
                 Weighing::of(Evidence::Possible, refused)
                     .and(asked)
                     .unless(nla_failed_before(case), Doubt::Clear)
-                    .missing("the .rdp file of the client"),
+                    .missing("the .rdp file of the client (`findstr /i credssp FILE.rdp`)"),
             )
         },
     },
@@ -99,13 +99,15 @@ pub(super) const RULES: &[Rule] = &[
               check the rights on C:\\ProgramData\\Microsoft\\Crypto\\RSA\\MachineKeys",
         refs: &["MS-RDPBCGR 2.2.1.2.2"],
         seen: NOT_SEEN,
-        weigh: |case| match refusal(case, FailureCode::SSL_CERT_NOT_ON_SERVER) {
+        weigh: |case| {
+            match refusal(case, FailureCode::SSL_CERT_NOT_ON_SERVER) {
             Some(refused) => Some(Weighing::of(Evidence::Code, refused)),
             None => Some(
                 Weighing::of(Evidence::OneOfSeveral, super::tls::server_gave_up_at_hello(case)?).missing(
-                    "System log of the server: Schannel 36870, 36871 and RemoteConnectionManager 1057, 1058",
+                    "System log of the server (`wevtutil epl System System.evtx`): Schannel 36870, 36871 and RemoteConnectionManager 1057, 1058",
                 ),
             ),
+        }
         },
     },
     Rule {
@@ -199,7 +201,7 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let asked = unconfirmed(case)?;
             let reset = case.find(|what| matches!(what, What::Reset { by: Side::Server, .. }))?;
-            let missing = "a capture on the server: it shows that the server never sent the reset";
+            let missing = "a capture on the server (`pktmon start --capture` or `tcpdump -w FILE`): it shows that the server never sent the reset";
             if let Some(made) = case.reset_made_on_the_way() {
                 let weighing = Weighing::of(Evidence::BothEnds, made);
                 let weighing = weighing.surer(case.foreign_reset(), Support::Slight);
@@ -224,7 +226,7 @@ pub(super) const RULES: &[Rule] = &[
             let reset = case.foreign_reset().or(case.bare_reset()).filter(|_| early)?;
             Some(
                 Weighing::of(Evidence::OneOfSeveral, reset)
-                    .missing("log of the firewall or IPS at that time"),
+                    .missing("the log of the firewall or IPS at that time, and a capture on the server (`pktmon start --capture` or `tcpdump -w FILE`)"),
             )
         },
     },

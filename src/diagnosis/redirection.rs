@@ -9,7 +9,7 @@ use crate::session::{Seen, Session, is_same_user};
 use crate::step::Step;
 use crate::wire::redirection::RedirectionFlags;
 
-const BROKER_LOG: &str = "the broker's own log (TerminalServices-SessionBroker/Operational and Admin): 802, 898, 2056 of that minute";
+const BROKER_LOG: &str = "the broker's own log (TerminalServices-SessionBroker/Operational and Admin; `wevtutil epl CHANNEL FILE.evtx`): 802, 898, 2056 of that minute";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -71,7 +71,7 @@ pub(super) const RULES: &[Rule] = &[
                     What::SynSent { .. } | What::Reset { answers_syn: true, .. } | What::Unreachable { .. }
                 )
             });
-            let missing = "System log of that host: did it run, and did its listener (RemoteConnectionManager 258 to 260)?";
+            let missing = "System log of that host (`wevtutil epl System System.evtx`): did it run, and did its listener (RemoteConnectionManager 258 to 260)?";
             case.failed_at(Step::Tcp).then(|| Weighing::of(Evidence::Told, sent).and(silent).missing(missing))
         },
     },

@@ -10,9 +10,9 @@ use crate::wire::proxy::ProxyProtocol;
 
 /// SOCKS 5: the server itself refuses (RFC 1928 6).
 const SOCKS5_REFUSED: u32 = 5;
-const PROXY_LOG: &str = "the log of the proxy: it says what it tried and why it did not go on";
+const PROXY_LOG: &str = "the log of the proxy: it says what it tried and why it did not go on (at the client `netsh winhttp show proxy` names the proxy)";
 
-const SERVER_CAPTURE: &str = "a capture on the server: it shows whether the SYN arrives there";
+const SERVER_CAPTURE: &str = "a capture on the server (`pktmon start --capture` or `tcpdump -w FILE`): it shows whether the SYN arrives there";
 const SERVER_LOG: &str = "System and RemoteConnectionManager logs of the server (`wevtutil epl System System.evtx`): they say whether the listener ran";
 
 pub(super) const RULES: &[Rule] = &[
@@ -68,7 +68,7 @@ pub(super) const RULES: &[Rule] = &[
             let syn = unanswered(case)?;
             let icmp = case.find(|what| matches!(what, What::Unreachable { .. }));
             Some(Weighing::of(Evidence::Silence, syn).unless(icmp, Doubt::Excludes).unless(unresolved(case), Doubt::Strong).missing(SERVER_CAPTURE).missing(
-                "Security log of the server with auditing of `Filtering Platform Packet Drop` (5152, 5157): it names the rule that drops",
+                "Security log of the server with auditing of `Filtering Platform Packet Drop` (5152, 5157; `auditpol /set /subcategory:\"Filtering Platform Packet Drop\" /failure:enable`): it names the rule that drops",
             ))
         },
     },
@@ -140,8 +140,7 @@ pub(super) const RULES: &[Rule] = &[
                 What::Unreachable { kind: 1, code, .. } => *code == 3,
                 _ => false,
             });
-            let missing =
-                "System log of the server: no events at all at that time, 42 before it and 107 behind it";
+            let missing = "System log of the server (`wevtutil epl System System.evtx`): no events at all at that time, 42 before it and 107 behind it";
             match host_unreachable {
                 Some(icmp) if case.failed_at(Step::Tcp) => {
                     Some(Weighing::of(Evidence::Even, icmp).missing(missing))
@@ -169,7 +168,7 @@ pub(super) const RULES: &[Rule] = &[
             let ipv6 = case.session.server().is_some_and(|server| matches!(server, SocketAddr::V6(_)));
             let seen = unanswered(case).filter(|_| ipv6)?;
             Some(Weighing::of(Evidence::OneOfSeveral, seen).missing(
-                "a connection to the IPv4 address of the same server: if it works, IPv6 is the reason",
+                "a connection to the IPv4 address of the same server: if it works, IPv6 is the reason (`Test-NetConnection ADDRESS -Port 3389`)",
             ))
         },
     },

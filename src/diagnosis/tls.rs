@@ -6,8 +6,7 @@ use crate::session::{Seen, Session};
 use crate::step::Step;
 use crate::wire::tls::AlertDescription;
 
-const SERVER_SCHANNEL: &str =
-    "System log of the server: Schannel 36870, 36871, 36874, 36888 in the same second";
+const SERVER_SCHANNEL: &str = "System log of the server (`wevtutil epl System System.evtx`): Schannel 36870, 36871, 36874, 36888 in the same second";
 const CLIENT_CAPI2: &str = "CAPI2/Operational of the client (`wevtutil sl Microsoft-Windows-CAPI2/Operational /e:true` before the next try): 11 and 30 name the certificate error";
 
 /// Words in an issuer that name a product which opens TLS.
@@ -117,7 +116,7 @@ pub(super) const RULES: &[Rule] = &[
             Some(
                 Weighing::of(Evidence::Shape, in_date(case)?)
                     .and(Some(sent))
-                    .missing("the clock of the client at that time"),
+                    .missing("the clock of the client at that time (`w32tm /query /status`)"),
             )
         },
     },
@@ -195,7 +194,7 @@ pub(super) const RULES: &[Rule] = &[
             let weighing = Weighing::of(Evidence::Possible, other_name(case)?).and(hello(case));
             Some(
                 weighing.surer(other_certificate_before(case), Support::Strong).missing(
-                    "the thumbprint of the intended host's certificate (event 1056 in its System log)",
+                    "the thumbprint of the intended host's certificate (event 1056 in its System log, `wevtutil epl System System.evtx`)",
                 ),
             )
         },
@@ -216,7 +215,7 @@ pub(super) const RULES: &[Rule] = &[
                         &[AlertDescription(20), AlertDescription(21), AlertDescription::DECRYPT_ERROR],
                     )?,
                 )
-                .missing("a capture at the other end: its bytes must be the same"),
+                .missing("a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`): its bytes must be the same"),
             )
         },
     },
@@ -418,7 +417,7 @@ fn tls_inspection(case: &Case<'_>) -> Option<Weighing> {
     })?;
     let refused = case.find(|what| matches!(what, What::CredsspRefused { .. }));
     let weighing = Weighing::of(Evidence::ByTime, issuer).surer(refused, Support::Clear);
-    Some(weighing.missing("a capture on the server: another certificate there proves the inspection"))
+    Some(weighing.missing("a capture on the server (`pktmon start --capture` or `tcpdump -w FILE`): another certificate there proves the inspection"))
 }
 
 /// The ClientHello of a session that another witness saw of the same attempt, at the same time, with the same X.224

@@ -5,15 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use expect_test::expect_file;
 use rayon::prelude::*;
-use rdpwhy::diagnosis::{Doubt, Evidence, MOST, NEVER_SEEN_MAX, RULES, Support, rule};
+use rdpwhy::diagnosis::{Doubt, Evidence, MOST, NEVER_SEEN_MAX, RULES, Support, Verdict, rule};
+use rdpwhy::read::Unwatched;
 use rdpwhy::session::Outcome;
+use rdpwhy::{Options, analyze};
 
+use crate::cases::{folders, judged};
 use crate::real::{self, Real};
-use crate::support::root;
+use crate::support::{children, corpus, root};
 
 /// Bands of confidence in hundredths: from, and the next one's from.
 const BANDS: [(u8, u8); 6] = [(0, 50), (50, 60), (60, 70), (70, 80), (80, 90), (90, 100)];
@@ -24,6 +28,32 @@ const GENERAL: [(&str, &str); 3] = [
     ("geo-ips-block", "middlebox-rst"),
     ("tcp-filtered", "host-asleep"),
 ];
+
+/// What is not sure names one or two things that would decide, each with the command that collects it.
+fn asks_for_more(name: &str, verdicts: &[Vec<Verdict>]) {
+    for verdict in verdicts.iter().flatten().filter(|verdict| verdict.weighing.percent < 90) {
+        let missing = &verdict.weighing.missing;
+        let commands = missing.iter().filter(|text| text.matches('`').count() >= 2).count();
+        let asks = (1..=2).contains(&missing.len()) && commands == missing.len();
+        assert!(asks, "{name}: {} at {} %: {missing:?}", verdict.rule.id, verdict.weighing.percent);
+    }
+}
+
+#[test]
+fn what_is_not_sure_names_what_would_decide() {
+    for (name, folder) in folders() {
+        asks_for_more(&name, &judged(&std::fs::read_to_string(folder.join("facts.txt")).unwrap()).1);
+    }
+    for case in real::all().unwrap_or_default() {
+        asks_for_more(&case.name, &real::analysed(&case.whole()).verdicts);
+    }
+    let folders = ["public/evtx", "public/pcap", "public/pcap-edge"].into_iter().filter_map(corpus);
+    let files: Vec<PathBuf> = folders.flat_map(|folder| children(&folder)).collect();
+    files.par_iter().for_each(|path| {
+        let options = Options { paths: vec![path.clone()], ..Options::default() };
+        asks_for_more(&path.display().to_string(), &analyze(&options, &Unwatched).verdicts);
+    });
+}
 
 /// What came of one copy of one case.
 struct Row {
@@ -384,7 +414,7 @@ fn of_connections() -> Vec<(&'static str, String)> {
 /// A success, a scan or a capture without a failure, cut in whatever way, has no failed attempt but one whose connection
 /// failed in the whole of it as well.
 #[test]
-fn no_copy_of_a_success_is_called_broken() {
+fn no_copy_of_a_success_is_called_broken_and_no_rule_speaks_up() {
     let Some(cases) = real::all() else { return };
     let successes: Vec<Real> = cases.into_iter().filter(|case| case.success).collect();
     assert!(successes.len() > 25, "{} successes", successes.len());
@@ -394,7 +424,16 @@ fn no_copy_of_a_success_is_called_broken() {
         let failing: Vec<String> = failing.map(real::ends).collect();
         assert!(real::failed(&whole).is_empty(), "{}", case.name);
         for copy in case.copies() {
-            for one in real::failed(&real::analysed(&copy.files)) {
+            let analysis = real::analysed(&copy.files);
+            for (session, causes) in analysis.story.sessions.iter().zip(&analysis.verdicts) {
+                assert!(
+                    session.outcome != Outcome::Active || causes.is_empty(),
+                    "{}, {}",
+                    case.name,
+                    copy.done
+                );
+            }
+            for one in real::failed(&analysis) {
                 let truly = one.sessions.iter().any(|ends| failing.contains(ends));
                 assert!(truly, "{}, {}: {:?}", case.name, copy.done, one.best.map(|best| best.rule.id));
             }

@@ -254,6 +254,8 @@ fn every_rule_has_a_case_that_it_wins_and_names_are_those_of_rules() {
                 && answer.contains(&format!(" % {id} "))
         });
         assert!(positive, "rule {id} has no case: add tests/cases/{id}--<variant>/facts.txt");
+        let neighbour = expected.iter().any(|(name, _)| name.starts_with(&format!("{id}--not-")));
+        assert!(neighbour, "rule {id} has no neighbour: add tests/cases/{id}--not-<neighbour>/facts.txt");
     }
     for (name, answer) in &expected {
         let (id, variant) =
@@ -296,6 +298,49 @@ fn every_rule_wins_a_case_unless_it_is_second_by_nature() {
     for rule in RULES.iter().flat_map(|rules| rules.iter()) {
         let wins = winners.iter().any(|winner| winner == rule.id);
         assert!(wins || SECOND_BY_NATURE.contains(&rule.id), "rule {} wins no case", rule.id);
+    }
+}
+
+/// Causes of each session of an expected answer, the best first.
+fn causes(expected: &str) -> Vec<Vec<&str>> {
+    let mut all: Vec<Vec<&str>> = Vec::new();
+    for line in expected.lines() {
+        match line.strip_prefix("    ").and_then(|line| line.split_once(" % ")) {
+            Some((_, cause)) => all.last_mut().unwrap().push(cause.split(' ').next().unwrap()),
+            None => all.push(Vec::new()),
+        }
+    }
+    all
+}
+
+/// Two causes that ever stand beside each other are alike: each of both must win in some case, unless it can only ever be
+/// second.
+#[test]
+fn causes_that_are_alike_are_told_apart() {
+    let answers: Vec<String> = folders()
+        .iter()
+        .map(|(_, folder)| std::fs::read_to_string(folder.join("expect.txt")).unwrap())
+        .collect();
+    let sessions: Vec<Vec<&str>> = answers.iter().flat_map(|answer| causes(answer)).collect();
+    let mut alike: Vec<(&str, &str)> = Vec::new();
+    for causes in &sessions {
+        for (index, first) in causes.iter().enumerate() {
+            alike.extend(causes.iter().skip(index + 1).map(|second| (*first, *second)));
+        }
+    }
+    alike.sort_unstable();
+    alike.dedup();
+    assert!(alike.len() > 100, "{} pairs", alike.len());
+    for (first, second) in alike {
+        for (winner, other) in [(first, second), (second, first)] {
+            let place = |causes: &[&str], id: &str| causes.iter().position(|cause| *cause == id);
+            let wins = |causes: &Vec<&str>| {
+                place(causes, winner)
+                    .is_some_and(|at| place(causes, other).is_none_or(|behind| at < behind) && at == 0)
+            };
+            let told = sessions.iter().any(wins) || SECOND_BY_NATURE.contains(&winner);
+            assert!(told, "nothing tells {winner} from {other}");
+        }
     }
 }
 
