@@ -112,6 +112,8 @@ pub enum Recognised {
     Secrets,
     /// Its HTTP requests are those of an RD Gateway.
     Gateway,
+    /// The sizes of its encrypted records are those of an RD Gateway's tunnel with RDP inside.
+    GatewaySizes,
 }
 
 /// Identity of one TCP connection as one capture point saw it.
@@ -556,6 +558,12 @@ facts! {
     GatewayChannelAnswered = "gateway-channel", Some(Step::GatewayChannel), {
         /// Result.
         code: Status,
+    }
+    /// The tunnel through a gateway carries RDP: its packets, up to the X.224 Connection Confirm inside, have the sizes
+    /// that only they have.
+    GatewayTunnelSized = "gateway-tunnel-sized", Some(Step::GatewayChannel), {
+        /// How the gateway's client carries RDP.
+        transport: String,
     }
     /// What the gateway has to say to the user (MS-TSGU 2.2.10.13), or what it wants consent to.
     GatewayMessage = "gateway-message", None, {

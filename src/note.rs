@@ -481,6 +481,16 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
+    /// TLS connections to port 443 that were let go before their sizes told whether they are a gateway's.
+    #[must_use]
+    pub fn undecided_let_go(input_index: u32, connections: u64, most: usize) -> Self {
+        let text = format!(
+            "{connections} TLS connections to port 443 were let go before their sizes told whether they go through an RD \
+             Gateway: only {most} are held at one time"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// The last chunk of an event log is cut.
     #[must_use]
     pub fn chunk_cut(input_index: u32, offset: u64, bytes: usize, records: u64) -> Self {

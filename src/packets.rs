@@ -74,6 +74,7 @@ impl<'k> Packets<'k> {
     pub fn take(&mut self, mut flow: Flow) -> (Vec<Fact>, Vec<Note>) {
         let in_clear = gateway::is_request(flow.from_client.stream.from(0));
         match flow.recognised {
+            Recognised::GatewaySizes => gateway::sized(&flow, self.witness_index, self.keys),
             Recognised::Secrets => self.gateways.take(flow, self.witness_index, self.keys),
             _ if in_clear => {
                 flow.recognised = Recognised::Gateway;

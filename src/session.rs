@@ -289,7 +289,8 @@ impl Session {
     /// The client's connection goes to an RD Gateway, as a capture shows.
     #[must_use]
     pub fn is_through_gateway(&self) -> bool {
-        self.connections.iter().any(|connection| connection.recognised == Recognised::Gateway)
+        let gateway = [Recognised::Gateway, Recognised::GatewaySizes];
+        self.connections.iter().any(|connection| gateway.contains(&connection.recognised))
     }
 
     /// The server as the user typed it at the client, without a port.

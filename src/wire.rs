@@ -35,5 +35,6 @@ pub mod encryption;
 pub mod http;
 pub mod websocket;
 pub mod gateway;
+pub mod gateway_sizes;
 
 pub use cursor::WireError;

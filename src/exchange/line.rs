@@ -184,6 +184,7 @@ const RECOGNISED: &[(&str, Recognised)] = &[
     ("port", Recognised::Port),
     ("secrets", Recognised::Secrets),
     ("gateway", Recognised::Gateway),
+    ("gateway sizes", Recognised::GatewaySizes),
 ];
 
 const READINGS: &[(&str, Reading)] =

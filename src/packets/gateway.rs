@@ -16,6 +16,9 @@ use crate::wire::keylog::KeyLog;
 mod heads;
 mod frames;
 mod tunnel;
+mod sizes;
+
+pub(super) use sizes::read as sized;
 
 use heads::{Spoken, is_upgrade, method, status, target};
 

@@ -145,6 +145,15 @@ pub(super) fn unwrapped(reader: &mut Reader<'_>) -> Option<Opened> {
     opening::open(reader, &records, &hellos)
 }
 
+/// A connection that is TLS from its first byte, and opens with no secrets: its records of application data, and what
+/// each adds to its plaintext.
+pub(super) fn closed(reader: &mut Reader<'_>) -> Option<(Vec<Record>, Overhead)> {
+    let mut records = both_sides(reader, 0, 0);
+    let server = clear_part(reader, &records).server_hello?;
+    records.retain(|record| record.is(ContentType::APPLICATION_DATA));
+    Some((records, server.suite.overhead(server.version, server.encrypt_then_mac)))
+}
+
 /// The records of both sides from these offsets on, in the order of time, up to a reset.
 fn both_sides(reader: &Reader<'_>, client_from: u64, server_from: u64) -> Vec<Record> {
     let flow = reader.flow;

@@ -30,6 +30,8 @@ const OPEN_MAX: usize = 50_000;
 /// TLS connections open at one time that are held only because a key log has their secrets: that of a browser has those
 /// of everything.
 const SEALED_MAX: usize = 1_000;
+/// TLS connections to port 443 that are held at one time until their sizes tell what they are.
+const UNDISCLOSED_MAX: usize = 1_000;
 /// Markers of connections known not to be RDP.
 const MARKERS_MAX: usize = 1_000_000;
 /// Packets between two looks for connections that are over.
@@ -87,6 +89,7 @@ pub struct FlowTable<'s> {
     let_go: u64,
     over_limit: u64,
     sealed_let_go: u64,
+    undecided_let_go: u64,
     left_out: (u64, u64),
     /// Packets that stand in the capture more than once, and the first of them.
     copies: (u64, Option<Place>),
@@ -111,6 +114,7 @@ impl<'s> FlowTable<'s> {
             let_go: 0,
             over_limit: 0,
             sealed_let_go: 0,
+            undecided_let_go: 0,
             left_out: (0, 0),
             copies: (0, None),
             keys,
@@ -249,6 +253,10 @@ impl<'s> FlowTable<'s> {
             Some(Recognised::Gateway)
         } else if entry.is_sealed() {
             Some(Recognised::Secrets)
+        } else if entry.is_sized() {
+            Some(Recognised::GatewaySizes)
+        } else if entry.is_undisclosed() {
+            None
         } else if self.endpoints.contains(&packed(server)) {
             Some(Recognised::NamedEndpoint)
         } else if server.port() == RDP_PORT || entry.asks_for_rdp() {
@@ -277,11 +285,16 @@ impl<'s> FlowTable<'s> {
         }
         self.limit(SILENT_MAX, |table| table.silent, |entry| entry.is_silent() && !entry.is_on_rdp_port());
         self.limit(SEALED_MAX, Self::sealed, Entry::is_sealed);
+        self.limit(UNDISCLOSED_MAX, Self::undisclosed, Entry::is_undisclosed);
         self.limit(OPEN_MAX, |table| table.live, |_| true);
     }
 
     fn sealed(&self) -> usize {
         self.entries.iter().flatten().filter(|entry| entry.is_sealed()).count()
+    }
+
+    fn undisclosed(&self) -> usize {
+        self.entries.iter().flatten().filter(|entry| entry.is_undisclosed()).count()
     }
 
     /// Lets the connections go that were idle longest, down to nine tenths of the limit.
@@ -299,6 +312,7 @@ impl<'s> FlowTable<'s> {
             match self.remove(index) {
                 Some(entry) if entry.is_silent() => self.let_go += 1,
                 Some(entry) if entry.is_sealed() => self.sealed_let_go += 1,
+                Some(entry) if entry.is_undisclosed() => self.undecided_let_go += 1,
                 Some(_) => self.over_limit += 1,
                 None => {}
             }
@@ -322,6 +336,9 @@ impl<'s> FlowTable<'s> {
         }
         if self.sealed_let_go > 0 {
             notes.push(Note::sealed_let_go(input_index, self.sealed_let_go, SEALED_MAX));
+        }
+        if self.undecided_let_go > 0 {
+            notes.push(Note::undecided_let_go(input_index, self.undecided_let_go, UNDISCLOSED_MAX));
         }
         if self.left_out.0 > 0 {
             notes.push(Note::bytes_left_out(input_index, self.left_out.0, self.left_out.1));

@@ -343,6 +343,9 @@ fn named_by(out: &mut String, session: &Session, layout: Layout) {
             "taken for RDP because another RDP connection goes to the same address and port"
         }
         Some(Recognised::Port) => "taken for RDP because of its port, 3389",
+        Some(Recognised::GatewaySizes) => {
+            "taken for RDP through an RD Gateway because of the sizes of its encrypted records"
+        }
         _ => return,
     };
     item(out, layout, "is it RDP", said);

@@ -164,7 +164,8 @@ fn mark(what: &What) -> Mark {
         | What::GatewayAuthorizationAsked { .. }
         | What::GatewayAuthorized { .. }
         | What::GatewayChannelAsked { .. }
-        | What::GatewayChannelAnswered { .. } => in_gateway(what),
+        | What::GatewayChannelAnswered { .. }
+        | What::GatewayTunnelSized { .. } => in_gateway(what),
         // What is written at every ending, in any order, or is bound to a connection by its time at most.
         What::ConnectionAccepted { .. }
         | What::SessionBound { .. }
@@ -260,7 +261,9 @@ fn in_gateway(what: &What) -> Mark {
         | What::GatewayAuthorizationAsked { .. } => Mark::Begins(Step::GatewayTunnel),
         What::GatewayAuthorized { .. } => Mark::Passes(Step::GatewayTunnel),
         What::GatewayChannelAsked { .. } => Mark::Begins(Step::GatewayChannel),
-        What::GatewayChannelAnswered { .. } => Mark::Passes(Step::GatewayChannel),
+        What::GatewayChannelAnswered { .. } | What::GatewayTunnelSized { .. } => {
+            Mark::Passes(Step::GatewayChannel)
+        }
         _ => Mark::Begins(Step::GatewayTransport),
     }
 }

@@ -20,6 +20,7 @@ use crate::wire::tpkt::{self, TpduCode};
 
 mod copies;
 mod marks;
+mod sizes;
 
 use copies::Copies;
 use marks::Marks;
@@ -45,6 +46,10 @@ pub(super) enum State {
     Gateway,
     /// TLS that the key log has secrets for: a gateway, or anything else.
     Sealed,
+    /// TLS to port 443 whose sizes may yet be those of a gateway's tunnel.
+    Undisclosed,
+    /// TLS with those sizes.
+    Sized,
     /// Something else.
     Other,
 }
@@ -146,7 +151,8 @@ impl Entry {
             self.reversed = Some(segment.tcp.ack() != from_second);
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
-            self.state = by_first_bytes(segment.payload, keys);
+            let to_443 = segment.to.port() == sizes::PORT;
+            self.state = by_first_bytes(segment.payload, to_443, keys);
             if self.state == State::Other {
                 return self.state;
             }
@@ -165,7 +171,12 @@ impl Entry {
             let probed = sender.half.probes.is_some_and(|(.., last)| last == seen);
             *is_pressed |= segment.length > 0 || probed;
         }
-        if !self.proven && !segment.payload.is_empty() {
+        if self.state == State::Undisclosed && !segment.payload.is_empty() {
+            let [first, second] = self.sides.each_ref().map(|side| &side.half.stream);
+            let (client, server) =
+                if self.ends.0.port() == sizes::PORT { (second, first) } else { (first, second) };
+            self.state = sizes::told(client, server);
+        } else if !self.proven && !segment.payload.is_empty() {
             self.decide();
         }
         self.state
@@ -249,6 +260,15 @@ impl Entry {
         self.state == State::Gateway
     }
 
+    pub(super) fn is_sized(&self) -> bool {
+        self.state == State::Sized
+    }
+
+    /// Nothing is known of it but that it is TLS.
+    pub(super) fn is_undisclosed(&self) -> bool {
+        self.state == State::Undisclosed
+    }
+
     pub(super) fn is_sealed(&self) -> bool {
         self.state == State::Sealed
     }
@@ -288,13 +308,15 @@ impl Entry {
 }
 
 /// What the first bytes that were seen of a connection make of it.
-fn by_first_bytes(bytes: &[u8], keys: &KeyLog) -> State {
+fn by_first_bytes(bytes: &[u8], to_443: bool, keys: &KeyLog) -> State {
     if tpkt::may_start_rdp(bytes) || proxy::may_start(bytes) {
         State::Candidate
     } else if gateway::may_start_request(bytes) {
         State::Gateway
     } else if client_random(bytes).is_some_and(|random| keys.knows(random)) {
         State::Sealed
+    } else if to_443 && sizes::may_begin(bytes) {
+        State::Undisclosed
     } else {
         State::Other
     }

@@ -91,6 +91,10 @@ fn channel(what: &What) -> Option<String> {
         }
         What::GatewayChannelAnswered { code } => answer("gateway", "is connected to the host", *code),
         What::GatewayMessage { text } => format!("gateway has a message for the user: {}", printable(text)),
+        What::GatewayTunnelSized { .. } => {
+            "records have the sizes of an RD Gateway's tunnel, up to the X.224 Connection Confirm inside"
+                .to_owned()
+        }
         What::GatewayReauthentication {} => "gateway wants the user to authenticate again".to_owned(),
         What::GatewayClosed { by, code } => {
             let why = if code.is_failure() { why(*code) } else { String::new() };
