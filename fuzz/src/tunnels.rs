@@ -6,7 +6,7 @@ use rdpwhy::packets::Packets;
 use rdpwhy::read::flow::{Flow, Half, Sighting};
 use rdpwhy::time::UnixNanos;
 use rdpwhy::wire::keylog::KeyLog;
-use rdpwhy::wire::{gateway as tsgu, http, websocket};
+use rdpwhy::wire::{gateway as tsgu, gateway_sizes, http, websocket};
 
 use crate::Draw;
 
@@ -15,7 +15,29 @@ pub fn gateway(bytes: &[u8]) {
     heads(bytes);
     frames(bytes);
     packets(bytes);
+    sizes(bytes);
     talk(bytes);
+}
+
+/// Every three bytes as the side and the length of a record.
+fn sizes(bytes: &[u8]) {
+    let record = |three: &[u8; 3]| gateway_sizes::Sized {
+        from_client: three[0] & 1 == 1,
+        length: u32::from(u16::from_le_bytes([three[1], three[2]])),
+    };
+    let records: Vec<gateway_sizes::Sized> = bytes.as_chunks::<3>().0.iter().map(record).collect();
+    for overhead in gateway_sizes::OVERHEADS {
+        if let Some(behind) = gateway_sizes::behind_confirm(&records, overhead) {
+            assert!((10..=gateway_sizes::RECORDS_MAX).contains(&behind), "behind {behind} records");
+        }
+        for record in &records {
+            let data = gateway_sizes::data(*record, overhead);
+            assert!(data.is_none_or(|bytes| bytes < record.length), "data of {data:?} bytes");
+        }
+    }
+    if let Some(shaken) = gateway_sizes::handshake(&records) {
+        assert!(shaken.messages <= records.len(), "a handshake of {} messages", shaken.messages);
+    }
 }
 
 fn heads(bytes: &[u8]) {

@@ -10,7 +10,8 @@ use rdpwhy::step::Step;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter, Side};
 
-use crate::support::{corpus, run};
+use crate::steps::without_secrets;
+use crate::support::{corpus, run, scratch};
 
 const BASE_NS: i64 = 1_740_000_000_000_000_000;
 const ID: &str = "RDG-Connection-Id: {76F4E842-1762-1D0F-FE0F-9AA49F461423}\r\n";
@@ -253,5 +254,106 @@ fn real_gateways_open_with_their_secrets() {
         let [attempt] = answer["attempts"].as_array().unwrap().as_slice() else { panic!("{name}: {answer}") };
         assert_eq!(attempt["outcome"], outcome, "{name}");
         assert_eq!(attempt["cause"].as_str().unwrap_or(""), cause, "{name}");
+    }
+}
+
+/// A record of TLS 1.2 with this content and length, of which only the header counts.
+fn record(content: u8, length: usize) -> Vec<u8> {
+    let size = u16::try_from(length).unwrap().to_be_bytes();
+    [&[content, 3, 3][..], &size, &vec![0xa5; length]].concat()
+}
+
+/// A ClientHello or ServerHello of TLS 1.2 with ECDHE-RSA-AES256-GCM-SHA384; the client may offer HTTP/2.
+fn hello(kind: u8, offers_h2: bool) -> Vec<u8> {
+    let suites: &[u8] = if kind == 1 { &[0, 2, 0xc0, 0x30, 1, 0] } else { &[0xc0, 0x30, 0] };
+    let alpn: &[u8] = if offers_h2 { &[0, 9, 0, 16, 0, 5, 0, 3, 2, b'h', b'2'] } else { &[] };
+    let body = [&[3, 3][..], &[7; 32], &[0], suites, alpn].concat();
+    let length = u8::try_from(body.len()).unwrap();
+    let message = [&[kind, 0, 0, length][..], &body].concat();
+    [&[22, 3, 3][..], &u16::try_from(message.len()).unwrap().to_be_bytes(), &message].concat()
+}
+
+/// HTTPS to port 443 under AES-GCM: the handshake, an upgrade, and records that hold this many bytes each.
+fn https(offers_h2: bool, sent: &[(Side, usize)]) -> Analysis {
+    let mut talk = Conversation::new(end("198.51.100.7:50210"), end("203.0.113.30:443"), BASE_NS);
+    talk.handshake();
+    talk.client_sends(&hello(1, offers_h2));
+    talk.server_sends(&[hello(2, false), record(22, 900)].concat());
+    talk.client_sends(&[record(22, 102), record(20, 1), record(22, 40)].concat());
+    talk.server_sends(&[record(20, 1), record(22, 40)].concat());
+    talk.client_sends(&record(23, 700)).server_sends(&record(23, 221));
+    for (side, bytes) in sent {
+        talk.sends(*side, &record(23, bytes + 24));
+    }
+    answer(ended(talk))
+}
+
+/// Frames of the packets of a tunnel whose data has these sizes.
+fn frames(inner: &[(Side, usize)]) -> Vec<(Side, usize)> {
+    let mut packets = tunnel(0);
+    packets.extend([(Side::Client, data(&[0; 47])), (Side::Server, data(REFUSED))]);
+    packets.extend(inner.iter().map(|(side, bytes)| (*side, data(&vec![0; *bytes]))));
+    packets.into_iter().map(|(side, packet)| (side, frame(side, &packet).len())).collect()
+}
+
+/// TLS 1.2 inside, and CredSSP that the server ends with an error of NTLM.
+fn refused_logon() -> Vec<(Side, usize)> {
+    let inside = |side, bytes: usize| (side, bytes + 29);
+    vec![
+        (Side::Client, 194),
+        (Side::Server, 1_640),
+        (Side::Client, 158),
+        (Side::Server, 51),
+        inside(Side::Client, 57),
+        inside(Side::Server, 220),
+        inside(Side::Client, 480),
+        inside(Side::Server, 23),
+    ]
+}
+
+#[test]
+fn sizes_tell_a_tunnel_and_what_is_inside() {
+    let analysis = https(false, &frames(&refused_logon()));
+    let session = only(&analysis);
+    assert_eq!(session.connections[0].recognised, Recognised::GatewaySizes);
+    assert!(session.find(|what| matches!(what, What::GatewayTunnelSized { .. })).is_some());
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Credssp)));
+}
+
+/// What is nearly a tunnel is HTTPS: one size off, a client that speaks HTTP/2, a tunnel that the gateway refused, and one
+/// whose handshake inside does not show.
+#[test]
+fn nearly_a_tunnel_is_no_session() {
+    let whole = frames(&refused_logon());
+    for at in [0, 1, 2, 3, 5, 9] {
+        let mut off = whole.clone();
+        off[at].1 += 1;
+        assert!(https(false, &off).story.sessions.is_empty(), "record {at}");
+    }
+    assert!(https(true, &whole).story.sessions.is_empty());
+    for cut in [0, 4, 9, 10, 11, 13] {
+        assert!(https(false, &whole[..cut]).story.sessions.is_empty(), "cut at {cut}");
+    }
+    let late: Vec<(Side, usize)> = vec![(Side::Client, 300); 30].into_iter().chain(whole).collect();
+    assert!(https(false, &late).story.sessions.is_empty());
+}
+
+/// The same captures without their secrets: a tunnel is told by its sizes, a gateway that refused is not told at all.
+#[test]
+fn real_gateways_without_their_secrets() {
+    let Some(folder) = corpus("public/pcap") else { return };
+    let expected = [
+        ("awakecoding_rdp-rdg-no-kdc-proxy-ntlm-downgrade-failure.pcapng", None),
+        ("awakecoding_rdp-rdg-same-creds-kerberos-password-success1.pcapng", Some("active")),
+    ];
+    let held = scratch("gateway-sizes");
+    for (name, outcome) in expected {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        std::fs::write(held.join(name), without_secrets(&bytes)).unwrap();
+        let output = run(&held, &["--format", "json", "-q", name]);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let attempts = answer["attempts"].as_array().unwrap();
+        let found: Vec<&str> = attempts.iter().filter_map(|one| one["outcome"].as_str()).collect();
+        assert_eq!(found, outcome.into_iter().collect::<Vec<_>>(), "{name}");
     }
 }

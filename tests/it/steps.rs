@@ -29,7 +29,7 @@ fn steps(answer: &Value) -> Vec<(String, u64)> {
 }
 
 /// The blocks of a pcapng file without its secrets.
-fn without_secrets(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn without_secrets(bytes: &[u8]) -> Vec<u8> {
     const DECRYPTION_SECRETS: u32 = 0x0a;
     let mut kept = Vec::new();
     let mut rest = bytes;
