@@ -564,6 +564,8 @@ facts! {
     GatewayTunnelSized = "gateway-tunnel-sized", Some(Step::GatewayChannel), {
         /// How the gateway's client carries RDP.
         transport: String,
+        /// The sizes do not tell what became of the connection inside.
+        hidden: bool,
     }
     /// What the gateway has to say to the user (MS-TSGU 2.2.10.13), or what it wants consent to.
     GatewayMessage = "gateway-message", None, {

@@ -481,12 +481,12 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
-    /// TLS connections to port 443 that were let go before their sizes told whether they are a gateway's.
+    /// TLS connections that were let go before their sizes told whether they are a gateway's.
     #[must_use]
     pub fn undecided_let_go(input_index: u32, connections: u64, most: usize) -> Self {
         let text = format!(
-            "{connections} TLS connections to port 443 were let go before their sizes told whether they go through an RD \
-             Gateway: only {most} are held at one time"
+            "{connections} TLS connections were let go before their sizes told whether they go through an RD Gateway: only \
+             {most} are held at one time"
         );
         Self::at(input_index, Spot::Whole, text)
     }

@@ -27,7 +27,8 @@ fn sizes(bytes: &[u8]) {
     };
     let records: Vec<gateway_sizes::Sized> = bytes.as_chunks::<3>().0.iter().map(record).collect();
     for overhead in gateway_sizes::OVERHEADS {
-        if let Some(behind) = gateway_sizes::behind_confirm(&records, overhead) {
+        if let Some(found) = gateway_sizes::beginning(&records, overhead) {
+            let behind = found.behind;
             assert!((10..=gateway_sizes::RECORDS_MAX).contains(&behind), "behind {behind} records");
         }
         for record in &records {

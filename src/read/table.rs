@@ -30,7 +30,7 @@ const OPEN_MAX: usize = 50_000;
 /// TLS connections open at one time that are held only because a key log has their secrets: that of a browser has those
 /// of everything.
 const SEALED_MAX: usize = 1_000;
-/// TLS connections to port 443 that are held at one time until their sizes tell what they are.
+/// TLS connections that are held at one time until their sizes tell what they are.
 const UNDISCLOSED_MAX: usize = 1_000;
 /// Markers of connections known not to be RDP.
 const MARKERS_MAX: usize = 1_000_000;

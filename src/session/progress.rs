@@ -386,6 +386,9 @@ fn outcome(
     if let Some(step) = failed {
         return (Outcome::Broke, Some(step));
     }
+    if session.find(|what| matches!(what, What::GatewayTunnelSized { hidden: true, .. })).is_some() {
+        return (Outcome::Unknown, None);
+    }
     let shaped = session.find(|what| matches!(what, What::ErrorInfoShaped {}));
     let said_why = shaped.or_else(|| ended_by_code(session));
     if said_why.is_some() && ended(session) {

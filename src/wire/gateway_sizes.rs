@@ -46,7 +46,14 @@ impl Wanted {
     }
 }
 
-/// The beginning of a tunnel, strictly in turns: six packets have one size each, two end with a name in UTF-16.
+/// Where the tunnel create stands among the packets, and its size without a cookie.
+const CREATE_INDEX: usize = 2;
+const CREATE: u32 = 16;
+/// A cookie of a portal adds two bytes and itself (MS-TSGU 2.2.10.18): it is a signed token, never short.
+const COOKIE_MIN: u32 = CREATE + 2 + 64;
+
+/// The beginning of a tunnel, strictly in turns: six packets have one size each, or five with a cookie, two end with a name
+/// in UTF-16.
 ///
 /// Source: the fixed fields of MS-TSGU 2.2.10, and of MS-RDPBCGR 2.2.1.1 and 2.2.1.2 in the data packets; measured with
 /// mstsc of Windows 11 and a gateway of Windows Server.
@@ -54,8 +61,8 @@ const BEGINNING: [Wanted; 10] = [
     // Handshake request and response.
     Wanted::of(true, 14, 14),
     Wanted::of(false, 18, 18),
-    // Tunnel create without a cookie, and its response with tunnel id and capabilities.
-    Wanted::of(true, 16, 16),
+    // Tunnel create, perhaps with a cookie, and its response with tunnel id and capabilities.
+    Wanted::of(true, CREATE, 16_384),
     Wanted::of(false, 26, 26),
     // Tunnel authorization with the client's name; its response with redirection flags and idle time-out.
     Wanted::named(14, 12 + 512),
@@ -68,13 +75,27 @@ const BEGINNING: [Wanted; 10] = [
     Wanted::of(false, DATA_HEADER + 19, DATA_HEADER + 19),
 ];
 
-/// Index of the record behind the X.224 Connection Confirm, when these records begin a tunnel somewhere.
+/// Where a tunnel begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Index of the record behind the X.224 Connection Confirm.
+    pub behind: usize,
+    /// The tunnel was asked for with a cookie, whose length is any: what follows must show the tunnel as well.
+    pub cookie: bool,
+}
+
+/// The beginning of a tunnel, when these records have its sizes somewhere.
 #[must_use]
-pub fn behind_confirm(records: &[Sized], overhead: u32) -> Option<usize> {
-    let begins =
-        |window: &[Sized]| window.iter().zip(&BEGINNING).all(|(record, wanted)| wanted.is(*record, overhead));
+pub fn beginning(records: &[Sized], overhead: u32) -> Option<Beginning> {
+    let create = |window: &[Sized]| window.get(CREATE_INDEX).and_then(|one| packet(*one, overhead));
+    let begins = |window: &[Sized]| {
+        let created = create(window).is_some_and(|bytes| bytes == CREATE || bytes >= COOKIE_MIN);
+        created && window.iter().zip(&BEGINNING).all(|(record, wanted)| wanted.is(*record, overhead))
+    };
     let within = records.get(..records.len().min(RECORDS_MAX))?;
-    Some(within.windows(BEGINNING.len()).position(begins)? + BEGINNING.len())
+    let at = within.windows(BEGINNING.len()).position(begins)?;
+    let cookie = within.get(at..).and_then(create) != Some(CREATE);
+    Some(Beginning { behind: at.checked_add(BEGINNING.len())?, cookie })
 }
 
 /// Bytes of the packet that a record holds, when it is one WebSocket frame: two bytes in front, two more for 126 bytes and
@@ -166,7 +187,7 @@ mod tests {
         Sized { from_client, length: frame + overhead }
     }
 
-    fn beginning(overhead: u32) -> Vec<Sized> {
+    fn tunnel(overhead: u32) -> Vec<Sized> {
         PACKETS.iter().map(|packet| record(*packet, overhead)).collect()
     }
 
@@ -174,10 +195,11 @@ mod tests {
     fn a_beginning_is_found_under_its_own_overhead_only() {
         for overhead in OVERHEADS {
             let mut records = vec![Sized { from_client: true, length: 716 }];
-            records.extend(beginning(overhead));
+            records.extend(tunnel(overhead));
             let found: Vec<u32> =
-                OVERHEADS.into_iter().filter(|o| behind_confirm(&records, *o).is_some()).collect();
-            assert_eq!((found, behind_confirm(&records, overhead)), (vec![overhead], Some(11)));
+                OVERHEADS.into_iter().filter(|o| beginning(&records, *o).is_some()).collect();
+            let whole = Beginning { behind: 11, cookie: false };
+            assert_eq!((found, beginning(&records, overhead)), (vec![overhead], Some(whole)));
         }
     }
 
@@ -185,19 +207,29 @@ mod tests {
     fn a_fixed_size_that_is_off_by_one_refutes() {
         for at in [0, 1, 2, 3, 5, 9] {
             for off in [-1, 1] {
-                let mut records = beginning(24);
+                let mut records = tunnel(24);
                 records[at].length = records[at].length.checked_add_signed(off).unwrap();
-                assert_eq!(behind_confirm(&records, 24), None, "record {at} off by {off}");
+                assert_eq!(beginning(&records, 24), None, "record {at} off by {off}");
             }
         }
         for at in 0..10 {
-            let mut records = beginning(24);
+            let mut records = tunnel(24);
             records[at].from_client ^= true;
-            assert_eq!(behind_confirm(&records, 24), None, "record {at} from the other side");
+            assert_eq!(beginning(&records, 24), None, "record {at} from the other side");
         }
-        let mut odd = beginning(24);
+        let mut odd = tunnel(24);
         odd[4].length += 1;
-        assert_eq!(behind_confirm(&odd, 24), None);
+        assert_eq!(beginning(&odd, 24), None);
+    }
+
+    #[test]
+    fn a_cookie_is_never_short() {
+        for (more, begins) in [(0, true), (1, false), (65, false), (66, true), (900, true)] {
+            let mut records = tunnel(24);
+            records[2] = record((true, 16 + more), 24);
+            let found = beginning(&records, 24);
+            assert_eq!(found.map(|found| found.cookie), begins.then_some(more > 0), "{more} more");
+        }
     }
 
     /// A small generator with a fixed seed (xorshift).
@@ -228,7 +260,7 @@ mod tests {
                 })
                 .collect();
             for overhead in OVERHEADS {
-                assert_eq!(behind_confirm(&records, overhead), None, "{records:?}");
+                assert_eq!(beginning(&records, overhead), None, "{records:?}");
             }
         }
     }

@@ -321,7 +321,7 @@ fn sizes_tell_a_tunnel_and_what_is_inside() {
 }
 
 /// What is nearly a tunnel is HTTPS: one size off, a client that speaks HTTP/2, a tunnel that the gateway refused, and one
-/// whose handshake inside does not show.
+/// that begins too late.
 #[test]
 fn nearly_a_tunnel_is_no_session() {
     let whole = frames(&refused_logon());
@@ -331,11 +331,59 @@ fn nearly_a_tunnel_is_no_session() {
         assert!(https(false, &off).story.sessions.is_empty(), "record {at}");
     }
     assert!(https(true, &whole).story.sessions.is_empty());
-    for cut in [0, 4, 9, 10, 11, 13] {
+    for cut in [0, 4, 9] {
         assert!(https(false, &whole[..cut]).story.sessions.is_empty(), "cut at {cut}");
     }
     let late: Vec<(Side, usize)> = vec![(Side::Client, 300); 30].into_iter().chain(whole).collect();
     assert!(https(false, &late).story.sessions.is_empty());
+}
+
+/// The tunnel shows, and what is in it does not: nothing but a refused negotiation has the size of a confirmed one, and no
+/// end of a handshake that is not seen says who failed.
+#[test]
+fn a_tunnel_whose_inside_does_not_show_is_unknown() {
+    let whole = frames(&refused_logon());
+    for (behind, reached) in
+        [(10, Step::GatewayChannel), (11, Step::GatewayChannel), (13, Step::GatewayChannel), (14, Step::Tls)]
+    {
+        let analysis = https(false, &whole[..behind]);
+        let session = only(&analysis);
+        assert_eq!((session.outcome, session.broke_at), (Outcome::Unknown, None), "cut at {behind}");
+        assert_eq!(session.reached, Some(reached), "cut at {behind}");
+    }
+}
+
+/// The cookie of a portal has any length: then the handshake inside has to show as well.
+#[test]
+fn a_cookie_needs_the_handshake_inside() {
+    let mut whole = frames(&refused_logon());
+    whole[2].1 += 900;
+    assert_eq!(only(&https(false, &whole)).broke_at, Some(Step::Credssp));
+    assert!(https(false, &whole[..13]).story.sessions.is_empty());
+}
+
+/// RDSTLS has one answer in front of MCS, CredSSP has more; a server that speaks first is neither.
+#[test]
+fn what_stands_before_mcs_is_credssp_only_with_its_rounds() {
+    let inside = |side, bytes: usize| (side, bytes + 29);
+    let mcs = [
+        inside(Side::Client, 462),
+        inside(Side::Server, 126),
+        inside(Side::Client, 12),
+        inside(Side::Client, 8),
+        inside(Side::Server, 11),
+    ];
+    let nla = [inside(Side::Client, 57), inside(Side::Server, 220), inside(Side::Client, 480)];
+    let nla_end = [inside(Side::Server, 95), inside(Side::Client, 200)];
+    let rdstls = [inside(Side::Client, 640), inside(Side::Server, 10)];
+    for (before, is_credssp) in [(&[&nla[..], &nla_end].concat()[..], true), (&rdstls, false), (&[], false)] {
+        let inner = [&refused_logon()[..4], before, &mcs].concat();
+        let analysis = https(false, &frames(&inner));
+        let session = only(&analysis);
+        assert!(session.find(|what| matches!(what, What::McsAttached {})).is_some());
+        let credssp = session.find(|what| matches!(what, What::CredsspMessage { .. }));
+        assert_eq!(credssp.is_some(), is_credssp, "{}", before.len());
+    }
 }
 
 /// The same captures without their secrets: a tunnel is told by its sizes, a gateway that refused is not told at all.

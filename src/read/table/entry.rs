@@ -24,6 +24,7 @@ mod sizes;
 
 use copies::Copies;
 use marks::Marks;
+use sizes::Walk;
 
 /// Segments remembered until they are acknowledged.
 const OUTSTANDING_MAX: usize = 64;
@@ -46,7 +47,7 @@ pub(super) enum State {
     Gateway,
     /// TLS that the key log has secrets for: a gateway, or anything else.
     Sealed,
-    /// TLS to port 443 whose sizes may yet be those of a gateway's tunnel.
+    /// TLS whose sizes may yet be those of a gateway's tunnel.
     Undisclosed,
     /// TLS with those sizes.
     Sized,
@@ -79,6 +80,8 @@ pub(super) struct Entry {
     reversed: Option<bool>,
     /// First bytes of RDP were seen.
     proven: bool,
+    /// The sizes of its records, while it is undisclosed.
+    walk: Option<Box<Walk>>,
     /// What a proxy was asked before RDP, with the index of the side that asked.
     preamble: Option<(usize, Preamble)>,
     outer: Option<Outer>,
@@ -98,6 +101,7 @@ impl Entry {
             state: if on_port { State::Rdp } else { State::Undecided },
             reversed: None,
             proven: false,
+            walk: None,
             preamble: None,
             outer: segment.outer.as_deref().copied(),
             sides: [Outgoing::default(), Outgoing::default()],
@@ -151,10 +155,11 @@ impl Entry {
             self.reversed = Some(segment.tcp.ack() != from_second);
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
-            let to_443 = segment.to.port() == sizes::PORT;
-            self.state = by_first_bytes(segment.payload, to_443, keys);
-            if self.state == State::Other {
-                return self.state;
+            self.state = by_first_bytes(segment.payload, keys);
+            match self.state {
+                State::Other => return self.state,
+                State::Undisclosed => self.walk = Some(Box::new(Walk::of(usize::from(from_second)))),
+                _ => {}
             }
         }
         let [first, second] = &mut self.sides;
@@ -171,15 +176,24 @@ impl Entry {
             let probed = sender.half.probes.is_some_and(|(.., last)| last == seen);
             *is_pressed |= segment.length > 0 || probed;
         }
-        if self.state == State::Undisclosed && !segment.payload.is_empty() {
-            let [first, second] = self.sides.each_ref().map(|side| &side.half.stream);
-            let (client, server) =
-                if self.ends.0.port() == sizes::PORT { (second, first) } else { (first, second) };
-            self.state = sizes::told(client, server);
-        } else if !self.proven && !segment.payload.is_empty() {
+        if segment.payload.is_empty() {
+            return self.state;
+        }
+        if self.state == State::Undisclosed {
+            self.walk(usize::from(from_second));
+        } else if !self.proven {
             self.decide();
         }
         self.state
+    }
+
+    /// Looks at the records of a side that has sent more.
+    fn walk(&mut self, side: usize) {
+        let (Some(walk), Some(sender)) = (&mut self.walk, self.sides.get(side)) else { return };
+        self.state = walk.take(side, &sender.half.stream);
+        if self.state != State::Undisclosed {
+            self.walk = None;
+        }
     }
 
     fn decide(&mut self) {
@@ -308,14 +322,14 @@ impl Entry {
 }
 
 /// What the first bytes that were seen of a connection make of it.
-fn by_first_bytes(bytes: &[u8], to_443: bool, keys: &KeyLog) -> State {
+fn by_first_bytes(bytes: &[u8], keys: &KeyLog) -> State {
     if tpkt::may_start_rdp(bytes) || proxy::may_start(bytes) {
         State::Candidate
     } else if gateway::may_start_request(bytes) {
         State::Gateway
     } else if client_random(bytes).is_some_and(|random| keys.knows(random)) {
         State::Sealed
-    } else if to_443 && sizes::may_begin(bytes) {
+    } else if sizes::may_begin(bytes) {
         State::Undisclosed
     } else {
         State::Other

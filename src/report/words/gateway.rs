@@ -91,9 +91,11 @@ fn channel(what: &What) -> Option<String> {
         }
         What::GatewayChannelAnswered { code } => answer("gateway", "is connected to the host", *code),
         What::GatewayMessage { text } => format!("gateway has a message for the user: {}", printable(text)),
-        What::GatewayTunnelSized { .. } => {
-            "records have the sizes of an RD Gateway's tunnel, up to the X.224 Connection Confirm inside"
-                .to_owned()
+        What::GatewayTunnelSized { hidden, .. } => {
+            let rest = if *hidden { "; they do not tell what became of it" } else { "" };
+            format!(
+                "records have the sizes of an RD Gateway's tunnel, up to the X.224 Connection Confirm inside{rest}"
+            )
         }
         What::GatewayReauthentication {} => "gateway wants the user to authenticate again".to_owned(),
         What::GatewayClosed { by, code } => {
