@@ -39,12 +39,7 @@ pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<
     let layered = layers::proxy::open(flow);
     let inner = layered.as_ref().map_or(flow, |layered| &layered.flow);
     let mut reader = Reader::new(inner, witness_index, keys);
-    if let Some(outer) = flow.outer {
-        reader.say(flow.first, What::Tunnelled { kind: outer.kind, from: outer.from, to: outer.to });
-    }
-    for (seen, what) in layered.iter().flat_map(|layered| &layered.said) {
-        reader.say(*seen, what.clone());
-    }
+    say_outside(&mut reader, flow, layered.as_ref());
     reader.turn = layered.as_ref().and_then(|layered| layered.turn);
     tcp::opening(&mut reader);
     negotiation::read(&mut reader);
@@ -53,6 +48,16 @@ pub fn facts(flow: &Flow, witness_index: u32, keys: &KeyLog) -> (Vec<Fact>, Vec<
     names::read(&mut reader);
     beside::read(&mut reader);
     reader.finish()
+}
+
+/// What is around the connection: a tunnel of the network, and what a proxy was asked.
+fn say_outside(reader: &mut Reader<'_>, flow: &Flow, layered: Option<&layers::proxy::Layered>) {
+    if let Some(outer) = flow.outer {
+        reader.say(flow.first, What::Tunnelled { kind: outer.kind, from: outer.from, to: outer.to });
+    }
+    for (seen, what) in layered.iter().flat_map(|layered| &layered.said) {
+        reader.say(*seen, what.clone());
+    }
 }
 
 /// Reads the flows of one capture point. Most stand for themselves; those of an RD Gateway that carries one connection in
@@ -72,7 +77,7 @@ impl<'k> Packets<'k> {
 
     /// Reads a flow into facts, in the order of time.
     pub fn take(&mut self, mut flow: Flow) -> (Vec<Fact>, Vec<Note>) {
-        let in_clear = gateway::is_request(flow.from_client.stream.from(0));
+        let in_clear = gateway::is_request(flow.from_client.stream.from(layers::proxy::passed(&flow)));
         match flow.recognised {
             Recognised::GatewaySizes => gateway::sized(&flow, self.witness_index, self.keys),
             Recognised::Secrets => self.gateways.take(flow, self.witness_index, self.keys),

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::layers::proxy;
 use super::{Reader, negotiation, tcp, tls};
 use crate::fact::{Connection, Fact, Reading, Recognised, Side, Subject, What};
 use crate::note::Note;
@@ -52,6 +53,8 @@ struct Ticket {
 /// One TCP connection to a gateway, with its HTTP read.
 struct Carrier {
     flow: Flow,
+    /// What a proxy in front of the gateway was asked and answered.
+    proxied: Vec<(Sighting, What)>,
     reading: Reading,
     requests: heads::Side,
     responses: heads::Side,
@@ -190,6 +193,10 @@ impl Carrier {
     /// Reads the HTTP of a connection; `None` when there is none, or its TLS does not open.
     fn of(mut flow: Flow, witness_index: u32, keys: &KeyLog) -> Option<(Self, Vec<Note>)> {
         let mut notes = Vec::new();
+        let mut proxied = Vec::new();
+        if let Some(layered) = proxy::open(&flow) {
+            (flow, proxied) = (layered.flow, layered.said);
+        }
         let (client, server, reading) = if flow.recognised == Recognised::Gateway {
             (flow.from_client.stream.clone(), flow.from_server.stream.clone(), Reading::Clear)
         } else {
@@ -209,7 +216,7 @@ impl Carrier {
             None => Stream::default(),
         };
         let packets = (taken_off(&client, &requests, true), taken_off(&server, &responses, false));
-        Some((Self { flow, reading, requests, responses, packets }, notes))
+        Some((Self { flow, proxied, reading, requests, responses, packets }, notes))
     }
 
     fn transport(&self) -> Option<Transport> {
@@ -266,6 +273,9 @@ fn tell(
     let connection = Arc::clone(&reader.connection);
     if let Some(outer) = one.flow.outer {
         reader.say(one.flow.first, What::Tunnelled { kind: outer.kind, from: outer.from, to: outer.to });
+    }
+    for (seen, what) in &one.proxied {
+        reader.say(*seen, what.clone());
     }
     tcp::opening(&mut reader);
     reader.reading = one.reading;

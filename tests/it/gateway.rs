@@ -273,10 +273,18 @@ fn hello(kind: u8, offers_h2: bool) -> Vec<u8> {
     [&[22, 3, 3][..], &u16::try_from(message.len()).unwrap().to_be_bytes(), &message].concat()
 }
 
-/// HTTPS to port 443 under AES-GCM: the handshake, an upgrade, and records that hold this many bytes each.
+/// HTTPS under AES-GCM: the handshake, an upgrade, and records that hold this many bytes each.
 fn https(offers_h2: bool, sent: &[(Side, usize)]) -> Analysis {
+    https_behind(&[], offers_h2, sent)
+}
+
+/// The same behind what was said to a proxy, in turns.
+fn https_behind(proxy: &[&[u8]], offers_h2: bool, sent: &[(Side, usize)]) -> Analysis {
     let mut talk = Conversation::new(end("198.51.100.7:50210"), end("203.0.113.30:443"), BASE_NS);
     talk.handshake();
+    for (turn, bytes) in proxy.iter().enumerate() {
+        talk.sends(if turn % 2 == 0 { Side::Client } else { Side::Server }, bytes);
+    }
     talk.client_sends(&hello(1, offers_h2));
     talk.server_sends(&[hello(2, false), record(22, 900)].concat());
     talk.client_sends(&[record(22, 102), record(20, 1), record(22, 40)].concat());
@@ -360,6 +368,68 @@ fn a_cookie_needs_the_handshake_inside() {
     whole[2].1 += 900;
     assert_eq!(only(&https(false, &whole)).broke_at, Some(Step::Credssp));
     assert!(https(false, &whole[..13]).story.sessions.is_empty());
+}
+
+/// What a client says to a proxy for a gateway, and the proxy's answers: CONNECT behind a challenge, SOCKS 5, and SOCKS 4a.
+const TO_PROXY: [&[&[u8]]; 3] = [
+    &[
+        b"CONNECT gw.lab.test:443 HTTP/1.1\r\nHost: gw.lab.test:443\r\n\r\n",
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: NTLM\r\nContent-Length: 2\r\n\r\nno",
+        b"CONNECT gw.lab.test:443 HTTP/1.1\r\nHost: gw.lab.test:443\r\nProxy-Authorization: NTLM TlRMTVNTUAAB\r\n\r\n",
+        b"HTTP/1.1 200 Connection established\r\n\r\n",
+    ],
+    &[b"\x05\x01\x00", b"\x05\x00", b"\x05\x01\x00\x03\x0bgw.lab.test\x01\xbb", b"\x05\x00\x00\x01\0\0\0\0\0\0"],
+    &[b"\x04\x01\x01\xbb\0\0\0\x01\0gw.lab.test\0", b"\0\x5a\0\0\0\0\0\0"],
+];
+
+#[test]
+fn a_gateway_behind_a_proxy_is_read_as_without_one() {
+    let mut packets = tunnel(0);
+    packets.extend([(Side::Client, data(REQUEST)), (Side::Server, data(REFUSED))]);
+    for proxy in TO_PROXY {
+        let mut talk = talk(50200, 0);
+        for (turn, bytes) in proxy.iter().enumerate() {
+            talk.sends(if turn % 2 == 0 { Side::Client } else { Side::Server }, bytes);
+        }
+        talk.client_sends(&ask("RDG_OUT_DATA", UPGRADE)).server_sends(DENIED);
+        talk.client_sends(&ask("RDG_OUT_DATA", &format!("{UPGRADE}{TOKEN}"))).server_sends(SWITCHED);
+        for (side, bytes) in &packets {
+            talk.sends(*side, &frame(*side, bytes));
+        }
+        let analysis = answer(ended(talk));
+        let session = only(&analysis);
+        let asked = session.find(
+            |what| matches!(what, What::ProxyAsked { host, port: 443, .. } if host == "gw.lab.test"),
+        );
+        assert!(asked.is_some(), "{:?}", session.facts);
+        assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Negotiation)));
+        assert_eq!((session.reached, best(&analysis)), (Some(Step::GatewayChannel), Some("hybrid-required")));
+        assert_eq!(session.target(), Some(("rdsh01.lab.test", 3389)));
+    }
+}
+
+#[test]
+fn sizes_tell_a_tunnel_behind_a_proxy() {
+    for proxy in TO_PROXY {
+        let analysis = https_behind(proxy, false, &frames(&refused_logon()));
+        let session = only(&analysis);
+        assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Credssp)));
+        assert!(session.find(|what| matches!(what, What::ProxyAnswered { opened: true, .. })).is_some());
+        assert!(https_behind(proxy, true, &frames(&refused_logon())).story.sessions.is_empty());
+    }
+}
+
+/// Other HTTPS behind a proxy, a proxy that refuses the gateway, and one that never answers, are no sessions.
+#[test]
+fn other_connections_behind_a_proxy_are_no_gateway() {
+    let chat: Vec<(Side, usize)> =
+        (0..40).map(|turn| (if turn % 2 == 0 { Side::Client } else { Side::Server }, 40 + turn)).collect();
+    for proxy in TO_PROXY {
+        assert!(https_behind(proxy, false, &chat).story.sessions.is_empty());
+    }
+    let connect = TO_PROXY[0][0];
+    assert!(once(connect, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").story.sessions.is_empty());
+    assert!(once(connect, b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-lab\r\n").story.sessions.is_empty());
 }
 
 /// RDSTLS has one answer in front of MCS, CredSSP has more; a server that speaks first is neither.

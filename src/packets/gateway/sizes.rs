@@ -3,7 +3,8 @@
 
 use super::Told;
 use crate::fact::{Reading, Side, What};
-use crate::packets::{Message, Reader, credssp, mcs, ms_between, tcp, tls};
+use crate::packets::layers::proxy;
+use crate::packets::{Message, Reader, credssp, mcs, ms_between, say_outside, tcp, tls};
 use crate::read::flow::Flow;
 use crate::wire::gateway_sizes::{Shaken, Sized, beginning, data, handshake};
 use crate::wire::keylog::KeyLog;
@@ -37,6 +38,9 @@ type Carried<'r> = (Sized, &'r tls::Record);
 /// Reads the facts of a connection with the sizes of a tunnel. Where the handshake inside, or what follows it, does not
 /// show, it says so: it would look as if the connection had ended there.
 pub(in crate::packets) fn read(flow: &Flow, witness_index: u32, keys: &KeyLog) -> Told {
+    let layered = proxy::open(flow);
+    let outer = flow;
+    let flow = layered.as_ref().map_or(flow, |layered| &layered.flow);
     let mut outside = Reader::new(flow, witness_index, keys);
     let Some((records, Overhead::Fixed(overhead))) = tls::closed(&mut outside) else {
         return Told::default();
@@ -57,6 +61,7 @@ pub(in crate::packets) fn read(flow: &Flow, witness_index: u32, keys: &KeyLog) -
     }
 
     let mut reader = Reader::new(flow, witness_index, keys);
+    say_outside(&mut reader, outer, layered.as_ref());
     tcp::opening(&mut reader);
     let (messages, alerts) = match &shaken {
         Some(shaken) => behind_handshake(&carried, shaken),

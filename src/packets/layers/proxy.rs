@@ -15,6 +15,12 @@ pub(crate) struct Layered {
     pub(crate) turn: Option<Side>,
 }
 
+/// Where the client's first byte for the destination stands.
+pub(crate) fn passed(flow: &Flow) -> u64 {
+    let preamble = proxy::preamble(flow.from_client.stream.from(0), flow.from_server.stream.from(0));
+    preamble.map_or(0, |preamble| length(preamble.client_length))
+}
+
 /// Takes the preamble off; `None` when there is none.
 pub(crate) fn open(flow: &Flow) -> Option<Layered> {
     let (client, server) = (&flow.from_client.stream, &flow.from_server.stream);

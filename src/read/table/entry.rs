@@ -155,11 +155,9 @@ impl Entry {
             self.reversed = Some(segment.tcp.ack() != from_second);
         }
         if self.state == State::Undecided && !segment.payload.is_empty() {
-            self.state = by_first_bytes(segment.payload, keys);
-            match self.state {
-                State::Other => return self.state,
-                State::Undisclosed => self.walk = Some(Box::new(Walk::of(usize::from(from_second)))),
-                _ => {}
+            self.begin(segment.payload, usize::from(from_second), [0, 0], keys);
+            if self.state == State::Other {
+                return self.state;
             }
         }
         let [first, second] = &mut self.sides;
@@ -182,9 +180,32 @@ impl Entry {
         if self.state == State::Undisclosed {
             self.walk(usize::from(from_second));
         } else if !self.proven {
-            self.decide();
+            self.decide(keys);
         }
         self.state
+    }
+
+    /// The first bytes that were seen, or those behind a proxy's consent, are sent by `side`; `from` is where each side's
+    /// own begin.
+    fn begin(&mut self, bytes: &[u8], side: usize, from: [u64; 2], keys: &KeyLog) {
+        self.state = by_first_bytes(bytes, keys);
+        self.walk = (self.state == State::Undisclosed).then(|| Box::new(Walk::of(side, from)));
+    }
+
+    /// Behind a proxy's consent a connection to a gateway may stand as well.
+    fn behind_proxy(&mut self, keys: &KeyLog) {
+        let Some((client, preamble)) = &self.preamble else { return };
+        let client = *client;
+        let head = self.head(client);
+        if preamble.progress != Progress::Open || head.is_empty() || tpkt::may_start_rdp(head) {
+            return;
+        }
+        let [asked, answered] = [preamble.client_length, preamble.server_length]
+            .map(|length| u64::try_from(length).unwrap_or(u64::MAX));
+        let from = if client == 0 { [asked, answered] } else { [answered, asked] };
+        let head = head.to_vec();
+        self.begin(&head, client, from, keys);
+        self.walk(client);
     }
 
     /// Looks at the records of a side that has sent more.
@@ -196,7 +217,7 @@ impl Entry {
         }
     }
 
-    fn decide(&mut self) {
+    fn decide(&mut self, keys: &KeyLog) {
         self.preamble = self.find_preamble();
         self.proven = self.proof().is_some();
         if self.state != State::Candidate {
@@ -215,8 +236,9 @@ impl Entry {
                 return;
             }
         }
+        self.behind_proxy(keys);
         let heads = [self.head(0), self.head(1)];
-        if heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
+        if self.state == State::Candidate && heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
             self.state = State::Other;
         }
     }

@@ -32,8 +32,9 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn of(client: usize) -> Self {
-        Self { client, next: [0, 0], records: Vec::new() }
+    /// The side of index `client` sent the ClientHello; TLS begins at these offsets.
+    pub(super) fn of(client: usize, from: [u64; 2]) -> Self {
+        Self { client, next: from, records: Vec::new() }
     }
 
     /// What the sizes make of it, now that this side has sent more.
