@@ -135,8 +135,11 @@ const CHANGE_CIPHER_SPEC: u32 = 6;
 /// Header of a record, and of a Finished of TLS 1.2 with its 12 bytes.
 const RECORD: u32 = 5;
 const FINISHED_12: u32 = 16;
-/// Finished of TLS 1.3: its header, and a hash of SHA-256 or SHA-384.
-const FINISHED_13: [u32; 2] = [36, 52];
+/// The end of a handshake of TLS 1.2, without what the suite adds.
+const END_12: u32 = CHANGE_CIPHER_SPEC + RECORD + FINISHED_12;
+/// A record with a Finished of TLS 1.3: its header, a hash of SHA-256 or SHA-384, and what the suite adds.
+const OVERHEAD_13: u32 = 17;
+const FINISHED_13: [u32; 2] = [RECORD + 36 + OVERHEAD_13, RECORD + 52 + OVERHEAD_13];
 
 /// Tells the handshake from the data of both sides, behind the X.224 Connection Confirm: full ones under AEAD suites only.
 #[must_use]
@@ -148,23 +151,22 @@ pub fn handshake(data: &[Sized]) -> Option<Shaken> {
     let flight = rest.iter().take_while(|one| !one.from_client).count();
     let bytes = rest.iter().take(flight).fold(0_u32, |sum, one| sum.saturating_add(one.length));
     let finished = rest.get(flight).filter(|_| bytes >= SERVER_FLIGHT_MIN)?;
-    let is_13 = |hash: &u32| {
-        let alone = RECORD + hash + 17;
-        finished.length == alone || finished.length == alone + CHANGE_CIPHER_SPEC
-    };
+    let messages = flight.saturating_add(2);
+    let is_13 = |alone: &u32| [*alone, alone.saturating_add(CHANGE_CIPHER_SPEC)].contains(&finished.length);
     if FINISHED_13.iter().any(is_13) {
-        return Some(Shaken { messages: flight + 2, overhead: 17, tls13: true });
+        return Some(Shaken { messages, overhead: OVERHEAD_13, tls13: true });
     }
-    let answer = rest.get(flight + 1).filter(|answer| !answer.from_client)?;
+    let answer = rest.get(flight.saturating_add(1)).filter(|answer| !answer.from_client)?;
     let fits = |overhead: &u32| {
-        let end = CHANGE_CIPHER_SPEC + RECORD + FINISHED_12 + overhead;
-        answer.length == end && KEY_EXCHANGES.iter().any(|key| finished.length == key + end)
+        let end = END_12.saturating_add(*overhead);
+        answer.length == end && KEY_EXCHANGES.iter().any(|key| finished.length == key.saturating_add(end))
     };
     let overhead = [16, 24].into_iter().find(fits)?;
-    Some(Shaken { messages: flight + 3, overhead, tls13: false })
+    Some(Shaken { messages: messages.saturating_add(1), overhead, tls13: false })
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests may panic")]
 mod tests {
     use super::*;
 

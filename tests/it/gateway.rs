@@ -398,9 +398,8 @@ fn a_gateway_behind_a_proxy_is_read_as_without_one() {
         }
         let analysis = answer(ended(talk));
         let session = only(&analysis);
-        let asked = session.find(
-            |what| matches!(what, What::ProxyAsked { host, port: 443, .. } if host == "gw.lab.test"),
-        );
+        let asked = session
+            .find(|what| matches!(what, What::ProxyAsked { host, port: 443, .. } if host == "gw.lab.test"));
         assert!(asked.is_some(), "{:?}", session.facts);
         assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Negotiation)));
         assert_eq!((session.reached, best(&analysis)), (Some(Step::GatewayChannel), Some("hybrid-required")));

@@ -100,9 +100,7 @@ fn behind_handshake(carried: &[Carried<'_>], shaken: &Shaken) -> (Vec<Message>, 
         Some(Message { side, low: bytes, high: bytes, seen, kind: None, reading: Reading::Inferred })
     };
     let messages: Vec<Message> = carried.iter().skip(shaken.messages).filter_map(message).collect();
-    let is_ticket = |one: &&Message| {
-        shaken.tls13 && one.side == Side::Server && one.high >= TICKET_BYTES_MIN
-    };
+    let is_ticket = |one: &&Message| shaken.tls13 && one.side == Side::Server && one.high >= TICKET_BYTES_MIN;
     let tickets = messages.iter().take_while(is_ticket).count();
     messages.into_iter().skip(tickets).partition(|one| !one.is(ALERT_BYTES))
 }

@@ -238,7 +238,9 @@ impl Entry {
         }
         self.behind_proxy(keys);
         let heads = [self.head(0), self.head(1)];
-        if self.state == State::Candidate && heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head)) {
+        if self.state == State::Candidate
+            && heads.iter().any(|head| head.len() >= 6 || !tpkt::may_start_rdp(head))
+        {
             self.state = State::Other;
         }
     }

@@ -59,7 +59,9 @@ impl Walk {
         while self.records.len() < RECORDS_MAX {
             let Ok(header) = record_header(stream.from(*next)) else { break };
             let end = next.saturating_add(header_length).saturating_add(u64::from(header.length));
-            let Some(seen) = stream.seen(end.saturating_sub(1)).filter(|_| stream.end() >= end) else { break };
+            let Some(seen) = stream.seen(end.saturating_sub(1)).filter(|_| stream.end() >= end) else {
+                break;
+            };
             if header.content == ContentType::APPLICATION_DATA {
                 let from_client = side == self.client;
                 self.records.push((seen, Sized { from_client, length: u32::from(header.length) }));
