@@ -32,7 +32,8 @@ fn lines_fit_the_terminal() {
                 let rows: Vec<&str> = drawn.take_while(|line| !line.is_empty()).collect();
                 assert!(rows.len() > 5, "no ladder in\n{text}");
                 // What is copied stays whole, and places of the timeline are paths.
-                let whole = |line: &&str| line.starts_with("  Wireshark") || line.starts_with("  records");
+                let copied = ["  Wireshark", "  slice", "  records"];
+                let whole = |line: &&str| copied.iter().any(|label| line.starts_with(label));
                 let told = text.lines().take_while(|line| !line.ends_with("client    server"));
                 for line in told.filter(|line| !whole(line)).chain(rows) {
                     let longest = line.split_whitespace().map(|word| word.chars().count()).max();

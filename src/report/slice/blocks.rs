@@ -244,7 +244,8 @@ mod tests {
         let expected = [
             "section 4",
             "interface 113 96 9/s -2",
-            "names [[10, 0, 0, 1, 97, 46, 116, 101, 115, 116, 0, 98, 0]]",
+            // That reader keeps the padding and the record that ends the list.
+            "names [[10, 0, 0, 1, 97, 46, 116, 101, 115, 116, 0, 98, 0, 0, 0, 0], []]",
             "secrets CLIENT_RANDOM 00 11\n",
             "packet 0 1700000000123456789 1514 [1, 2, 3, 4, 5] [\"frame 7\", \"ü\"]",
         ];
