@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::note::{Note, Place};
 use crate::read::{self, Counts, Inventory, Source, Watch};
 use crate::session::{self, Coverage, Story, Witness};
+use crate::time::Stretch;
 
 mod readings;
 mod merged;
@@ -49,6 +50,8 @@ pub struct Analysis {
     pub left_out: usize,
     /// What the user read in the error box.
     pub said: Option<Said>,
+    /// The part of the timelines that is listed.
+    pub timeline: Stretch,
 }
 
 impl Analysis {
@@ -77,9 +80,11 @@ pub fn inventory(options: &Options) -> Inventory {
 
 /// The same for inputs that were found before, or that lie in memory.
 #[must_use]
-pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
+pub fn analyze_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Analysis {
     let keys = read::keys::collect(&inventory.inputs);
-    let (facts, read) = readings::read_all(&inventory, &keys, watch);
+    let (hashes, (facts, read)) =
+        rayon::join(|| read::hashes::of_files(&inventory), || readings::read_all(&inventory, &keys, watch));
+    inventory.take_hashes(hashes);
     watch.judging();
     let (counts, notes) = readings::account(&inventory, &keys, read);
     judge(inventory, counts, facts, notes)
@@ -112,7 +117,8 @@ fn judge(
     notes.extend(alone.first.map(|first| Note::udp_alone(first, alone.transports, alone.unanswered)));
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
-    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out: 0, said: None }
+    let (left_out, said, timeline) = (0, None, Stretch::default());
+    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out, said, timeline }
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.

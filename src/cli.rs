@@ -23,6 +23,7 @@ use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::{open_facts, shown};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
+use rdpwhy::time::Stretch;
 use rdpwhy::{Analysis, Options, Selection};
 
 use answers::{Answer, Begun};
@@ -80,8 +81,13 @@ fn on_threads(working: &Working, act: impl FnOnce() -> ExitCode + Send) -> ExitC
     }
 }
 
-fn options(given: &Given) -> Options {
-    Options { paths: given.paths.clone(), key_logs: given.keylog.clone() }
+fn inventory(given: &Given, working: &Working) -> Inventory {
+    let options = Options { paths: given.paths.clone(), key_logs: given.keylog.clone() };
+    let mut inventory = rdpwhy::inventory(&options);
+    if working.hash {
+        inventory.hash();
+    }
+    inventory
 }
 
 fn run_analyze(arguments: &Analyze) -> ExitCode {
@@ -89,7 +95,7 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
-    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    let inventory = inventory(&arguments.given, &arguments.working);
     let begun = match begin(&answers, |answers| answers::check(answers, &inventory)) {
         Ok(begun) => begun,
         Err(refused) => return refused,
@@ -118,7 +124,7 @@ fn begin(
 }
 
 fn run_facts(arguments: &FactsOf) -> ExitCode {
-    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    let inventory = inventory(&arguments.given, &arguments.working);
     let file = arguments.output.clone().filter(|file| file.as_os_str() != "-");
     let answer = Answer { format: format::Format::Jsonl, file };
     if let Err(refused) = answers::check(std::slice::from_ref(&answer), &inventory) {
@@ -173,7 +179,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {
-    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    let inventory = inventory(&arguments.given, &arguments.working);
     let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
     let analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
@@ -266,6 +272,7 @@ fn selection(shown: &Shown) -> Selection {
         server: shown.server.clone(),
         user: shown.user.clone(),
         said: shown.said,
+        timeline: Stretch { from: shown.timeline_start, until: shown.timeline_end },
     }
 }
 
@@ -278,6 +285,8 @@ fn answer_arguments(shown: &Shown) -> Vec<String> {
         Some(extended) => format!("--said={:#x} {extended:#x}", said.code),
         None => format!("--said={:#x}", said.code),
     }));
+    let ends = [("start", shown.timeline_start), ("end", shown.timeline_end)];
+    named.extend(ends.iter().filter_map(|(name, at)| Some(format!("--timeline-{name}={}", (*at)?))));
     let text = [("client", &shown.client), ("server", &shown.server), ("user", &shown.user)];
     named.extend(text.iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
     named

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod stream;
 mod export;
 pub mod inputs;
+pub mod hashes;
 pub mod keys;
 pub mod capture;
 pub mod again;

@@ -6,6 +6,9 @@ pub mod sources;
 pub mod text;
 pub mod json;
 pub mod jsonl;
+pub mod csv;
+pub mod markdown;
+pub mod timesketch;
 pub mod explained;
 pub mod held;
 pub mod query;
@@ -13,8 +16,11 @@ pub mod slice;
 
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;
-use crate::note::Place;
-use crate::session::{Attempt, Session};
+use crate::note::{Place, Spot};
+use crate::session::{Attempt, Role, Seen, Session};
+use crate::step::Step;
+
+use safe::printable;
 
 /// An attempt with its deciding session and best cause, as every format shows it.
 #[derive(Debug, Clone, Copy)]
@@ -52,4 +58,55 @@ pub fn told(analysis: &Analysis) -> Vec<Told<'_>> {
 pub fn input_name(analysis: &Analysis, place: Place) -> &str {
     let index = usize::try_from(place.input_index).unwrap_or(usize::MAX);
     analysis.inventory.inputs.get(index).map_or("", |input| input.shown.as_str())
+}
+
+/// Input, and frame or record of it, in words. Text from the evidence in it is printable.
+#[must_use]
+pub fn where_seen(analysis: &Analysis, place: Place) -> String {
+    let input = printable(input_name(analysis, place));
+    match place.spot {
+        Spot::Whole => input.into_owned(),
+        spot => format!("{input}, {spot}"),
+    }
+}
+
+/// An entry of the timeline of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The step it belongs to; that of the entry before where it is of none.
+    pub step: Option<Step>,
+    /// What was seen.
+    pub seen: &'a Seen,
+}
+
+/// The timeline of a session, in order; only what stands in the part of it that is asked for.
+pub fn entries<'a>(analysis: &'a Analysis, session: &'a Session) -> impl Iterator<Item = Entry<'a>> {
+    let mut step = None;
+    let all = session.facts.iter().map(move |seen| {
+        step = seen.what().step().or(step);
+        Entry { step, seen }
+    });
+    all.filter(|entry| analysis.timeline.holds(entry.seen.at))
+}
+
+/// From whom to whom, as far as it is known. Text from the evidence in it is printable.
+#[must_use]
+pub fn ends(session: &Session) -> String {
+    let client = match (session.client(), session.client_ip(), session.host(Role::Client)) {
+        (Some(end), ..) => end.to_string(),
+        (None, Some(ip), _) => ip.to_string(),
+        (None, None, Some(host)) => printable(host).into_owned(),
+        (None, None, None) => "an unknown client".to_owned(),
+    };
+    if let (Some(gateway), true) = (session.server(), session.is_through_gateway()) {
+        let to = session.target().map(|(host, port)| format!(" to {}:{port}", printable(host)));
+        return format!("{client} -> {gateway} (RD Gateway){}", to.unwrap_or_default());
+    }
+    let server = match (session.server(), session.host(Role::Server)) {
+        (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
+        (Some(end), None) => end.to_string(),
+        (None, Some(host)) => printable(host).into_owned(),
+        (None, None) => "an unknown server".to_owned(),
+    };
+    format!("{client} -> {server}")
 }

@@ -31,6 +31,72 @@ impl UnixNanos {
     }
 }
 
+/// A time zone in which times are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+/// The time zone of everything but text for people.
+pub static UTC: Zone = Zone(jiff::tz::TimeZone::UTC);
+
+impl Zone {
+    /// The zone of that name: of the IANA database (`Europe/Berlin`), `UTC`, `local`, or an offset such as `+02:00`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("local") {
+            return jiff::tz::TimeZone::try_system().ok().map(Self);
+        }
+        if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("z") {
+            return Some(UTC.clone());
+        }
+        jiff::tz::TimeZone::get(name).ok().or_else(|| offset(name)).map(Self)
+    }
+
+    /// The moment in this zone: RFC 3339 with microseconds, and with the offset, or `Z` in UTC.
+    #[must_use]
+    pub fn shown(&self, at: UnixNanos) -> String {
+        match jiff::Timestamp::from_nanosecond(i128::from(at.0)) {
+            Ok(time) if *self != UTC => {
+                let zoned = time.to_zoned(self.0.clone());
+                zoned.strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string()
+            }
+            _ => at.to_string(),
+        }
+    }
+}
+
+/// `+02:00` or `-0330`.
+fn offset(text: &str) -> Option<jiff::tz::TimeZone> {
+    let (sign, digits) = text.strip_prefix('+').map(|rest| (1, rest)).or_else(|| {
+        let rest = text.strip_prefix('-')?;
+        Some((-1, rest))
+    })?;
+    let digits = digits.replacen(':', "", 1);
+    let is_whole = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes) = is_whole.then(|| digits.split_at(2))?;
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    if minutes > 59 {
+        return None;
+    }
+    jiff::tz::Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok().map(jiff::tz::TimeZone::fixed)
+}
+
+/// A stretch of time; open where an end is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stretch {
+    /// The first moment in it.
+    pub from: Option<UnixNanos>,
+    /// The last moment in it.
+    pub until: Option<UnixNanos>,
+}
+
+impl Stretch {
+    /// The moment lies in it.
+    #[must_use]
+    pub fn holds(&self, at: UnixNanos) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)
+    }
+}
+
 /// RFC 3339 in UTC with microseconds, for instance `2026-11-20T10:00:00.000123Z`.
 impl fmt::Display for UnixNanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +139,34 @@ mod tests {
         assert_eq!(UnixNanos::parse("2021-12-16T11:25:32.3518358+01:00"), at);
         assert_eq!(UnixNanos::parse("0001-01-01T00:00:00Z"), Some(UnixNanos(i64::MIN)));
         assert_eq!(UnixNanos::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn zones_change_with_the_season() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let shown = |text: &str| berlin.shown(UnixNanos::parse(text).unwrap());
+        // Clocks go back at 01:00 UTC on 25 October 2026: the hour from 02:00 on comes twice.
+        assert_eq!(shown("2026-10-25T00:30:00.5Z"), "2026-10-25T02:30:00.500000+02:00");
+        assert_eq!(shown("2026-10-25T01:30:00Z"), "2026-10-25T02:30:00.000000+01:00");
+        // And forward at 01:00 UTC on 29 March: no 02:30.
+        assert_eq!(shown("2026-03-29T00:59:59Z"), "2026-03-29T01:59:59.000000+01:00");
+        assert_eq!(shown("2026-03-29T01:00:00Z"), "2026-03-29T03:00:00.000000+02:00");
+        let at = UnixNanos::parse("2026-11-20T10:00:00.000123Z").unwrap();
+        let named = |name: &str| Zone::named(name).map(|zone| zone.shown(at));
+        assert_eq!(named("UTC").unwrap(), at.to_string());
+        assert_eq!(named("-03:30").unwrap(), "2026-11-20T06:30:00.000123-03:30");
+        assert_eq!(named("+0545"), named("Asia/Kathmandu"));
+        for wrong in ["Europe/Nowhere", "", "+1", "+99:00", "+02:61", "CEST?"] {
+            assert_eq!(named(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_stretch_holds_both_its_ends() {
+        let stretch = Stretch { from: Some(UnixNanos(5)), until: Some(UnixNanos(7)) };
+        let held: Vec<i64> = (4..9).filter(|at| stretch.holds(UnixNanos(*at))).collect();
+        assert_eq!(held, [5, 6, 7]);
+        assert!(Stretch::default().holds(UnixNanos(i64::MIN)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Analysis;
 use crate::diagnosis::Said;
 use crate::session::{Attempt, Role, Session, is_same_user};
-use crate::time::UnixNanos;
+use crate::time::{Stretch, UnixNanos};
 
 /// Which attempts are wanted; an empty selection wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,12 +20,15 @@ pub struct Selection {
     pub user: Option<String>,
     /// The numbers of the error box.
     pub said: Option<Said>,
+    /// The part of the timelines that is listed; it leaves out no attempt.
+    pub timeline: Stretch,
 }
 
 impl Analysis {
     /// Leaves out the attempts that are not wanted, with their sessions, and counts them.
     pub fn select(&mut self, selection: &Selection) {
         self.said = selection.said;
+        self.timeline = selection.timeline;
         let mut wanted: Vec<bool> = self
             .story
             .attempts

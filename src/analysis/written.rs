@@ -25,6 +25,26 @@ pub fn write_facts(
     watch: &dyn Watch,
     out: &mut (impl Write + Send),
 ) -> io::Result<Vec<Note>> {
+    let (hashes, written) =
+        rayon::join(|| read::hashes::of_files(inventory), || write_readings(inventory, watch, &mut *out));
+    let (counts, notes, facts) = written?;
+    let mut inventory = inventory.clone();
+    inventory.take_hashes(hashes);
+    let inputs: Vec<(&read::Input, Option<&Counts>)> =
+        inventory.inputs.iter().zip(counts.iter().map(Option::as_ref)).collect();
+    exchange::write_end(out, &inputs, &inventory.sources, &notes, facts)?;
+    out.flush()?;
+    Ok(notes)
+}
+
+type Written = (Vec<Option<Counts>>, Vec<Note>, u64);
+
+/// Writes all but the last lines. Gives back counts, notes, and how many facts were written.
+fn write_readings(
+    inventory: &Inventory,
+    watch: &dyn Watch,
+    out: &mut (impl Write + Send),
+) -> io::Result<Written> {
     let keys = read::keys::collect(&inventory.inputs);
     exchange::write_head(out)?;
     let all = readings::of(inventory);
@@ -45,11 +65,7 @@ pub fn write_facts(
     watch.judging();
     let (counts, mut notes) = readings::account(inventory, &keys, read);
     notes.sort();
-    let inputs: Vec<(&read::Input, Option<&Counts>)> =
-        inventory.inputs.iter().zip(counts.iter().map(Option::as_ref)).collect();
-    exchange::write_end(out, &inputs, &inventory.sources, &notes, written)?;
-    out.flush()?;
-    Ok(notes)
+    Ok((counts, notes, written))
 }
 
 fn write_one<W: Write>(

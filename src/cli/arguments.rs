@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rdpwhy::diagnosis::Said;
 use rdpwhy::explain::numbers;
-use rdpwhy::time::UnixNanos;
+use rdpwhy::time::{UnixNanos, Zone};
 
 use super::answers::Wanted;
 use super::format::Format;
@@ -107,6 +107,9 @@ pub(crate) struct Working {
     /// Threads; all processors by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// SHA-256 of every input
+    #[arg(long)]
+    pub(crate) hash: bool,
     /// No progress and no notes on standard error
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -132,6 +135,16 @@ pub(crate) struct Shown {
     /// The numbers of the error box, such as "0x3 0x7", or its text: leaves out what it cannot tell of, or says so
     #[arg(long, value_name = "CODES", value_parser = said)]
     pub(crate) said: Option<Said>,
+    /// Of the timelines only what lies at TIME or later; leaves out no attempt
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) timeline_start: Option<UnixNanos>,
+    /// Of the timelines only what lies at TIME or earlier; leaves out no attempt
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) timeline_end: Option<UnixNanos>,
+    /// Time zone of the times in text and pages for people: a name such as Europe/Berlin, `local`, or an offset such as
+    /// +02:00; data stay in UTC
+    #[arg(long, value_name = "ZONE", value_parser = zone, default_value = "UTC", allow_hyphen_values = true)]
+    pub(crate) timezone: Zone,
     /// Only attempts of this client: address, or part of the name
     #[arg(long, value_name = "CLIENT")]
     pub(crate) client: Option<String>,
@@ -243,11 +256,21 @@ fn written() -> impl TypedValueParser<Value = Wanted> {
 /// A moment, and the nanoseconds around it that count.
 fn moment(text: &str) -> Result<(UnixNanos, i64), String> {
     let (time, window) = text.split_once("+-").map_or((text, None), |(time, window)| (time, Some(window)));
-    let at = UnixNanos::parse(time).ok_or_else(|| {
-        format!("found `{time}`, expected a time such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00")
-    })?;
+    let at = self::time(time)?;
     let window = window.map_or(Some(WINDOW_NS), length);
     window.map(|window| (at, window)).ok_or_else(|| "expected a window such as 30s, 5m, 2h or 1d".to_owned())
+}
+
+fn time(text: &str) -> Result<UnixNanos, String> {
+    UnixNanos::parse(text).ok_or_else(|| {
+        format!("found `{text}`, expected a time such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00")
+    })
+}
+
+fn zone(name: &str) -> Result<Zone, String> {
+    Zone::named(name).ok_or_else(|| {
+        "no time zone: expected a name such as Europe/Berlin, UTC, local, or +02:00".to_owned()
+    })
 }
 
 fn length(text: &str) -> Option<i64> {

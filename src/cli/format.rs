@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use rdpwhy::Analysis;
-use rdpwhy::report::{json, jsonl, text};
+use rdpwhy::report::{csv, json, jsonl, markdown, text, timesketch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -15,6 +15,12 @@ pub(crate) enum Format {
     Json,
     /// The same as JSON, a line for each attempt, session, input, clock and note
     Jsonl,
+    /// A table with a row for each attempt (RFC 4180)
+    Csv,
+    /// For a ticket
+    Markdown,
+    /// Events for Timesketch, as JSON lines
+    Timesketch,
 }
 
 /// What the writers need to know beside the analysis.
@@ -22,8 +28,15 @@ pub(super) struct Shape<'a> {
     /// Arguments that change the answer.
     pub(super) arguments: &'a [String],
     /// Of text on standard output, and in a file.
-    pub(super) stdout: text::Layout,
-    pub(super) file: text::Layout,
+    pub(super) stdout: text::Layout<'a>,
+    pub(super) file: text::Layout<'a>,
+}
+
+impl<'a> Shape<'a> {
+    fn page(&self) -> markdown::Layout<'a> {
+        let text::Layout { verbose, only_failed, zone, .. } = self.file;
+        markdown::Layout { verbose, only_failed, zone }
+    }
 }
 
 impl Format {
@@ -33,6 +46,9 @@ impl Format {
             Self::Text => &["txt", "text"],
             Self::Json => &["json"],
             Self::Jsonl => &["jsonl", "ndjson"],
+            Self::Csv => &["csv"],
+            Self::Markdown => &["md", "markdown"],
+            Self::Timesketch => &[],
         }
     }
 
@@ -81,6 +97,9 @@ impl Format {
                 out.write_all(document.as_bytes())
             }
             Self::Jsonl => jsonl::write(out, analysis, shape.arguments),
+            Self::Csv => csv::write(out, analysis),
+            Self::Markdown => out.write_all(markdown::page(analysis, shape.page()).as_bytes()),
+            Self::Timesketch => timesketch::write(out, analysis),
         }
     }
 }

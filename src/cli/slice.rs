@@ -11,11 +11,11 @@ use super::answers::would_overwrite;
 use super::arguments::{Keep, SliceOf};
 use super::output::{Output, Partials, overwritten};
 use super::progress::Bar;
-use super::{complain, nothing, options, print, status, tell, total_bytes, written_or};
+use super::{complain, inventory, nothing, print, status, tell, total_bytes, written_or};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
-    let inventory = rdpwhy::inventory(&options(&arguments.given));
+    let inventory = inventory(&arguments.given, &arguments.working);
     if let Some(input) = overwritten(&arguments.output, &inventory) {
         return complain(&would_overwrite(input), status::NOT_WRITTEN);
     }

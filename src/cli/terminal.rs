@@ -10,18 +10,19 @@ use terminal_size::{Width, terminal_size};
 use super::arguments::{Color, Shown};
 
 /// The layout of text in a file, which has neither columns nor colours of its own.
-pub(super) fn file(shown: &Shown) -> Layout {
+pub(super) fn file(shown: &Shown) -> Layout<'_> {
     Layout {
         verbose: shown.verbose,
         only_failed: shown.only_failed,
         color: shown.color == Color::Always,
         ascii: shown.ascii,
+        zone: &shown.timezone,
         ..Layout::default()
     }
 }
 
 /// The layout of text on standard output.
-pub(super) fn stdout(shown: &Shown) -> Layout {
+pub(super) fn stdout(shown: &Shown) -> Layout<'_> {
     let plain = file(shown);
     let color = match shown.color {
         Color::Always => true,

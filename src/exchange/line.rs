@@ -304,6 +304,8 @@ pub(super) struct InputLine {
     gzip: bool,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     capture: Option<CaptureLine>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     log: Option<LogLine>,
@@ -370,11 +372,13 @@ impl InputLine {
             Counts::Capture(_) => None,
         });
         let (path, kind) = (input.shown.clone(), input.kind.name().to_owned());
-        Self { input: number, path, kind, gzip: input.gzip, bytes: input.bytes, capture, log }
+        let (gzip, bytes, sha256) = (input.gzip, input.bytes, input.sha256.clone());
+        Self { input: number, path, kind, gzip, bytes, sha256, capture, log }
     }
 
     pub(super) fn input(&self) -> (Input, Option<Counts>) {
-        let input = Input::elsewhere(&self.path, &self.kind, self.gzip, self.bytes);
+        let mut input = Input::elsewhere(&self.path, &self.kind, self.gzip, self.bytes);
+        input.sha256.clone_from(&self.sha256);
         let capture = self.capture.as_ref().map(|held| {
             Counts::Capture(CaptureCounts {
                 packets: held.packets,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::export;
+use super::hashes::{Hashed, Running};
 use crate::note::Note;
 use crate::wire::keylog::starts_key_log;
 
@@ -104,14 +105,40 @@ pub struct Input {
     taken: Vec<u8>,
     /// `taken` is all of it; otherwise standard input goes on behind it.
     whole: bool,
+    /// SHA-256 in lower case, where it is wanted and known.
+    pub sha256: Option<String>,
+    /// Of standard input, where it is wanted: grows with what is read.
+    pub(super) running: Option<Running>,
 }
+
+/// What all inputs are made from.
+const NOTHING: Input = Input {
+    path: None,
+    shown: String::new(),
+    kind: Kind::Unknown,
+    gzip: false,
+    bytes: 0,
+    taken: Vec::new(),
+    whole: false,
+    sha256: None,
+    running: None,
+};
 
 impl Input {
     /// An input that was read elsewhere, and is known by what was written of it.
     #[must_use]
     pub fn elsewhere(shown: &str, kind: &str, gzip: bool, bytes: u64) -> Self {
         let kind = Kind::of_name(kind);
-        Self { path: None, shown: shown.to_owned(), kind, gzip, bytes, taken: Vec::new(), whole: true }
+        Self {
+            path: None,
+            shown: shown.to_owned(),
+            kind,
+            gzip,
+            bytes,
+            taken: Vec::new(),
+            whole: true,
+            ..NOTHING
+        }
     }
 
     /// It can be opened more than once, which standard input cannot.
@@ -143,6 +170,8 @@ pub struct Inventory {
     pub other_files: u64,
     /// Paths as they were given, and key logs. INVARIANT: sorted, each once.
     pub given: (BTreeSet<String>, BTreeSet<String>),
+    /// SHA-256 of the inputs is wanted.
+    pub hashed: bool,
 }
 
 impl Inventory {
@@ -218,7 +247,7 @@ pub fn held(files: Vec<(String, Vec<u8>)>) -> Inventory {
 fn input_held(shown: String, taken: Vec<u8>) -> Input {
     let (kind, gzip) = kind_of(taken.get(..SNIFFED).unwrap_or(&taken));
     let bytes = u64::try_from(taken.len()).unwrap_or(u64::MAX);
-    Input { path: None, shown, kind, gzip, bytes, taken, whole: true }
+    Input { path: None, shown, kind, gzip, bytes, taken, whole: true, ..NOTHING }
 }
 
 /// What tells a file from another, however its path is written: standard input has none.
@@ -264,7 +293,7 @@ impl Walk {
         let kind = Kind::Unreadable;
         let path = Some(path.to_owned());
         let shown = path.as_deref().map(shown).unwrap_or_default();
-        self.found.push(Input { path, shown, kind, gzip: false, bytes: 0, taken: Vec::new(), whole: false });
+        self.found.push(Input { path, shown, kind, gzip: false, bytes: 0, ..NOTHING });
     }
 
     #[expect(clippy::disallowed_methods, reason = "this module is the one that lists folders")]
@@ -294,8 +323,7 @@ impl Walk {
             kind: Kind::Unknown,
             gzip: false,
             bytes,
-            taken: Vec::new(),
-            whole: false,
+            ..NOTHING
         };
         match sniff(path) {
             Err(error) => return self.unreadable(path, &error),
@@ -321,7 +349,7 @@ fn stdin() -> Input {
     let limit = u64::try_from(SNIFFED).unwrap_or(0);
     let read = io::stdin().lock().take(limit).read_to_end(&mut taken);
     let (kind, gzip) = read.map_or((Kind::Unreadable, false), |_| kind_of(&taken));
-    Input { path: None, shown: "-".to_owned(), kind, gzip, bytes: 0, taken, whole: false }
+    Input { path: None, shown: "-".to_owned(), kind, gzip, taken, ..NOTHING }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
@@ -409,17 +437,26 @@ fn first_bytes(input: &Input) -> String {
 ///
 /// # Errors
 /// When the file cannot be opened.
-#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
 pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
-    let raw: Box<dyn Read + Send> = match &input.path {
-        Some(path) => Box::new(File::open(path)?),
-        None if input.whole => Box::new(io::Cursor::new(input.taken.clone())),
-        None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
+    let raw = open_raw(input)?;
+    let raw = match input.running.clone() {
+        Some(running) => Box::new(Hashed { reader: raw, running }),
+        None => raw,
     };
     Ok(if input.gzip {
         Box::new(Bounded { reader: MultiGzDecoder::new(raw), left: EXPANSION_MAX })
     } else {
         raw
+    })
+}
+
+/// The same, compressed or not.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
+pub(super) fn open_raw(input: &Input) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match &input.path {
+        Some(path) => Box::new(File::open(path)?),
+        None if input.whole => Box::new(io::Cursor::new(input.taken.clone())),
+        None => Box::new(io::Cursor::new(input.taken.clone()).chain(io::stdin())),
     })
 }
 

@@ -26,6 +26,9 @@ fn one(out: &mut String, analysis: &Analysis, index: u32, input: &Input) {
     let _ = writeln!(out, "{}", printable(&input.shown));
     let gzip = if input.gzip { ", compressed with gzip" } else { "" };
     let _ = writeln!(out, "  what    {}{gzip}, {} bytes", input.kind.name(), input.bytes);
+    if let Some(hash) = &input.sha256 {
+        let _ = writeln!(out, "  sha256  {hash}");
+    }
     let whose: Vec<String> = analysis
         .witnesses
         .iter()

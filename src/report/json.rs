@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{Told, input_name, told, words};
+use super::{Told, entries, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
 use crate::fact::{Connection, What};
@@ -59,6 +59,9 @@ pub(super) struct Input<'a> {
     packets_cut: Option<u64>,
     packets_dropped: Option<u64>,
     covers: Option<[String; 2]>,
+    /// Of the file as it is, compressed or not; absent unless it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
     note_count: usize,
 }
 
@@ -294,6 +297,7 @@ pub(super) fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
             packets_cut: capture.map(|c| c.packets_cut),
             packets_dropped: capture.map(|c| c.packets_dropped),
             covers: covers.map(|(from, to)| [from.to_string(), to.to_string()]),
+            sha256: input.sha256.as_deref(),
             note_count: analysis.notes.iter().filter(|note| note.place.input_index == index).count(),
         }
     })
@@ -523,19 +527,14 @@ fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {
 }
 
 fn timeline<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Line<'a>> {
-    let mut current = None;
-    let mut lines = Vec::new();
-    for seen in &session.facts {
-        current = seen.what().step().or(current);
-        lines.push(Line {
-            time: seen.at.to_string(),
-            step: current.map(Step::name),
-            says: words::says(seen.what()),
-            code: words::code(seen.what()),
-            reference: reference(analysis, seen.place()),
-        });
-    }
-    lines
+    let line = |entry: super::Entry<'a>| Line {
+        time: entry.seen.at.to_string(),
+        step: entry.step.map(Step::name),
+        says: words::says(entry.seen.what()),
+        code: words::code(entry.seen.what()),
+        reference: reference(analysis, entry.seen.place()),
+    };
+    entries(analysis, session).map(line).collect()
 }
 
 fn reference(analysis: &Analysis, place: Place) -> Reference<'_> {

@@ -22,6 +22,19 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The whole text, escaped in the same way.
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if is_plain(c) { out.push(c) } else { out.extend(c.escape_unicode()) }
+    }
+    Cow::Owned(out)
+}
+
 /// Neither control, nor line or paragraph separator, nor direction mark, nor of no width, nor private, nor a tag.
 fn is_plain(c: char) -> bool {
     let hidden = matches!(

@@ -14,7 +14,7 @@ use paint::{Paint, columns, wrapped};
 
 use super::safe::printable;
 use super::sources::{Source, summed_up};
-use super::{Told, input_name, query, slice, told, words};
+use super::{Told, ends, entries, input_name, query, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
@@ -45,7 +45,7 @@ const PROOFS_MAX: usize = 4;
 
 /// The whole answer.
 #[must_use]
-pub fn answer(analysis: &Analysis, layout: Layout) -> String {
+pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
     let mut out = String::new();
     let told = told(analysis);
     let sources = if layout.verbose { Vec::new() } else { summed_up(&told, server_end) };
@@ -64,7 +64,7 @@ pub fn answer(analysis: &Analysis, layout: Layout) -> String {
 }
 
 /// Few failures are told one by one, in order of time; many by kind, the most frequent first.
-fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout: Layout) {
+fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout: Layout<'_>) {
     if failed.len() > batch::TOLD_MAX && !layout.verbose {
         let kinds = batch::kinds(failed);
         batch::overview(out, failed, &kinds, layout);
@@ -93,7 +93,7 @@ fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout:
 }
 
 /// Sources that never got in, one line each.
-fn sources_table(out: &mut String, sources: &[Source], layout: Layout) {
+fn sources_table(out: &mut String, sources: &[Source], layout: Layout<'_>) {
     if sources.is_empty() {
         return;
     }
@@ -118,9 +118,9 @@ fn sources_table(out: &mut String, sources: &[Source], layout: Layout) {
         let times = source.attempts.len();
         let (client, server) = (source.client, printable(&source.server));
         let when = if times == 1 {
-            format!("{}", source.from)
+            layout.zone.shown(source.from)
         } else {
-            format!("{} to {}", source.from, source.until)
+            format!("{} to {}", layout.zone.shown(source.from), layout.zone.shown(source.until))
         };
         line(out, &format!("  {times:>5} x {client} -> {server}: {}{users}; {when}", causes.join(", ")));
     }
@@ -139,7 +139,7 @@ fn server_end(session: &Session) -> String {
 }
 
 /// `1 attempt`, `2 attempts`.
-fn some(count: usize, what: &str) -> String {
+pub(super) fn some(count: usize, what: &str) -> String {
     let end = match (count, what.ends_with('s')) {
         (1, _) => "",
         (_, true) => "es",
@@ -157,18 +157,18 @@ fn line(out: &mut String, text: &str) {
 const INDENT: usize = 12;
 
 /// One labelled paragraph, wrapped behind its label.
-fn item(out: &mut String, layout: Layout, label: &str, text: &str) {
+fn item(out: &mut String, layout: Layout<'_>, label: &str, text: &str) {
     painted(out, layout, label, text, None);
 }
 
 /// A command or filter in one line, however long, so that it can be copied.
-fn whole(out: &mut String, layout: Layout, label: &str, text: &str) {
+fn whole(out: &mut String, layout: Layout<'_>, label: &str, text: &str) {
     let padding = " ".repeat((INDENT - 2).saturating_sub(columns(label)));
     line(out, &format!("  {}{padding}{text}", layout.paint(Paint::Label, label)));
 }
 
 /// A sentence of its own, wrapped with its later lines indented.
-fn paragraph(out: &mut String, layout: Layout, text: &str, paint: Option<Paint>) {
+fn paragraph(out: &mut String, layout: Layout<'_>, text: &str, paint: Option<Paint>) {
     for (index, part) in wrapped(text, layout.columns().saturating_sub(4)).iter().enumerate() {
         let indent = if index == 0 { "" } else { "    " };
         let part = paint.map_or_else(|| part.clone(), |paint| layout.paint(paint, part));
@@ -177,7 +177,7 @@ fn paragraph(out: &mut String, layout: Layout, text: &str, paint: Option<Paint>)
 }
 
 /// The same in a colour.
-fn painted(out: &mut String, layout: Layout, label: &str, text: &str, paint: Option<Paint>) {
+fn painted(out: &mut String, layout: Layout<'_>, label: &str, text: &str, paint: Option<Paint>) {
     let room = layout.columns().saturating_sub(INDENT);
     for (index, part) in wrapped(text, room).iter().enumerate() {
         let label = if index == 0 { label } else { "" };
@@ -187,7 +187,7 @@ fn painted(out: &mut String, layout: Layout, label: &str, text: &str, paint: Opt
     }
 }
 
-fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout, count: &str) {
+fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<'_>, count: &str) {
     let session = told.session;
     let step = session.broke_at.map_or("an unknown step", Step::title);
     let outcome = match told.attempt.outcome {
@@ -207,7 +207,7 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout,
         let text = format!("the error box does not tell of this connection: {contradiction}");
         item(out, layout, "box", &text);
     }
-    item(out, layout, "when", &format!("{}, {}", session.start, lasted(analysis, told)));
+    item(out, layout, "when", &format!("{}, {}", layout.zone.shown(session.start), lasted(analysis, told)));
     if let Some(user) = user(session) {
         item(out, layout, "user", &user);
     }
@@ -246,28 +246,8 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout,
     out.push('\n');
 }
 
-fn ends(session: &Session) -> String {
-    let client = match (session.client(), session.client_ip(), session.host(Role::Client)) {
-        (Some(end), ..) => end.to_string(),
-        (None, Some(ip), _) => ip.to_string(),
-        (None, None, Some(host)) => printable(host).into_owned(),
-        (None, None, None) => "an unknown client".to_owned(),
-    };
-    if let (Some(gateway), true) = (session.server(), session.is_through_gateway()) {
-        let to = session.target().map(|(host, port)| format!(" to {}:{port}", printable(host)));
-        return format!("{client} -> {gateway} (RD Gateway){}", to.unwrap_or_default());
-    }
-    let server = match (session.server(), session.host(Role::Server)) {
-        (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
-        (Some(end), None) => end.to_string(),
-        (None, Some(host)) => printable(host).into_owned(),
-        (None, None) => "an unknown server".to_owned(),
-    };
-    format!("{client} -> {server}")
-}
-
 /// Who wanted to log on, as far as it can be read.
-fn user(session: &Session) -> Option<String> {
+pub(super) fn user(session: &Session) -> Option<String> {
     let name = session.user_name()?;
     let domain = session.user_domain().map(|domain| format!("{}\\", printable(domain))).unwrap_or_default();
     let doubt =
@@ -275,7 +255,7 @@ fn user(session: &Session) -> Option<String> {
     Some(format!("{domain}{}{doubt}", printable(name)))
 }
 
-fn how_sure(verdicts: &[Verdict]) -> String {
+pub(super) fn how_sure(verdicts: &[Verdict]) -> String {
     let mut parts = Vec::new();
     let best = verdicts.first().map_or(0, |verdict| verdict.weighing.percent);
     for (index, verdict) in verdicts.iter().take(1 + RIVALS_MAX).enumerate() {
@@ -304,7 +284,7 @@ fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
 }
 
 /// The steps climbed, with the one that broke marked.
-fn ladder(session: &Session) -> String {
+pub(super) fn ladder(session: &Session) -> String {
     let mut names: Vec<String> = Vec::new();
     for seen in &session.facts {
         if let Some(step) = seen.what().step()
@@ -337,7 +317,7 @@ fn proof_line(analysis: &Analysis, proof: &Seen) -> String {
 }
 
 /// Why a connection without RDP bytes counts as one.
-fn named_by(out: &mut String, session: &Session, layout: Layout) {
+fn named_by(out: &mut String, session: &Session, layout: Layout<'_>) {
     let said = match session.connections.first().map(|connection| connection.recognised) {
         Some(Recognised::NamedEndpoint) => {
             "taken for RDP because another RDP connection goes to the same address and port"
@@ -366,7 +346,7 @@ pub fn filter(session: &Session) -> String {
 }
 
 /// The command that shows the first log whose records prove it.
-fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
+pub(super) fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
     let records = proofs.iter().filter_map(|seen| match seen.place().spot {
         Spot::Record(id) => Some((seen.place().input_index, id)),
         _ => None,
@@ -378,7 +358,8 @@ fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
 }
 
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
-    for seen in &session.facts {
+    for entry in entries(analysis, session) {
+        let seen = entry.seen;
         let since = spoken(seen.at.since(session.start));
         let place = format!("{} {}", printable(input_name(analysis, seen.place())), seen.place().spot);
         line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
@@ -386,7 +367,7 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
 }
 
 /// Whose clock is off by how much, when more than one clock is there.
-fn clocks(out: &mut String, analysis: &Analysis, layout: Layout) {
+fn clocks(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
     for clock in analysis.story.clocks.iter().filter(|clock| clock.pairs > 0) {
         let (Some(offset), Some(witness)) =
             (clock.offset_ns, analysis.witnesses.get(index_of(clock.witness_index)))
@@ -422,7 +403,7 @@ struct Alike {
     clients: BTreeSet<IpAddr>,
 }
 
-fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout) {
+fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout<'_>) {
     let mut alike: BTreeMap<(Outcome, String, String), Alike> = BTreeMap::new();
     for attempt in told.iter().filter(|t| !t.attempt.outcome.is_failure()) {
         let session = attempt.session;
@@ -451,7 +432,8 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             Outcome::Active => layout.paint(Paint::Success, word),
             _ => word.to_owned(),
         };
-        line(out, &format!("{} {word} ({}, reached {reached}{more})", session.start, ends(session)));
+        let start = layout.zone.shown(session.start);
+        line(out, &format!("{start} {word} ({}, reached {reached}{more})", ends(session)));
         let earlier = attempt.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
         let failed: Vec<&Session> = earlier.filter(|s| s.outcome.is_failure()).collect();
         if let (Outcome::Active, Some(first)) = (attempt.attempt.outcome, failed.first()) {
@@ -482,6 +464,7 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             clients => format!(" from {}", some(clients, "address")),
         };
         let tail = if because.is_empty() { String::new() } else { format!(", not seen: {because}") };
+        let until = layout.zone.shown(until);
         let text = format!(
             "{until} and before: {count} more {}{clients} to {}{tail}",
             outcome.name(),
@@ -492,9 +475,10 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
 }
 
 /// Connections of which nothing is known but that a listener took them, in a line for each host.
-fn listened(out: &mut String, analysis: &Analysis, layout: Layout) {
+fn listened(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
     for one in &analysis.story.listened {
-        paragraph(out, layout, &format!("{} {}", one.from, printable(&words::listened(one))), None);
+        let from = layout.zone.shown(one.from);
+        paragraph(out, layout, &format!("{from} {}", printable(&words::listened(one))), None);
     }
 }
 
@@ -515,7 +499,7 @@ fn unknown_because(analysis: &Analysis, session: &Session) -> String {
     }
 }
 
-fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout) {
+fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout<'_>) {
     let count = |outcome: Outcome| told.iter().filter(|t| t.attempt.outcome == outcome).count();
     let parts = [
         (count(Outcome::Broke) + count(Outcome::Refused), "failed"),

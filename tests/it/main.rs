@@ -25,6 +25,7 @@ mod logs;
 mod robustness;
 mod evtx;
 mod exchange;
+mod formats;
 mod docs;
 mod sources;
 mod catalogue;

@@ -53,7 +53,7 @@ pub(super) fn kinds<'t, 'a>(failed: &[&'t Told<'a>]) -> Vec<Kind<'t, 'a>> {
 }
 
 /// One line for each kind.
-pub(super) fn overview(out: &mut String, failed: &[&Told<'_>], kinds: &[Kind<'_, '_>], layout: Layout) {
+pub(super) fn overview(out: &mut String, failed: &[&Told<'_>], kinds: &[Kind<'_, '_>], layout: Layout<'_>) {
     let heading =
         format!("{} FAILED, by cause; of each the surest is told below", some(failed.len(), "attempt"));
     line(out, &layout.paint(Paint::Failure, &heading));
@@ -66,7 +66,7 @@ pub(super) fn overview(out: &mut String, failed: &[&Told<'_>], kinds: &[Kind<'_,
             names(kind.attempts.iter().filter_map(|told| told.session.user_name().map(str::to_owned)));
         let users = if users.is_empty() { String::new() } else { format!(", as {users}") };
         let cause = layout.paint(Paint::Strong, &format!("{:<width$}", kind.cause));
-        line(out, &format!("  {count:>6} x {cause} at {step}: {servers}{users}; {}", span(kind)));
+        line(out, &format!("  {count:>6} x {cause} at {step}: {servers}{users}; {}", span(kind, layout)));
     }
     let told: usize = kinds.iter().map(Kind::count).sum();
     if let Some(more) = failed.len().checked_sub(told).filter(|more| *more > 0) {
@@ -76,12 +76,12 @@ pub(super) fn overview(out: &mut String, failed: &[&Told<'_>], kinds: &[Kind<'_,
     out.push('\n');
 }
 
-fn span(kind: &Kind<'_, '_>) -> String {
+fn span(kind: &Kind<'_, '_>, layout: Layout<'_>) -> String {
     let starts = || kind.attempts.iter().map(|told| told.session.start);
     let first = starts().min().unwrap_or(UnixNanos(0));
     match starts().max() {
-        Some(last) if last != first => format!("{first} to {last}"),
-        _ => first.to_string(),
+        Some(last) if last != first => format!("{} to {}", layout.zone.shown(first), layout.zone.shown(last)),
+        _ => layout.zone.shown(first),
     }
 }
 

@@ -62,7 +62,7 @@ struct Row<'a> {
 }
 
 /// Draws the ladder of a session.
-pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout) {
+pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout<'_>) {
     let mut rows = rows(told);
     let all = rows.len();
     if !layout.verbose {
@@ -125,7 +125,7 @@ fn says(row: &Row<'_>) -> String {
 }
 
 /// Lines beyond the limit are left out, and that is shown.
-fn cut(lines: &mut Vec<String>, room: usize, layout: Layout) {
+fn cut(lines: &mut Vec<String>, room: usize, layout: Layout<'_>) {
     if lines.len() <= LINES_MAX {
         return;
     }
@@ -137,12 +137,12 @@ fn cut(lines: &mut Vec<String>, room: usize, layout: Layout) {
     }
 }
 
-fn idle(layout: Layout) -> String {
+fn idle(layout: Layout<'_>) -> String {
     let bar = layout.mark("│", "|");
     format!("  {bar}{:BETWEEN$}{bar}  ", "")
 }
 
-fn lane(lane: &Lane, broke: bool, layout: Layout) -> String {
+fn lane(lane: &Lane, broke: bool, layout: Layout<'_>) -> String {
     let (bar, dash, dot) = (layout.mark("│", "|"), layout.mark("─", "-"), layout.mark("●", "*"));
     let between = match lane {
         Lane::Packet(Some(side)) => arrow(*side, broke, layout),
@@ -164,7 +164,7 @@ fn lane(lane: &Lane, broke: bool, layout: Layout) -> String {
     }
 }
 
-fn arrow(side: Side, broke: bool, layout: Layout) -> String {
+fn arrow(side: Side, broke: bool, layout: Layout<'_>) -> String {
     let dashes = layout.mark("─", "-").repeat(BETWEEN - 1);
     let shaft = match side {
         Side::Client => format!("{dashes}{}", layout.mark("▶", ">")),
@@ -174,7 +174,7 @@ fn arrow(side: Side, broke: bool, layout: Layout) -> String {
 }
 
 /// With the mark of the break in the middle.
-fn crossed(shaft: &str, layout: Layout) -> String {
+fn crossed(shaft: &str, layout: Layout<'_>) -> String {
     let cross = layout.mark("✗", "X");
     let middle = BETWEEN / 2;
     shaft

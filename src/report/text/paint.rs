@@ -3,9 +3,11 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::time::{UTC, Zone};
+
 /// How the answer is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct Layout<'a> {
     /// Columns of the terminal.
     pub width: usize,
     /// The whole timeline of every session.
@@ -16,11 +18,13 @@ pub struct Layout {
     pub color: bool,
     /// Nothing but ASCII, for terminals without Unicode.
     pub ascii: bool,
+    /// The time zone of the times shown; those inside of sentences, which say so with a Z, stay in UTC.
+    pub zone: &'a Zone,
 }
 
-impl Default for Layout {
+impl Default for Layout<'_> {
     fn default() -> Self {
-        Self { width: 100, verbose: false, only_failed: false, color: false, ascii: false }
+        Self { width: 100, verbose: false, only_failed: false, color: false, ascii: false, zone: &UTC }
     }
 }
 
@@ -56,7 +60,7 @@ impl Paint {
     }
 }
 
-impl Layout {
+impl Layout<'_> {
     /// The text in its colour, where there are colours.
     pub(super) fn paint(self, paint: Paint, text: &str) -> String {
         if !self.color || text.is_empty() {
