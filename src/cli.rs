@@ -9,9 +9,8 @@ mod slice;
 mod terminal;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -32,7 +31,7 @@ use arguments::{
 };
 use format::Shape;
 use output::{Output, Partials};
-use progress::Bar;
+use progress::{Bar, Progress};
 
 /// Exit status of the contract.
 mod status {
@@ -96,13 +95,16 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
     let inventory = inventory(&arguments.given, &arguments.working);
-    let begun = match begin(&answers, |answers| answers::check(answers, &inventory)) {
+    let progress = Progress::default();
+    let begun = match begin(&answers, &progress, |answers| answers::check(answers, &inventory)) {
         Ok(begun) => begun,
         Err(refused) => return refused,
     };
-    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
+    let loud = (arguments.working.quiet, arguments.shown.verbose);
+    let bar = Bar::over(("reading", &inventory, 1), &progress, loud);
     let analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
+    progress.begin("writing", 0);
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
@@ -115,10 +117,11 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
 /// Begins the files of the answers, unless one of them is an input.
 fn begin(
     answers: &[Answer],
+    progress: &Progress,
     check: impl FnOnce(&[Answer]) -> Result<(), String>,
 ) -> Result<Vec<Begun>, ExitCode> {
     let partials = Partials::default();
-    partials.on_interrupt();
+    partials.on_interrupt(progress);
     let begun = check(answers).and_then(|()| answers::begin(answers, &partials));
     begun.map_err(|refused| complain(&refused, status::NOT_WRITTEN))
 }
@@ -134,9 +137,9 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
         tell(&inventory.notes, &inventory);
         return nothing(&arguments.given, &inventory);
     }
-    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
-    let partials = Partials::default();
-    partials.on_interrupt();
+    let (progress, partials) = (Progress::default(), Partials::default());
+    partials.on_interrupt(&progress);
+    let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
     let written = Output::to(answer.file.as_deref(), &partials).and_then(|mut out| {
         let notes = rdpwhy::write_facts(&inventory, &bar, &mut out)?;
         out.finish().map(|()| notes)
@@ -153,7 +156,9 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
-    let begun = match begin(&answers, |answers| answers::check_paths(answers, &arguments.facts)) {
+    let progress = Progress::default();
+    progress.begin("reading facts", 0);
+    let begun = match begin(&answers, &progress, |answers| answers::check_paths(answers, &arguments.facts)) {
         Ok(begun) => begun,
         Err(refused) => return refused,
     };
@@ -180,7 +185,9 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {
     let inventory = inventory(&arguments.given, &arguments.working);
-    let bar = Bar::over(total_bytes(&arguments.given.paths), arguments.working.quiet);
+    let progress = Progress::default();
+    Partials::default().on_interrupt(&progress);
+    let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
     let analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
     let readable = analysis.inventory.is_readable();
@@ -257,12 +264,6 @@ fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitC
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => complain(&format!("cannot write the answer: {error}"), status::NOT_WRITTEN),
     }
-}
-
-/// Size of the files given, for the bar; folders count when they are walked.
-fn total_bytes(paths: &[PathBuf]) -> u64 {
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    paths.iter().map(|path| size(path)).sum()
 }
 
 fn selection(shown: &Shown) -> Selection {

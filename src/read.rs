@@ -9,6 +9,7 @@ mod export;
 pub mod inputs;
 pub mod hashes;
 pub mod keys;
+mod watched;
 pub mod capture;
 pub mod again;
 pub mod link;
@@ -31,10 +32,23 @@ pub use udp::UdpFlow;
 
 /// Told of progress while files are read; the library itself prints nothing.
 pub trait Watch: Sync {
-    /// `bytes` more were read of some input.
+    /// `bytes` more were read of some input, as the file counts them: what is compressed counts compressed.
     fn read(&self, bytes: u64);
+    /// The input of this name is begun; several are read at one time.
+    fn begins(&self, _input: &str) {}
+    /// A connection of a capture, or a record of a log, is one that matters.
+    fn found(&self, _what: Found) {}
     /// Reading is over; what follows takes little time.
     fn judging(&self) {}
+}
+
+/// What was found while files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// An RDP connection, or a UDP transport of one.
+    Connection,
+    /// A record of an event log.
+    Record,
 }
 
 /// Watches nothing.

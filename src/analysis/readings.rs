@@ -8,7 +8,7 @@ use crate::note::Note;
 use crate::packets::{self, Packets};
 use crate::read::capture::read_source;
 use crate::read::evtx::{Choice, read_log};
-use crate::read::{self, Counts, Inventory, Keys, Source, SourceRead, Watch};
+use crate::read::{self, Counts, Found, Inventory, Keys, Source, SourceRead, Watch};
 
 /// One thing that is read on a thread of its own.
 pub(super) enum Reading<'i> {
@@ -60,6 +60,9 @@ fn captures(
     let (mut lost, mut opened) = (Vec::new(), false);
     let mut packets = Packets::new(witness_index, &keys.log);
     let mut told = |(found, notes): (Vec<Fact>, Vec<Note>)| {
+        if !found.is_empty() {
+            watch.found(Found::Connection);
+        }
         opened |= found.iter().any(|fact| fact.reading == fact::Reading::Opened);
         found.into_iter().for_each(&mut *sink);
         lost.extend(notes);
@@ -80,7 +83,11 @@ fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch, sink: &mut dy
     let Some(input) = inventory.inputs.get(index) else { return Read::default() };
     let keep = |record: read::Record| events::facts(&record, input_index);
     let choice = Choice { wanted: events::wanted, keep: &keep, by_xml: false };
-    let (counts, notes) = read_log(input_index, input, watch, &choice, sink);
+    let mut told = |fact: Fact| {
+        watch.found(Found::Record);
+        sink(fact);
+    };
+    let (counts, notes) = read_log(input_index, input, watch, &choice, &mut told);
     Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }
 }
 

@@ -218,6 +218,9 @@ pub(crate) struct SliceOf {
     /// TLS secrets of this session, from key logs and captures: whoever has a file with them can read the session
     #[arg(long, value_enum, default_value_t = Keep::Drop, value_name = "WHAT")]
     pub(crate) secrets: Keep,
+    /// How far it is, on standard error, also where that is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) working: Working,
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdpwhy::read::{Input, Inventory};
 
+use super::progress::Progress;
 use super::status;
 
 /// Bytes written at a time.
@@ -19,19 +20,22 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(super) struct Partials(Arc<Mutex<BTreeSet<PathBuf>>>);
 
 impl Partials {
-    /// Removes what is begun when the program is interrupted, and ends it.
-    pub(super) fn on_interrupt(&self) {
-        let begun = self.clone();
+    /// Removes what is begun when the program is interrupted, says how far it came, and ends it.
+    pub(super) fn on_interrupt(&self, progress: &Progress) {
+        let (begun, progress) = (self.clone(), progress.clone());
         // A signal that is ignored (nohup, a job in the background) stays ignored.
-        let _ = ctrlc::try_set_handler(move || begun.give_up());
+        let _ = ctrlc::try_set_handler(move || begun.give_up(&progress));
     }
 
-    fn give_up(&self) {
+    fn give_up(&self, progress: &Progress) {
         // The lock is kept to the end: nothing is begun or gets its name behind this.
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for path in begun.iter() {
             let _ = fs::remove_file(path);
         }
+        let left = if begun.is_empty() { "" } else { "; the files that were begun are removed" };
+        // Standard error that is closed leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "interrupted: {}{left}", progress.told());
         std::process::exit(i32::from(status::INTERRUPTED));
     }
 

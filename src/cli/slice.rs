@@ -7,20 +7,24 @@ use rdpwhy::read::inputs::shown;
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::slice::{Kept, Slice, Unfound, Written, find, queries, slice};
 
-use super::answers::would_overwrite;
+use super::answers::{self, Answer};
 use super::arguments::{Keep, SliceOf};
-use super::output::{Output, Partials, overwritten};
-use super::progress::Bar;
-use super::{complain, inventory, nothing, print, status, tell, total_bytes, written_or};
+use super::format::Format;
+use super::output::{Output, Partials};
+use super::progress::{Bar, Progress};
+use super::{complain, inventory, nothing, print, status, tell, written_or};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
     let inventory = inventory(&arguments.given, &arguments.working);
-    if let Some(input) = overwritten(&arguments.output, &inventory) {
-        return complain(&would_overwrite(input), status::NOT_WRITTEN);
+    let answer = Answer { format: Format::Text, file: Some(arguments.output.clone()) };
+    if let Err(refused) = answers::check(&[answer], &inventory) {
+        return complain(&refused, status::NOT_WRITTEN);
     }
-    let bytes = total_bytes(&arguments.given.paths);
-    let bar = Bar::over(bytes, arguments.working.quiet);
+    let (progress, partials) = (Progress::default(), Partials::default());
+    partials.on_interrupt(&progress);
+    let loud = (arguments.working.quiet, arguments.verbose);
+    let bar = Bar::over(("reading", &inventory, 1), &progress, loud);
     let mut analysis = rdpwhy::analyze_inventory(inventory, &bar);
     bar.done();
     if !analysis.is_readable() {
@@ -32,10 +36,10 @@ pub(super) fn run(arguments: &SliceOf) -> ExitCode {
         Err(unfound) => return complain(&unfound_text(&arguments.session, &unfound), status::NOTHING),
     };
     let kept = Kept { names: arguments.names == Keep::Keep, secrets: arguments.secrets == Keep::Keep };
-    let bar = Bar::over(bytes.saturating_mul(2), arguments.working.quiet);
+    let bar = Bar::over(("reading again", &analysis.inventory, 3), &progress, loud);
     let Some(slice) = slice(&analysis, index, kept, &bar) else { return ExitCode::from(status::NOTHING) };
     let (found, notes) = (slice.packets(), slice.notes.clone());
-    let written = if found > 0 { Some(write(arguments, &slice, &bar)) } else { None };
+    let written = if found > 0 { Some(write(arguments, &slice, &bar, &partials)) } else { None };
     bar.done();
     let answer = match written {
         None => {
@@ -57,10 +61,8 @@ fn told(arguments: &SliceOf, analysis: &Analysis) {
     }
 }
 
-fn write(arguments: &SliceOf, slice: &Slice<'_>, bar: &Bar) -> std::io::Result<Written> {
-    let partials = Partials::default();
-    partials.on_interrupt();
-    let mut out = Output::to(Some(&arguments.output), &partials)?;
+fn write(arguments: &SliceOf, slice: &Slice<'_>, bar: &Bar, partials: &Partials) -> std::io::Result<Written> {
+    let mut out = Output::to(Some(&arguments.output), partials)?;
     let written = slice.write(bar, &mut out)?;
     out.finish()?;
     Ok(written)

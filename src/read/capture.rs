@@ -12,11 +12,12 @@ use pcap_parser::{
 use super::again::{self, Frame, Passed};
 use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::fragments::Fragments;
-use super::inputs::{self, Input, Kind, Source};
+use super::inputs::{Input, Kind, Source};
 use super::link::{self, Link, Packet};
 use super::neighbours::Arp;
 use super::table::FlowTable;
-use super::{CaptureCounts, InputRead, SourceRead, Watch};
+use super::watched::open_watched;
+use super::{CaptureCounts, InputRead, SourceRead, Unwatched, Watch};
 use crate::note::{Note, Place};
 use crate::time::UnixNanos;
 use crate::wire::keylog::KeyLog;
@@ -82,7 +83,7 @@ enum Taker<'t, 's> {
 
 /// Fills the buffer it is given, as `pcap-parser` reads its header from a single call, and tells the watch.
 struct Counted<'w> {
-    reader: Box<dyn Read + Send>,
+    reader: Box<dyn Read + Send + 'w>,
     watch: &'w dyn Watch,
     ended: bool,
     /// An error behind bytes that were read: told by the next call.
@@ -184,8 +185,12 @@ impl<'t, 's> CaptureFile<'t, 's> {
     }
 
     fn opened(mut self, input: &Input, watch: &dyn Watch) -> (CaptureCounts, Vec<Note>) {
-        match inputs::open(input) {
-            Ok(reader) => self.read(input.kind, Counted { reader, watch, ended: false, failed: None }),
+        watch.begins(&input.shown);
+        let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
+        match open_watched(input, watch) {
+            Ok(reader) => {
+                self.read(input.kind, Counted { reader, watch: counted, ended: false, failed: None });
+            }
             Err(error) => self.notes.push(Note::unreadable(self.input_index, &error.to_string())),
         }
         self.finish()
@@ -462,12 +467,11 @@ fn spoken<I: AsRef<[u8]>>(error: &PcapError<I>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Unwatched;
     use super::*;
 
     /// Counts and notes of a capture in memory.
     fn read(bytes: Vec<u8>) -> (u64, Vec<String>) {
-        let inventory = inputs::held(vec![("x.pcap".to_owned(), bytes)]);
+        let inventory = super::super::inputs::held(vec![("x.pcap".to_owned(), bytes)]);
         let Some(source) = inventory.sources.first() else { return (0, Vec::new()) };
         let read = read_source(source, &inventory.inputs, &KeyLog::default(), &Unwatched, &mut |_| {});
         let packets = read.inputs.iter().map(|input| input.counts.packets).sum();

@@ -8,8 +8,9 @@ use std::io::{self, Cursor, Read};
 
 use rayon::prelude::*;
 
-use super::inputs::{self, Input};
-use super::{Record, Watch};
+use super::inputs::Input;
+use super::watched::open_watched;
+use super::{Record, Unwatched, Watch};
 use crate::note::{Note, Spot};
 use crate::time::UnixNanos;
 
@@ -89,8 +90,10 @@ pub fn read_log<T: Send>(
     choice: &Choice<'_, T>,
     sink: &mut dyn FnMut(T),
 ) -> (LogCounts, Vec<Note>) {
-    match inputs::open(input) {
-        Ok(reader) => read_stream(input_index, reader, watch, choice, sink),
+    watch.begins(&input.shown);
+    let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
+    match open_watched(input, watch) {
+        Ok(reader) => read_stream(input_index, reader, counted, choice, sink),
         Err(error) => {
             let counts = LogCounts { is_cut: true, ..LogCounts::default() };
             (counts, vec![Note::unreadable(input_index, &error.to_string())])

@@ -443,11 +443,12 @@ pub fn open(input: &Input) -> io::Result<Box<dyn Read + Send>> {
         Some(running) => Box::new(Hashed { reader: raw, running }),
         None => raw,
     };
-    Ok(if input.gzip {
-        Box::new(Bounded { reader: MultiGzDecoder::new(raw), left: EXPANSION_MAX })
-    } else {
-        raw
-    })
+    Ok(if input.gzip { decompressed(raw) } else { raw })
+}
+
+/// What gzip lies around, within the limit.
+pub(super) fn decompressed<'w>(raw: impl Read + Send + 'w) -> Box<dyn Read + Send + 'w> {
+    Box::new(Bounded { reader: MultiGzDecoder::new(raw), left: EXPANSION_MAX })
 }
 
 /// The same, compressed or not.

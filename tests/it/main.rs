@@ -39,3 +39,4 @@ mod terminal;
 mod slice;
 mod real;
 mod calibration;
+mod progress;

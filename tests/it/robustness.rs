@@ -54,7 +54,7 @@ fn seeds_break_no_promise() {
 fn mutated_seeds_break_no_promise() {
     let times = std::env::var(TIMES).map_or(1, |times| times.parse().unwrap());
     TARGETS.par_iter().for_each(|(name, target)| {
-        let reads_captures = matches!(*name, "capture" | "pipeline" | "dialogue" | "evtx");
+        let reads_captures = matches!(*name, "capture" | "pipeline" | "slice" | "dialogue" | "evtx");
         let count = if reads_captures { MUTATIONS_OF_CAPTURES } else { MUTATIONS };
         mutate_all(name, *target, count * times);
     });
