@@ -170,8 +170,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         match read {
             Ok(part) => parts.push(part),
             Err(error) => {
-                let (path, error) = (shown(path), error.to_string());
-                let text = format!("{}: {}", printable(&path), printable(&error));
+                let text = no_facts(path, &error);
                 return complain(&text, status::NOTHING);
             }
         }
@@ -181,6 +180,20 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         tell(&analysis.notes, &analysis.inventory);
     }
     answer(&arguments.shown, begun, analysis)
+}
+
+/// Why a file is no file of facts: evidence itself is what `analyze` takes.
+fn no_facts(path: &Path, error: &exchange::ExchangeError) -> String {
+    let held = rdpwhy::inventory(&Options { paths: vec![path.to_owned()], ..Options::default() });
+    let kind = held.inputs.first().filter(|_| held.is_readable()).map(|input| input.kind.name());
+    let (path, error) = (shown(path), error.to_string());
+    match kind {
+        Some(kind) => format!(
+            "{}: this is evidence ({kind}) and no file of facts: `rdpwhy analyze` takes it, `rdpwhy facts` makes facts of it",
+            printable(&path)
+        ),
+        None => format!("{}: {}", printable(&path), printable(&error)),
+    }
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {

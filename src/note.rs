@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+mod log;
+
 /// Where in the evidence: an input and a spot in it that a person can look up elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -57,6 +59,11 @@ pub struct Note {
     pub place: Place,
     /// What was found and what was expected; lower case, no full stop.
     pub text: String,
+}
+
+/// `1 packet was`, `2 packets were`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl Note {
@@ -145,28 +152,38 @@ impl Note {
     /// A link type that cannot be unwrapped.
     #[must_use]
     pub fn link_type(input_index: u32, link_type: i64, packets: u64) -> Self {
-        let text = format!("link type {link_type} is not read: {packets} packets left out");
+        let text =
+            format!("link type {link_type} is not read: {} left out", counted(packets, "packet", "packets"));
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// Packets whose headers could not be read.
     #[must_use]
     pub fn packets_unreadable(input_index: u32, first_frame: u64, packets: u64) -> Self {
-        let text = format!("{packets} packets have headers that make no sense, this is the first");
+        let text = format!(
+            "{counted} that make no sense, this is the first",
+            counted = counted(packets, "packet has headers", "packets have headers")
+        );
         Self::at(input_index, Spot::Frame(first_frame), text)
     }
 
     /// IP fragments of packets that were never whole, or that the snap length cut.
     #[must_use]
     pub fn fragments(first: Place, fragments: u64) -> Self {
-        let text = format!("{fragments} IP fragments were not put together, this is the first");
+        let text = format!(
+            "{counted} not put together, this is the first",
+            counted = counted(fragments, "IP fragment was", "IP fragments were")
+        );
         Self { place: first, text }
     }
 
     /// Packets in more tunnels in tunnels than are unwrapped.
     #[must_use]
     pub fn tunnels_too_deep(input_index: u32, first_frame: u64, packets: u64) -> Self {
-        let text = format!("{packets} packets lie in too many tunnels and are not read, this is the first");
+        let text = format!(
+            "{counted} too many tunnels and are not read, this is the first",
+            counted = counted(packets, "packet lies in", "packets lie in")
+        );
         Self::at(input_index, Spot::Frame(first_frame), text)
     }
 
@@ -182,20 +199,33 @@ impl Note {
     /// Packets shorter in the file than on the wire.
     #[must_use]
     pub fn snapped(input_index: u32, packets: u64) -> Self {
-        let text = format!("{packets} packets were cut by the snap length of the capture");
+        let text = format!(
+            "{counted} by the snap length of the capture",
+            counted = counted(packets, "packet was cut", "packets were cut")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// The capturing program says that it lost packets.
     #[must_use]
     pub fn dropped(input_index: u32, packets: u64) -> Self {
-        Self::at(input_index, Spot::Whole, format!("the capturing program reports {packets} dropped packets"))
+        Self::at(
+            input_index,
+            Spot::Whole,
+            format!(
+                "the capturing program reports {}",
+                counted(packets, "dropped packet", "dropped packets")
+            ),
+        )
     }
 
     /// Packets of an interface without description, whose link type nobody knows.
     #[must_use]
     pub fn interfaces_unknown(input_index: u32, packets: u64) -> Self {
-        let text = format!("{packets} packets name an interface that the file does not describe");
+        let text = format!(
+            "{counted} interface that the file does not describe",
+            counted = counted(packets, "packet names an", "packets name an")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -203,10 +233,20 @@ impl Note {
     #[must_use]
     pub fn secrets_unused(input_index: u32, blocks: u64) -> Self {
         let text = format!(
-            "{blocks} blocks of TLS secrets are not used: secrets are looked for before the packets are read, \
-             not on standard input and not far inside of a compressed file"
+            "{counted}: secrets are looked for before the packets are read, \
+             not on standard input and not far inside of a compressed file",
+            counted =
+                counted(blocks, "block of TLS secrets is not used", "blocks of TLS secrets are not used")
         );
         Self::at(input_index, Spot::Whole, text)
+    }
+
+    /// A file given as a key log has no bytes.
+    #[must_use]
+    pub fn key_log_without_bytes(input_index: u32) -> Self {
+        let text = "empty key log: found 0 bytes, expected lines such as CLIENT_RANDOM, random, secret; programs \
+                    write them when SSLKEYLOGFILE is set before they start";
+        Self::at(input_index, Spot::Whole, text.to_owned())
     }
 
     /// A key log without a secret.
@@ -219,14 +259,24 @@ impl Note {
     /// Lines that are none of a key log.
     #[must_use]
     pub fn key_log_bad_lines(input_index: u32, lines: u64) -> Self {
-        let text = format!("{lines} lines of the key log are not `LABEL RANDOM SECRET` and were left out");
+        let text = format!(
+            "{counted} `LABEL RANDOM SECRET` and were left out",
+            counted = counted(lines, "line of the key log is not", "lines of the key log are not")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// More secrets than one run keeps.
     #[must_use]
     pub fn key_log_over_limit(input_index: u32, secrets: u64) -> Self {
-        let text = format!("{secrets} secrets beyond the limit of one run were left out");
+        let text = format!(
+            "{counted} left out",
+            counted = counted(
+                secrets,
+                "secret beyond the limit of one run was",
+                "secrets beyond the limit of one run were"
+            )
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -271,15 +321,25 @@ impl Note {
     /// Connections were let go because too many were open.
     #[must_use]
     pub fn connections_let_go(input_index: u32, connections: u64) -> Self {
-        let text = format!("{connections} connections that are not RDP were let go to stay within memory");
+        let text = format!(
+            "{counted} let go to stay within memory",
+            counted =
+                counted(connections, "connection that is not RDP was", "connections that are not RDP were")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// Connections of RDP servers beyond the limit of what one run keeps.
     #[must_use]
     pub fn connections_over_limit(input_index: u32, connections: u64, limit: usize) -> Self {
-        let text =
-            format!("{connections} RDP connections beyond the first {limit} were counted and not analysed");
+        let text = format!(
+            "{counted} counted and not analysed",
+            counted = counted(
+                connections,
+                &format!("RDP connection beyond the first {limit} was"),
+                &format!("RDP connections beyond the first {limit} were")
+            )
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -317,7 +377,18 @@ impl Note {
     /// Blocks of a pcapng file that are not read.
     #[must_use]
     pub fn blocks_not_read(input_index: u32, kind: u32, blocks: u64) -> Self {
-        Self::at(input_index, Spot::Whole, format!("{blocks} blocks of type {kind:#x} are not read"))
+        Self::at(
+            input_index,
+            Spot::Whole,
+            format!(
+                "{counted} read",
+                counted = counted(
+                    blocks,
+                    &format!("block of type {kind:#x} is not"),
+                    &format!("blocks of type {kind:#x} are not")
+                )
+            ),
+        )
     }
 
     /// Packets that are wanted again are gone.
@@ -366,186 +437,5 @@ impl Note {
         let text =
             format!("{records} records were left out: of one connection and host the first {limit} are kept");
         Self::at(0, Spot::Whole, text)
-    }
-
-    /// The first bytes are not those of an event log.
-    #[must_use]
-    pub fn not_a_log(input_index: u32, found: &str) -> Self {
-        let text = format!("not an event log: starts with {found}, expected ElfFile");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// An event log that ends inside of its file header.
-    #[must_use]
-    pub fn log_header_cut(input_index: u32, bytes: usize) -> Self {
-        let text = format!("the file is cut inside its header: {bytes} of 4096 bytes");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// Chunks of an event log without the file header.
-    #[must_use]
-    pub fn log_without_header(input_index: u32) -> Self {
-        let text = "the event log has no file header: its chunks are read, and what is missing is told by them alone";
-        Self::at(input_index, Spot::Whole, text.to_owned())
-    }
-
-    /// Other bytes stand where the signature of an event log should.
-    #[must_use]
-    pub fn log_header_bad(input_index: u32, found: &str) -> Self {
-        let text = format!(
-            "the file header of the event log starts with {found}, expected ElfFile: its chunks are read, and what is \
-             missing is told by them alone"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// The file header of an event log is not what its checksum was made of.
-    #[must_use]
-    pub fn log_header_altered(input_index: u32) -> Self {
-        let text = "the checksum of the file header does not hold: what it says is not used";
-        Self::at(input_index, Spot::Whole, text.to_owned())
-    }
-
-    /// A chunk of an event log whose header is lost.
-    #[must_use]
-    pub fn chunk_header_lost(input_index: u32, offset: u64, found: &str, records: u64) -> Self {
-        let text = match records {
-            0 => format!("cannot read this chunk of the log: signature is {found}"),
-            _ => format!(
-                "the header of this chunk is lost, its signature is {found}: {records} records recovered"
-            ),
-        };
-        Self::at(input_index, Spot::Byte(offset), text)
-    }
-
-    /// Chunks of an event log whose checksum does not hold.
-    #[must_use]
-    pub fn chunks_altered(input_index: u32, first: u64, chunks: usize) -> Self {
-        let text = format!(
-            "the checksum of {chunks} chunks does not hold, this is the first: what can be read of them is used"
-        );
-        Self::at(input_index, Spot::Byte(first), text)
-    }
-
-    /// Records that no header counts.
-    #[must_use]
-    pub fn records_recovered(input_index: u32, records: u64, which: &str) -> Self {
-        let text = format!("{records} records that no header counts were recovered: {which}");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// Records that a log has overwritten, except for some of their bytes.
-    #[must_use]
-    pub fn records_stale(input_index: u32, records: u64, which: &str) -> Self {
-        let text = format!(
-            "{records} records of another pass over the chunks are still whole and were not used, since the log has \
-             overwritten what belongs to them: {which}"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// Records of this log that another log of the same run holds too.
-    #[must_use]
-    pub fn records_repeated(input_index: u32, records: u64) -> Self {
-        let text = format!(
-            "{records} records of this log were read before, from another log or from this one: each counts once"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// From one record to the next the clock of the host goes back.
-    #[must_use]
-    pub fn clock_set_back(input_index: u32, record: u64, by_ns: i64, times: usize) -> Self {
-        let by = crate::time::spoken(by_ns);
-        let text = match times {
-            1 => format!("the clock of the host goes back by {by} before this record"),
-            _ => format!("the clock of the host goes back {times} times, first by {by} before this record"),
-        };
-        Self::at(input_index, Spot::Record(record), text)
-    }
-
-    /// More chunks that could not be read than are named.
-    #[must_use]
-    pub fn chunks_unreadable_more(input_index: u32, chunks: u64) -> Self {
-        let text = format!("{chunks} more chunks of the log could not be read");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// Connections that a key log has secrets for, and that were let go before it was known whether they are a gateway's.
-    #[must_use]
-    pub fn sealed_let_go(input_index: u32, connections: u64, most: usize) -> Self {
-        let text = format!(
-            "{connections} TLS connections that the key log has secrets for were let go before they were opened: only {most} \
-             are held at one time"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// TLS connections that were let go before their sizes told whether they are a gateway's.
-    #[must_use]
-    pub fn undecided_let_go(input_index: u32, connections: u64, most: usize) -> Self {
-        let text = format!(
-            "{connections} TLS connections were let go before their sizes told whether they go through an RD Gateway: only \
-             {most} are held at one time"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// The last chunk of an event log is cut.
-    #[must_use]
-    pub fn chunk_cut(input_index: u32, offset: u64, bytes: usize, records: u64) -> Self {
-        let text = format!(
-            "the file is cut inside this chunk: {bytes} of 65536 bytes, {records} whole records read of it"
-        );
-        Self::at(input_index, Spot::Byte(offset), text)
-    }
-
-    /// The header of an event log speaks of more chunks than the file has.
-    #[must_use]
-    pub fn chunks_missing(input_index: u32, found: u64, expected: u64) -> Self {
-        let text = format!("the header counts {expected} chunks, the file holds {found} whole ones");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// Events that are there and could not be read.
-    #[must_use]
-    pub fn records_unreadable(input_index: u32, first: Spot, records: u64, error: &str) -> Self {
-        let text = match records {
-            0 => format!("bytes that are no record: {error}"),
-            _ => format!("{records} records could not be read, this is the first: {error}"),
-        };
-        Self::at(input_index, first, text)
-    }
-
-    /// Gaps in the record numbers.
-    #[must_use]
-    pub fn records_missing(input_index: u32, holes: u64, records: u64, which: &str) -> Self {
-        let text = format!("{holes} holes in the record numbers, {records} records are missing: {which}");
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// An exported log that holds a choice of events only.
-    #[must_use]
-    pub fn log_is_extract(input_index: u32, holes: u64, records: u64) -> Self {
-        let text = format!(
-            "the log is an extract or a collection, its events were renumbered: their old numbers have {holes} holes \
-             of {records} records"
-        );
-        Self::at(input_index, Spot::Whole, text)
-    }
-
-    /// The log was open when it was copied, and something of it is lost.
-    #[must_use]
-    pub fn log_dirty(input_index: u32) -> Self {
-        let text = "the log was not closed when it was copied: its header may be older than its records";
-        Self::at(input_index, Spot::Whole, text.to_owned())
-    }
-
-    /// Events with more or longer fields than are kept.
-    #[must_use]
-    pub fn fields_cut(input_index: u32, records: u64) -> Self {
-        let text =
-            format!("{records} records have more or longer fields than are kept: the rest was left out");
-        Self::at(input_index, Spot::Whole, text)
     }
 }

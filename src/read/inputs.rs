@@ -283,7 +283,8 @@ impl Walk {
             return self.unreadable(path, &io::ErrorKind::IsADirectory.into());
         }
         self.path(path, 0, true);
-        if let Some(input) = self.found.get_mut(before).filter(|input| input.kind == Kind::Unknown) {
+        let is_none_else = |input: &&mut Input| matches!(input.kind, Kind::Unknown | Kind::Empty);
+        if let Some(input) = self.found.get_mut(before).filter(is_none_else) {
             input.kind = Kind::KeyLog;
         }
     }

@@ -49,7 +49,12 @@ pub fn collect(inputs: &[Input]) -> Keys {
         match added {
             Ok(added) => {
                 if input.kind == Kind::KeyLog && added.secrets == 0 {
-                    keys.notes.push(Note::key_log_empty(index));
+                    let note = if input.bytes == 0 && input.path.is_some() {
+                        Note::key_log_without_bytes
+                    } else {
+                        Note::key_log_empty
+                    };
+                    keys.notes.push(note(index));
                 }
                 if added.bad_lines > 0 {
                     keys.notes.push(Note::key_log_bad_lines(index, added.bad_lines));

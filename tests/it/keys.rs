@@ -100,7 +100,7 @@ fn wrong_secrets_change_nothing_and_are_named() {
     .unwrap();
     let (_, notes) = answer(&to, &["client.pcapng", "--keylog", "other.log"]);
     assert!(
-        notes.contains("belong to other connections") && notes.contains("1 lines of the key log"),
+        notes.contains("belong to other connections") && notes.contains("1 line of the key log"),
         "{notes}"
     );
 }

@@ -73,7 +73,7 @@ fn a_cut_chunk_gives_its_whole_records_and_the_rest_is_counted() {
     assert_eq!(read.counts.records + read.counts.records_missing, 700);
     assert_eq!(read.counts.records_unreadable, 0);
     assert!(read.notes.contains("the file is cut inside this chunk: 20000 of 65536 bytes"), "{}", read.notes);
-    assert!(read.notes.contains("1 holes in the record numbers"), "{}", read.notes);
+    assert!(read.notes.contains("1 hole in the record numbers"), "{}", read.notes);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_bad_record_costs_one_record() {
     let spoiled = read(&damage::spoil_record(&events(50), 0, 9));
     assert_eq!((spoiled.counts.records, spoiled.counts.records_unreadable), (49, 1));
     assert_eq!(spoiled.counts.records_missing, 0);
-    assert!(spoiled.notes.contains("record 10 1 records could not be read"), "{}", spoiled.notes);
+    assert!(spoiled.notes.contains("record 10 1 record could not be read"), "{}", spoiled.notes);
     assert!(spoiled.notes.contains("byte 4096 the checksum of 1 chunks does not hold"), "{}", spoiled.notes);
     let zeroed = read(&damage::zero_record(&events(50), 0, 9));
     assert_eq!(zeroed.counts.records + zeroed.counts.records_unreadable + zeroed.counts.records_missing, 50);
