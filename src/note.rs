@@ -431,6 +431,16 @@ impl Note {
         Self { place, text }
     }
 
+    /// TLS connections that were let go before their sizes told whether they are a gateway's.
+    #[must_use]
+    pub fn undecided_let_go(input_index: u32, connections: u64, most: usize) -> Self {
+        let text = format!(
+            "{connections} TLS connections were let go before their sizes told whether they go through an RD Gateway: only \
+             {most} are held at one time"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// Connections of which logs tell more than is kept.
     #[must_use]
     pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {

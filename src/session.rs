@@ -16,6 +16,7 @@ mod segments;
 mod udp;
 mod clock;
 mod logs;
+mod names;
 mod gather;
 mod clients;
 mod credssp;
@@ -24,8 +25,9 @@ mod attempt;
 mod differs;
 
 pub use attempt::Attempt;
-pub use clock::ClockOffset;
+pub use clock::{ClockOffset, ClockStep};
 pub use logs::{FACTS_MAX, Role};
+pub use names::{Directory, Names};
 pub use udp::UdpAlone;
 
 pub use gather::is_same_user;
@@ -423,6 +425,8 @@ pub struct Story {
     pub changes: Vec<Seen>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
+    /// Names and addresses of the same hosts.
+    pub names: Directory,
     /// Log records that belong to no connection.
     pub records_alone: usize,
     /// Log records of connections that have too many.
@@ -439,32 +443,46 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let (packets, records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
     let changes = logs::changes(&records, witnesses);
+    let steps = clock::steps_logged(&logs::clock_changes(&records, witnesses));
     let mut groups = join::connections(packets);
     let udp_alone = udp::attach(&mut groups, datagrams);
     let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
-    let (gathered, others) = gather::servers(groups, clusters, &mut clocks);
+    let names = Directory::of_groups(&groups);
+    let (gathered, others) = gather::servers(groups, clusters, &mut clocks, &steps, &names);
     let mut sessions: Vec<Session> =
         gathered.into_iter().map(|one| join::session(one, &clocks, witnesses)).collect();
     sort_and_judge(&mut sessions);
-    let (clients, others): (Vec<Cluster>, Vec<Cluster>) =
-        others.into_iter().partition(|cluster| cluster.role == Role::Client);
+    let is = |role: Role| move |cluster: &Cluster| cluster.role == role;
+    let (gateways, others): (Vec<Cluster>, Vec<Cluster>) = others.into_iter().partition(is(Role::Gateway));
+    records_alone += named(&mut sessions, gateways, &clocks);
+    sort_and_judge(&mut sessions);
+    let (clients, others): (Vec<Cluster>, Vec<Cluster>) = others.into_iter().partition(is(Role::Client));
     clients::attach(&mut sessions, clients, &mut clocks);
     sort_and_judge(&mut sessions);
-    for cluster in others {
-        match gather::named(&sessions, &cluster).and_then(|index| sessions.get_mut(index)) {
-            Some(session) => join::add(session, cluster, &clocks),
-            // A domain controller checks for everything in its domain.
-            None if cluster.role == Role::DomainController => records_alone += cluster.facts.len(),
-            None => sessions.push(join::session(Gathered::of(cluster), &clocks, &[])),
-        }
-    }
+    records_alone += named(&mut sessions, others, &clocks);
     let listened = listened(&mut sessions);
     sort_and_judge(&mut sessions);
     let mut attempts = attempt::group(&sessions);
     differs::compare(&sessions, &mut attempts);
     let changes = join::on_reference(changes, &clocks);
-    Story { sessions, attempts, listened, changes, clocks, records_alone, records_cut, udp_alone }
+    let names = Directory::of_sessions(&sessions);
+    Story { sessions, attempts, listened, changes, clocks, names, records_alone, records_cut, udp_alone }
+}
+
+/// Puts what gateways, brokers and domain controllers tell to the sessions that they speak of; what fits none is one of its
+/// own, but for what a domain controller checked. Gives back how many records are left.
+fn named(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: &[ClockOffset]) -> usize {
+    let mut alone = 0;
+    for cluster in clusters {
+        match gather::named(sessions, &cluster).and_then(|index| sessions.get_mut(index)) {
+            Some(session) => join::add(session, cluster, clocks),
+            // A domain controller checks for everything in its domain.
+            None if cluster.role == Role::DomainController => alone += cluster.facts.len(),
+            None => sessions.push(join::session(Gathered::of(cluster), clocks, &[])),
+        }
+    }
+    alone
 }
 
 /// Takes the sessions away of which only the listener tells, and counts them by host.

@@ -182,7 +182,8 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let closed = server_closed(case)?;
             let asked = unconfirmed(case)?;
-            let not_its_own = case.foreign_reset().or(case.bare_reset());
+            let not_its_own =
+                case.foreign_reset().or(case.bare_reset()).or_else(|| case.reset_made_on_the_way());
             Some(
                 Weighing::of(Evidence::Mark, closed)
                     .and(Some(asked))
@@ -240,12 +241,15 @@ fn request<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::ConnectionRequest { .. }))
 }
 
-/// The request, when no confirm of any kind followed and nothing else was said.
+/// The request, when no confirm of any kind followed and nothing else was said; a confirm that was sent behind a reset
+/// reached nobody.
 fn unconfirmed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let answered = case.find(|what| {
         matches!(
             what,
-            What::ConnectionConfirm { .. } | What::NegotiationRefused { .. } | What::OtherProtocol { .. }
+            What::ConnectionConfirm { acceptable: false, .. }
+                | What::NegotiationRefused { .. }
+                | What::OtherProtocol { .. }
         )
     });
     request(case).filter(|_| answered.is_none() && case.failed_at(Step::Negotiation) && !server_spoke(case))

@@ -1,17 +1,17 @@
 //! The JSON contract: one document, keys in a fixed order, the same bytes for the same input.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
 use super::{Told, entries, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
-use crate::fact::{Connection, What};
+use crate::fact::{Connection, Subject, What};
 use crate::note::{Place, Spot};
 use crate::read::Counts;
-use crate::session::{ClockOffset, Role, Seen, Session};
+use crate::session::{Names, Role, Seen, Session, Witness};
 use crate::step::Step;
 use crate::wire::community_id;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
@@ -21,6 +21,11 @@ mod tls;
 use tls::{Tls, tls};
 
 mod legs;
+
+mod clocks;
+
+use clocks::Clock;
+pub(super) use clocks::clocks;
 
 /// Version of the shape of this document.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -66,14 +71,6 @@ pub(super) struct Input<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Clock<'a> {
-    witness: &'a str,
-    offset_us: Option<i64>,
-    error_us: Option<i64>,
-    pairs: u32,
-}
-
-#[derive(Serialize)]
 pub(super) struct Attempt<'a> {
     id: String,
     sessions: Vec<&'a str>,
@@ -106,6 +103,9 @@ struct End {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<Option<u32>>,
+    /// Other names and addresses of the same host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -218,6 +218,23 @@ struct Line<'a> {
     code: Option<String>,
     #[serde(rename = "ref")]
     reference: Reference<'a>,
+    witness: &'a str,
+}
+
+/// With the other names and addresses under which the same host is known; `addresses` are those it has here.
+fn known_as(analysis: &Analysis, end: End, addresses: impl Iterator<Item = IpAddr>) -> End {
+    let mut aliases: Vec<String> = Vec::new();
+    for address in addresses {
+        let names = analysis.story.names.names(address).into_iter().flat_map(Names::all);
+        for alias in std::iter::once(address.to_string()).chain(names.map(str::to_owned)) {
+            let shown =
+                |shown: &Option<String>| shown.as_ref().is_some_and(|s| s.eq_ignore_ascii_case(&alias));
+            if !shown(&end.ip) && !shown(&end.name) && !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
+    }
+    End { aliases, ..end }
 }
 
 /// Where to look it up: an input, and a frame or an event record of it.
@@ -266,6 +283,17 @@ pub(super) fn tool(arguments: &[String]) -> Tool<'_> {
     Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments }
 }
 
+/// The name of the witness that tells this.
+fn told_by<'a>(analysis: &'a Analysis, seen: &Seen) -> &'a str {
+    match &seen.fact.subject {
+        Subject::Connection(seen) | Subject::Udp(seen) => witness_name(analysis, seen.witness_index),
+        Subject::Record(keys) => {
+            let wrote = |witness: &&Witness| witness.host.as_deref() == Some(keys.host.as_str());
+            analysis.witnesses.iter().find(wrote).map_or("", |witness| witness.name.as_str())
+        }
+    }
+}
+
 fn witness_name(analysis: &Analysis, index: u32) -> &str {
     usize::try_from(index)
         .ok()
@@ -304,18 +332,14 @@ pub(super) fn inputs(analysis: &Analysis) -> Vec<Input<'_>> {
     .collect()
 }
 
-pub(super) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
-    let row = |clock: &ClockOffset| Clock {
-        witness: witness_name(analysis, clock.witness_index),
-        offset_us: clock.offset_ns.map(|ns| ns / 1_000),
-        error_us: clock.offset_ns.map(|_| clock.error_ns / 1_000),
-        pairs: clock.pairs,
-    };
-    analysis.story.clocks.iter().map(row).collect()
-}
-
 fn end(address: Option<SocketAddr>, name: Option<String>) -> End {
-    End { ip: address.map(|a| a.ip().to_string()), port: address.map(|a| a.port()), name, build: None }
+    End {
+        ip: address.map(|a| a.ip().to_string()),
+        port: address.map(|a| a.port()),
+        name,
+        build: None,
+        aliases: Vec::new(),
+    }
 }
 
 fn client(session: &Session) -> End {
@@ -374,8 +398,12 @@ pub(super) fn session<'a>(
     SessionRow {
         id: &session.id,
         aliases: &session.aliases,
-        client: client(session),
-        server: server(session),
+        client: known_as(
+            analysis,
+            client(session),
+            session.connections.iter().map(|c| c.client.ip()).chain(session.client_ip()),
+        ),
+        server: known_as(analysis, server(session), session.connections.iter().map(|c| c.server.ip())),
         user: user(session),
         legs: session
             .connections
@@ -533,6 +561,7 @@ fn timeline<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Line<'a>> {
         says: words::says(entry.seen.what()),
         code: words::code(entry.seen.what()),
         reference: reference(analysis, entry.seen.place()),
+        witness: told_by(analysis, entry.seen),
     };
     entries(analysis, session).map(line).collect()
 }

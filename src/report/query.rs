@@ -11,8 +11,8 @@ pub fn of_records(analysis: &Analysis, input_index: u32, ids: &[u64]) -> String 
     let ids: Vec<String> = ids.iter().map(|id| format!("EventRecordID={id}")).collect();
     let path = input_name(analysis, Place::whole(input_index));
     let input = usize::try_from(input_index).ok().and_then(|index| analysis.inventory.inputs.get(index));
-    // wevtutil opens files, not what is compressed or comes from elsewhere.
-    if input.is_none_or(|input| input.gzip || input.path.is_none()) {
+    // wevtutil opens files, not what is compressed, lies in an archive or came through a pipe.
+    if input.is_none_or(|input| input.gzip || input.shown == "-" || input.shown.contains("!/")) {
         return format!("of {}: {}", printable(path), ids.join(", "));
     }
     let (path, ids) = (printable(path), ids.join(" or "));

@@ -20,7 +20,7 @@ use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
 use crate::note::Spot;
 use crate::read::Counts;
-use crate::session::{Outcome, Role, Seen, Session};
+use crate::session::{ClockOffset, Outcome, Role, Seen, Session};
 use crate::step::Step;
 use crate::time::{UnixNanos, spoken};
 
@@ -40,6 +40,8 @@ const SOURCES_MAX: usize = 20;
 const USERS_MAX: usize = 5;
 /// So many failures get a picture each; of more with `-v` only.
 const DRAWN_MAX: usize = 3;
+/// Witnesses that are named whose clock nothing tells.
+const CLOCKS_MAX: usize = 5;
 /// Proofs shown of one cause.
 const PROOFS_MAX: usize = 4;
 
@@ -59,6 +61,7 @@ pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
         listened(&mut out, analysis, layout);
     }
     clocks(&mut out, analysis, layout);
+    clocks_alone(&mut out, analysis, layout);
     summary(&mut out, analysis, &told, layout);
     if layout.ascii { paint::ascii(&out) } else { out }
 }
@@ -361,7 +364,9 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
     for entry in entries(analysis, session) {
         let seen = entry.seen;
         let since = spoken(seen.at.since(session.start));
-        let place = format!("{} {}", printable(input_name(analysis, seen.place())), seen.place().spot);
+        let host = seen.fact.subject.keys().map(|keys| format!("{}: ", printable(&keys.host)));
+        let input = printable(input_name(analysis, seen.place()));
+        let place = format!("{}{input} {}", host.unwrap_or_default(), seen.place().spot);
         line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
     }
 }
@@ -377,11 +382,52 @@ fn clocks(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
         let way = if offset < 0 { "behind" } else { "ahead" };
         let (off, error) = (seconds(offset.abs()), spoken(clock.error_ns));
         let name = printable(&witness.name);
-        let text = format!(
-            "clock of {name}: {off} {way}, give or take {error}, from {}",
-            some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection")
-        );
+        let from = some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection");
+        let drift = drift(clock.drift_ppb);
+        let other = analysis.witnesses.get(index_of(clock.against)).filter(|_| clock.against > 0);
+        let way = match other.map(|other| printable(&other.name)) {
+            Some(other) if offset < 0 => format!("behind {other}"),
+            Some(other) => format!("ahead of {other}"),
+            None => way.to_owned(),
+        };
+        let text = format!("clock of {name}: {off} {way}, give or take {error}, from {from}{drift}");
         paragraph(out, layout, &text, None);
+        for step in &clock.steps {
+            let way = if step.by_ns < 0 { "back" } else { "forward" };
+            line(out, &format!("clock of {name}: set {way} by {} at {}", seconds(step.by_ns.abs()), step.at));
+        }
+    }
+}
+
+/// Witnesses that share nothing with another one, by which their clock could be told.
+fn clocks_alone(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
+    let all = &analysis.story.clocks;
+    let is_alone = |clock: &&ClockOffset| {
+        let others = all.iter().any(|other| other.pairs > 0 && other.against == clock.witness_index);
+        clock.witness_index > 0 && clock.pairs == 0 && !others
+    };
+    let alone = all.iter().filter(is_alone);
+    let names: Vec<_> = alone
+        .filter_map(|clock| analysis.witnesses.get(index_of(clock.witness_index)))
+        .map(|witness| printable(&witness.name))
+        .collect();
+    let named: Vec<&str> = names.iter().take(CLOCKS_MAX).map(|name| &**name).collect();
+    let more = names.len().saturating_sub(CLOCKS_MAX);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    if !named.is_empty() {
+        let names = named.join(", ");
+        let text = format!("clock not compared, times stand by its own: {names}{and_more}");
+        paragraph(out, layout, &text, None);
+    }
+}
+
+/// What a clock gains or loses, as far as it shows.
+fn drift(ppb: i64) -> String {
+    let tenths = ppb.abs() / 100;
+    match (tenths, ppb < 0) {
+        (0, _) => String::new(),
+        (_, true) => format!("; it loses {}.{} ppm", tenths / 10, tenths % 10),
+        (_, false) => format!("; it gains {}.{} ppm", tenths / 10, tenths % 10),
     }
 }
 

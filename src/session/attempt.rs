@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::gather::is_same_user;
 use super::{Outcome, Role, Session};
-use crate::fact::What;
+use crate::fact::{Connection, What};
 use crate::time::UnixNanos;
 
 /// A next connection that starts within this time after a failed one belongs to the same attempt: programs retry and
@@ -36,8 +37,8 @@ struct Group<'s> {
     members: Vec<usize>,
     /// The user of the last member that has one.
     user: Option<&'s str>,
-    /// Clients, each with the witnesses that saw it: few, however many members there are.
-    seen: BTreeSet<(Option<IpAddr>, Vec<u32>)>,
+    /// The client as each capture point saw it: few, however many members there are.
+    seen: BTreeSet<(Option<IpAddr>, Option<u32>)>,
     /// By client, the latest end of a member that was active, and of the others.
     ends: BTreeMap<Option<IpAddr>, [Option<UnixNanos>; 2]>,
     /// The latest end of all, and of those that were no probe.
@@ -60,11 +61,12 @@ impl<'s> Group<'s> {
     fn push(&mut self, index: usize, session: &'s Session) {
         self.members.push(index);
         self.user = session.user_name().or(self.user);
-        let witnesses = session.connections.iter().map(|c| c.witness_index).collect();
-        self.seen.insert((session.client_ip(), witnesses));
-        let [active, other] = self.ends.entry(session.client_ip()).or_default();
-        let end = if session.outcome == Outcome::Active { active } else { other };
-        *end = (*end).max(Some(session.end));
+        for (client, witness) in clients(session) {
+            self.seen.insert((client, witness));
+            let [active, other] = self.ends.entry(client).or_default();
+            let end = if session.outcome == Outcome::Active { active } else { other };
+            *end = (*end).max(Some(session.end));
+        }
         self.end = self.end.max(session.end);
         if session.outcome != Outcome::Probe {
             self.end_of_tries = self.end_of_tries.max(Some(session.end));
@@ -81,42 +83,86 @@ impl<'s> Group<'s> {
         if last.any(|known| is_other_half(known, session)) {
             return true;
         }
-        let client = session.client_ip();
-        let elsewhere =
-            |witnesses: &[u32]| !session.connections.iter().any(|c| witnesses.contains(&c.witness_index));
-        let same_client = self.seen.iter().all(|(known, by)| *known == client || elsewhere(by));
+        let views = clients(session);
+        // Behind address translation each capture point knows the client by another address, and always by the same.
+        let same_client = self
+            .seen
+            .iter()
+            .all(|(known, by)| views.iter().all(|(client, at)| known == client || by.is_none() || by != at));
         let within =
             |end: Option<UnixNanos>, allowed: i64| end.is_some_and(|end| session.start.since(end) <= allowed);
-        let near = self
-            .ends
-            .get(&client)
-            .is_some_and(|[active, other]| within(*active, RECONNECT_NS) || within(*other, RETRY_NS));
+        let near = views
+            .iter()
+            .filter_map(|(client, _)| self.ends.get(client))
+            .any(|[active, other]| within(*active, RECONNECT_NS) || within(*other, RETRY_NS));
         let beside = session.outcome != Outcome::Probe
             && self.end_of_tries.is_some_and(|end| end.since(session.start) > OVERLAP_NS);
         same_client && near && !beside
     }
 }
 
+/// The client's address, with the capture point that saw it; of a session of logs alone what they say.
+fn clients(session: &Session) -> Vec<(Option<IpAddr>, Option<u32>)> {
+    let seen = |c: &Arc<Connection>| (Some(c.client.ip()), Some(c.witness_index));
+    let mut all: Vec<(Option<IpAddr>, Option<u32>)> = session.connections.iter().map(seen).collect();
+    if all.is_empty() {
+        all.push((session.client_ip(), None));
+    }
+    all
+}
+
+/// The server: its addresses, else the name that its own logs have, or the address that is known to be the same host's.
+type Server<'s> = (Option<IpAddr>, Option<&'s str>);
+
+fn servers<'s>(session: &'s Session, known: &BTreeMap<&'s str, IpAddr>) -> Vec<Server<'s>> {
+    let mut all: Vec<Server<'_>> =
+        session.connections.iter().map(|connection| (Some(connection.server.ip()), None)).collect();
+    if all.is_empty() {
+        let name = session.host(Role::Server);
+        let address = name.and_then(|name| known.get(name)).copied();
+        all.push((address, name.filter(|_| address.is_none())));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The address of each host whose logs were joined to packets: where it has one only.
+fn addresses(sessions: &[Session]) -> BTreeMap<&str, IpAddr> {
+    let mut known: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+    for session in sessions.iter().filter(|session| !session.is_through_gateway()) {
+        if let (Some(name), Some(seen)) = (session.host(Role::Server), session.connections.first()) {
+            known.entry(name).or_default().insert(seen.server.ip());
+        }
+    }
+    let only =
+        |(name, all): (_, BTreeSet<IpAddr>)| Some((name, all.first().copied().filter(|_| all.len() == 1)?));
+    known.into_iter().filter_map(only).collect()
+}
+
 /// Groups sessions, which are sorted by start. Those of one client and server are looked at, and those with one cookie,
 /// which may be the halves of a connection that a device opened.
 pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
-    type Server<'s> = (Option<IpAddr>, Option<&'s str>);
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut by_client: BTreeMap<(Server<'_>, Option<IpAddr>), BTreeSet<usize>> = BTreeMap::new();
     let mut by_cookie: BTreeMap<(Server<'_>, &str), BTreeSet<usize>> = BTreeMap::new();
+    let known = addresses(sessions);
     for (index, session) in (0..).zip(sessions) {
-        let address = session.server().map(|end| end.ip());
-        // Without an address the name that the server's own logs have.
-        let name = if address.is_none() { session.host(Role::Server) } else { None };
+        let servers = servers(session, &known);
+        let clients = clients(session);
         let open = |group: &usize| {
             groups.get(*group).is_some_and(|group| session.start.since(group.end) <= RECONNECT_NS)
         };
-        let of_client = by_client.entry(((address, name), session.client_ip())).or_default();
-        of_client.retain(open);
-        let mut candidates = of_client.clone();
-        let of_cookie =
-            session.cookie().map(|cookie| by_cookie.entry(((address, name), cookie)).or_default());
-        if let Some(of_cookie) = &of_cookie {
+        let ends = || servers.iter().flat_map(|s| clients.iter().map(move |(client, _)| (*s, *client)));
+        let mut candidates: BTreeSet<usize> = BTreeSet::new();
+        for end in ends() {
+            let of_client = by_client.entry(end).or_default();
+            of_client.retain(open);
+            candidates.extend(of_client.iter().copied());
+        }
+        let cookies = || servers.iter().filter_map(|server| Some((*server, session.cookie()?)));
+        for cookie in cookies() {
+            let of_cookie = by_cookie.entry(cookie).or_default();
             candidates.extend(of_cookie.iter().rev().take(HALVES_MAX).copied().filter(open));
         }
         let follows =
@@ -125,8 +171,11 @@ pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
         if group == groups.len() {
             groups.push(Group::new());
         }
-        for list in [Some(of_client), of_cookie].into_iter().flatten() {
-            list.insert(group);
+        for end in ends() {
+            by_client.entry(end).or_default().insert(group);
+        }
+        for cookie in cookies() {
+            by_cookie.entry(cookie).or_default().insert(group);
         }
         if let Some(known) = groups.get_mut(group) {
             known.push(index, session);

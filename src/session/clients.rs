@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use data_encoding::BASE64;
+use sha2::{Digest as _, Sha256};
+
 use super::clock::ClockOffset;
 use super::gather::{Gathered, Tried, aligned};
 use super::logs::Cluster;
-use super::{Session, attempt, join};
+use super::names::is_same_host;
+use super::{Role, Session, attempt, join};
 use crate::fact::What;
 
 /// Joins the connections of client logs to the attempts that captures and servers' logs show; what fits none is a session
@@ -43,8 +47,12 @@ fn one_host(
         && let Some(clock) = clocks.iter_mut().find(|clock| clock.witness_index == witness_index)
     {
         let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
-        let (offset_ns, error_ns) = (Some(found.offset_ns), found.error_ns);
-        *clock = ClockOffset { witness_index, offset_ns, error_ns, pairs: count };
+        *clock = ClockOffset::constant(witness_index, found.offset_ns, found.error_ns, count);
+        // Without packets it is the host's own clock that it is held against.
+        let joined = pairs.first().and_then(|(_, attempt)| sessions.get(*groups.get(*attempt)?.last()?));
+        clock.against = joined
+            .filter(|session| session.connections.is_empty())
+            .map_or(0, |session| session.hosts.first().map_or(0, |part| part.witness_index));
     }
     for (index, cluster) in clusters.into_iter().enumerate() {
         let attempt = pairs.iter().find(|(c, _)| *c == index).and_then(|(_, attempt)| groups.get(*attempt));
@@ -84,6 +92,34 @@ fn may_be(sessions: &[Session], cluster: &Cluster, group: &[usize], witness_inde
             .as_deref()
             .zip(session.user_name())
             .is_some_and(|(a, b)| !super::gather::is_same_user(a, b));
-        !other_server && !there && !other_user
+        let by_gateway_alone = session.connections.is_empty()
+            && session.hosts.iter().all(|part| part.role == Role::Gateway)
+            && !session.hosts.is_empty();
+        // A gateway's log tells of many: the host or the user must be the client's own.
+        let known = || asked_for(session, typed.as_deref()) || is_hash_of_user(cluster, session);
+        !other_server && !there && !other_user && (!by_gateway_alone || known())
+    })
+}
+
+/// The gateway was asked for the host that was typed at the client.
+fn asked_for(session: &Session, typed: Option<&str>) -> bool {
+    session.facts.iter().any(|seen| match (seen.what(), typed) {
+        (What::GatewayEvent { resource: Some(resource), .. }, Some(typed)) => is_same_host(resource, typed),
+        _ => false,
+    })
+}
+
+/// The client's log tells the hash of the name of this session's user (RDPClient 1029: Base64 of the SHA-256 of UTF-16).
+fn is_hash_of_user(cluster: &Cluster, session: &Session) -> bool {
+    let hash_of = |name: &str| {
+        let bytes: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        BASE64.encode(&Sha256::digest(bytes))
+    };
+    let Some(user) = session.user_name() else { return false };
+    let whole = session.user_domain().map(|domain| format!("{domain}\\{user}"));
+    let hashes: Vec<String> = std::iter::once(user).chain(whole.as_deref()).map(hash_of).collect();
+    cluster.facts.iter().any(|fact| match &fact.what {
+        What::UserNameHash { hash } => hashes.contains(hash),
+        _ => false,
     })
 }

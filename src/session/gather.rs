@@ -4,18 +4,22 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::clock::{ClockOffset, median};
+use super::clock::{self, ClockOffset, ClockStep, Pair as TimePair, fit};
 use super::join::Group;
 use super::logs::{Cluster, Role};
+use super::names::Directory;
 use super::{Outcome, Session};
-use crate::fact::What;
+use crate::fact::{Connection, Side, What};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
 const MILLISECOND_NS: i64 = 1_000_000;
 const SECOND_NS: i64 = 1_000 * MILLISECOND_NS;
-/// Two clocks further apart than this are not believed to be of the same event on the word of a port alone.
+/// Two clocks further apart than this are not believed to be of the same event on the word of a single port among many.
 const APART_NS_MAX: i64 = 26 * 3_600 * SECOND_NS;
+/// Connections of a log times those of captures up to which a port that both have is not there by chance: one in a hundred,
+/// of the 16,384 ports that Windows gives to clients.
+const PORTS_TRIED_MAX: usize = 160;
 /// Pairs of one host that agree.
 const AGREE_NS: i64 = 5 * SECOND_NS;
 /// Without an exact key, beginnings this near by an assumed offset are the same.
@@ -45,6 +49,8 @@ pub(super) fn servers(
     groups: Vec<Group>,
     clusters: Vec<Cluster>,
     clocks: &mut [ClockOffset],
+    steps: &BTreeMap<u32, Vec<ClockStep>>,
+    names: &Directory,
 ) -> (Vec<Gathered>, Vec<Cluster>) {
     let (servers, others): (Vec<Cluster>, Vec<Cluster>) =
         clusters.into_iter().partition(|c| c.role == Role::Server);
@@ -56,22 +62,22 @@ pub(super) fn servers(
         by_host.entry(cluster.witness_index).or_default().push(cluster);
     }
     for (witness_index, clusters) in by_host {
-        let pairs = exact_pairs(&gathered, &ends, &clusters);
-        let offset = median(pairs.iter().map(|pair| pair.offset_ns).collect());
-        let kept: Vec<&Pair> = pairs
-            .iter()
-            .filter(|pair| offset.is_some_and(|o| pair.offset_ns.abs_diff(o) <= AGREE_NS.unsigned_abs()))
-            .collect();
-        if let (Some(clock), Some(offset_ns)) = (clock_of(clocks, witness_index), offset) {
-            *clock = measured(witness_index, offset_ns, &kept);
-        }
-        let mut matched: BTreeMap<usize, usize> =
-            kept.iter().map(|pair| (pair.cluster, pair.gathered)).collect();
-        if offset.is_none() {
-            matched = by_order(&gathered, &clusters, witness_index, clocks);
+        let pairs = exact_pairs(&gathered, &ends, &clusters, clocks);
+        let logged = steps.get(&witness_index).map_or(&[][..], Vec::as_slice);
+        let measured = measured(witness_index, &pairs, logged);
+        let mut matched: BTreeMap<usize, usize> = BTreeMap::new();
+        match &measured {
+            Some((found, kept)) => {
+                matched.extend(kept.iter().map(|pair| (pair.cluster, pair.gathered)));
+                if let Some(clock) = clock_of(clocks, witness_index) {
+                    clock.clone_from(found);
+                }
+            }
+            None => matched = by_order(&gathered, &clusters, (witness_index, names), clocks),
         }
         for (index, cluster) in clusters.into_iter().enumerate() {
-            let by_time = || offset.and_then(|offset| beginning_at(&gathered, &cluster, offset));
+            let by_time =
+                || measured.as_ref().and_then(|(clock, _)| beginning_at(&gathered, &cluster, clock, clocks));
             let place = matched.get(&index).copied().or_else(by_time);
             match place.and_then(|place| gathered.get_mut(place)) {
                 Some(one) => one.clusters.push(cluster),
@@ -86,7 +92,7 @@ pub(super) fn servers(
 fn by_order(
     gathered: &[Gathered],
     clusters: &[Cluster],
-    witness_index: u32,
+    (witness_index, names): (u32, &Directory),
     clocks: &mut [ClockOffset],
 ) -> BTreeMap<usize, usize> {
     let captured: Vec<usize> =
@@ -94,24 +100,53 @@ fn by_order(
     let connection =
         |index: usize| gathered.get(*captured.get(index)?)?.group.first().map(|part| &part.connection);
     let span = |index: &usize| gathered.get(*index)?.group.first().map(|part| &part.connection);
-    let tried: Vec<Tried> =
-        captured.iter().filter_map(span).map(|c| Tried { start: c.opened, end: c.last_seen }).collect();
+    let on_reference = |index: u32, at: UnixNanos| clock::on_reference(clocks, index, at);
+    let tried: Vec<Tried> = captured
+        .iter()
+        .filter_map(span)
+        .map(|c| Tried {
+            start: on_reference(c.witness_index, c.opened),
+            end: on_reference(c.witness_index, c.last_seen),
+        })
+        .collect();
     let listed: Vec<&Cluster> = clusters.iter().collect();
     let may_be = |cluster: usize, index: usize| match (listed.get(cluster), connection(index)) {
+        (Some(cluster), Some(connection)) => may_be_one(cluster, connection, names) != Some(false),
+        _ => false,
+    };
+    let found = aligned(&listed, &tried, &may_be).filter(|found| !found.pairs.is_empty());
+    let is_translated = |(cluster, index): &(usize, usize)| match (listed.get(*cluster), connection(*index)) {
         (Some(cluster), Some(connection)) => {
-            cluster.port.is_none() && cluster.client.is_none_or(|client| client == connection.client.ip())
+            cluster.client.is_some_and(|client| client != connection.client.ip())
         }
         _ => false,
     };
-    let Some(found) = aligned(&listed, &tried, &may_be).filter(|found| !found.pairs.is_empty()) else {
-        return BTreeMap::new();
+    // The address of another client may be that of a device in between, where several connections or the clocks agree.
+    let believed = |found: &Alignment| {
+        !found.pairs.iter().any(is_translated) || found.pairs.len() > 1 || found.offset_ns.abs() <= BY_NAME_NS
     };
+    let Some(found) = found.filter(believed) else { return BTreeMap::new() };
     if let Some(clock) = clock_of(clocks, witness_index) {
         let pairs = u32::try_from(found.pairs.len()).unwrap_or(u32::MAX);
-        let (offset_ns, error_ns) = (Some(found.offset_ns), found.error_ns);
-        *clock = ClockOffset { witness_index, offset_ns, error_ns, pairs };
+        *clock = ClockOffset::constant(witness_index, found.offset_ns, found.error_ns, pairs);
     }
     found.pairs.into_iter().filter_map(|(c, t)| Some((c, *captured.get(t)?))).collect()
+}
+
+/// Nothing that both tell of client and server speaks against it. A client with another address may be behind address
+/// translation, when the host is known to be the server.
+fn may_be_one(cluster: &Cluster, connection: &Connection, names: &Directory) -> Option<bool> {
+    let host = names.is_host(&cluster.host, connection.server.ip());
+    let same_client = cluster.client.map(|client| client == connection.client.ip());
+    match (host, same_client) {
+        (Some(false), _) => Some(false),
+        // Who has its port would be joined by it.
+        (_, Some(true)) if cluster.port.is_some() => Some(false),
+        (Some(true), Some(false)) => None,
+        (_, Some(false)) => Some(false),
+        (_, None) if cluster.port.is_some() => Some(false),
+        (host, _) => host,
+    }
 }
 
 fn clock_of(clocks: &mut [ClockOffset], witness_index: u32) -> Option<&mut ClockOffset> {
@@ -135,19 +170,22 @@ fn by_client(gathered: &[Gathered]) -> BTreeMap<SocketAddr, Vec<usize>> {
 struct Pair {
     cluster: usize,
     gathered: usize,
+    /// By the host's clock.
+    at: UnixNanos,
     offset_ns: i64,
     error_ns: i64,
 }
 
-/// Pairs by the client's address and port. Where a port was used again, the pair that fits the others is taken.
+/// Pairs by the client's address and port. Where a port was used again, the pair that fits its neighbours in time is taken.
 fn exact_pairs(
     gathered: &[Gathered],
     ends: &BTreeMap<SocketAddr, Vec<usize>>,
     clusters: &[Cluster],
+    clocks: &[ClockOffset],
 ) -> Vec<Pair> {
     let pair = |cluster: usize, place: usize| {
-        let (offset_ns, error_ns) = accepted_offset(gathered.get(place)?, clusters.get(cluster)?)?;
-        (offset_ns.abs() <= APART_NS_MAX).then_some(Pair { cluster, gathered: place, offset_ns, error_ns })
+        let (at, offset_ns, error_ns) = offset_of(gathered.get(place)?, clusters.get(cluster)?, clocks)?;
+        Some(Pair { cluster, gathered: place, at, offset_ns, error_ns })
     };
     let candidates =
         |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
@@ -160,54 +198,114 @@ fn exact_pairs(
             several => unsure.push((index, several.to_vec())),
         }
     }
-    let usual = median(pairs.iter().map(|p| p.offset_ns).collect()).unwrap_or(0);
+    pairs.sort_by_key(|pair| pair.at);
+    let sure: Vec<(UnixNanos, i64)> = pairs.iter().map(|pair| (pair.at, pair.offset_ns)).collect();
     for (index, places) in unsure {
+        let Some(start) = clusters.get(index).map(Cluster::start) else { continue };
+        let nearest = sure.iter().min_by_key(|(at, _)| at.since(start).abs());
+        let usual = nearest.map_or(0, |(_, offset)| *offset);
         let found = places.into_iter().filter_map(|place| pair(index, place));
         pairs.extend(found.min_by_key(|p| p.offset_ns.abs_diff(usual)));
     }
-    pairs
+    believed(pairs, clusters, gathered)
 }
 
-/// Offset of the host's clock against the capture's, and its error: the server takes the connection behind the client's
-/// acknowledgement and before its own first answer.
-fn accepted_offset(one: &Gathered, cluster: &Cluster) -> Option<(i64, i64)> {
-    let taken = cluster.find(|what| matches!(what, What::ConnectionAccepted { .. }))?.at;
-    let facts = &one.group.first()?.facts;
-    let time = |wanted: fn(&What) -> bool| facts.iter().find(|fact| wanted(&fact.what)).map(|fact| fact.at);
-    let connected =
-        time(|what| matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. }))?;
-    let answered = time(|what| {
-        matches!(
-            what,
-            What::ConnectionConfirm { .. }
-                | What::NegotiationRefused { .. }
-                | What::Closed { .. }
-                | What::Reset { .. }
-        )
-    });
-    let width =
-        answered.map_or(SECOND_NS, |answered| answered.since(connected).clamp(MILLISECOND_NS, SECOND_NS));
-    Some((taken.since(connected), width))
+/// A port is used again sooner or later: clocks that are far apart are believed when several pairs agree on it, or when
+/// there are too few connections for one to have the port of another by chance.
+fn believed(pairs: Vec<Pair>, clusters: &[Cluster], gathered: &[Gathered]) -> Vec<Pair> {
+    let is_near = |pair: &Pair| pair.offset_ns.abs() <= APART_NS_MAX;
+    if pairs.iter().any(is_near) {
+        return pairs.into_iter().filter(is_near).collect();
+    }
+    let agree = |pair: &Pair| {
+        let like = pairs.iter().filter(|p| p.offset_ns.abs_diff(pair.offset_ns) <= AGREE_NS.unsigned_abs());
+        like.count() > 1
+    };
+    let by_chance = clusters.len().saturating_mul(gathered.len()) > PORTS_TRIED_MAX;
+    match (by_chance, pairs.iter().position(agree)) {
+        (false, _) => pairs,
+        (true, None) => Vec::new(),
+        (true, Some(_)) => {
+            let kept: Vec<bool> = pairs.iter().map(agree).collect();
+            pairs.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(pair, _)| pair).collect()
+        }
+    }
 }
 
-fn measured(witness_index: u32, offset_ns: i64, pairs: &[&Pair]) -> ClockOffset {
-    let spread = median(pairs.iter().map(|p| (p.offset_ns - offset_ns).abs()).collect()).unwrap_or(0);
-    let width = pairs.iter().map(|p| p.error_ns).min().unwrap_or(SECOND_NS);
-    let pairs = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
-    ClockOffset { witness_index, offset_ns: Some(offset_ns), error_ns: spread.max(width), pairs }
+/// A moment of the host's clock, by how much it was ahead of the reference, and the error. The server takes the connection
+/// behind the client's acknowledgement and before its own first answer; who has no log of that refused credentials between
+/// the client's message and its own answer.
+fn offset_of(one: &Gathered, cluster: &Cluster, clocks: &[ClockOffset]) -> Option<(UnixNanos, i64, i64)> {
+    let part = one.group.first()?;
+    let time = |wanted: fn(&What) -> bool| {
+        let seen = part.facts.iter().find(|fact| wanted(&fact.what))?;
+        Some(clock::on_reference(clocks, part.connection.witness_index, seen.at))
+    };
+    let taken = cluster.find(|what| matches!(what, What::ConnectionAccepted { .. }));
+    let (own, from, until) = match taken {
+        Some(taken) => {
+            let connected = time(|what| {
+                matches!(what, What::Connected {} | What::SynAnswered { .. } | What::SynSent { .. })
+            })?;
+            let answered = time(|what| {
+                matches!(
+                    what,
+                    What::ConnectionConfirm { .. }
+                        | What::NegotiationRefused { .. }
+                        | What::Closed { .. }
+                        | What::Reset { .. }
+                )
+            });
+            (taken.at, connected, answered)
+        }
+        None => {
+            let refused = cluster.find(|what| matches!(what, What::LogonFailed { logon_type: 3, .. }))?;
+            let answered = time(|what| matches!(what, What::CredsspRefused { .. }))?;
+            let asked = part
+                .facts
+                .iter()
+                .rfind(|fact| matches!(fact.what, What::CredsspMessage { by: Side::Client, .. }))?;
+            let asked = clock::on_reference(clocks, part.connection.witness_index, asked.at);
+            (refused.at, asked.min(answered), Some(answered))
+        }
+    };
+    let width = until.map_or(SECOND_NS, |until| until.since(from).clamp(MILLISECOND_NS, SECOND_NS));
+    Some((own, own.since(from), width))
+}
+
+/// The clock of a host by its pairs, and the pairs that it explains. Of others the port was used again.
+fn measured<'p>(
+    witness_index: u32,
+    pairs: &'p [Pair],
+    logged: &[ClockStep],
+) -> Option<(ClockOffset, Vec<&'p Pair>)> {
+    let width = pairs.iter().map(|pair| pair.error_ns).min()?;
+    let timed = |pair: &Pair| TimePair { at: pair.at, offset_ns: pair.offset_ns, error_ns: pair.error_ns };
+    let times: Vec<TimePair> = pairs.iter().map(timed).collect();
+    let clock = fit(witness_index, &times, logged, width)?;
+    let fits = |pair: &&Pair| pair.offset_ns.abs_diff(clock.at(pair.at)) <= AGREE_NS.unsigned_abs();
+    let kept: Vec<&Pair> = pairs.iter().filter(fits).collect();
+    let count = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    Some((ClockOffset { pairs: count, ..clock }, kept))
 }
 
 /// The captured connection that begins when a log without port says, by the host's measured clock; of one client
 /// address as far as it is known, and the only one near.
-fn beginning_at(gathered: &[Gathered], cluster: &Cluster, offset_ns: i64) -> Option<usize> {
+fn beginning_at(
+    gathered: &[Gathered],
+    cluster: &Cluster,
+    measured: &ClockOffset,
+    clocks: &[ClockOffset],
+) -> Option<usize> {
     if cluster.port.is_some() {
         return None;
     }
-    let begins = cluster.start().plus(-offset_ns);
+    let begins = measured.on_reference(cluster.start());
     let near = |one: &Gathered| {
         let Some(part) = one.group.first() else { return false };
         let address = cluster.client.is_none_or(|client| client == part.connection.client.ip());
-        address && part.connection.opened.since(begins).abs() <= ALIGNED_NS
+        let opened = clock::on_reference(clocks, part.connection.witness_index, part.connection.opened);
+        address && opened.since(begins).abs() <= ALIGNED_NS
     };
     let mut found = gathered.iter().enumerate().filter(|(_, one)| near(one)).map(|(index, _)| index);
     let first = found.next()?;

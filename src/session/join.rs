@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::clock::{ClockOffset, offset_ns};
+use super::clock::{self, ClockOffset};
 use super::gather::Gathered;
 use super::logs::Cluster;
 use super::segments::{self, Marked};
@@ -22,7 +22,8 @@ pub(super) struct AtWitness {
 /// One connection at all its witnesses.
 pub(super) type Group = Vec<AtWitness>;
 
-/// Two clocks can be off by this much and still mean the same connection when the sequence numbers agree.
+/// Two clocks can be off by this much and still mean the same connection when only the client's sequence number and both
+/// ends agree. When the server's agrees, too, it is the same one by any clock.
 const APART_NS_MAX: i64 = 2 * 86_400 * 1_000_000_000;
 
 /// Groups facts by connection, and connections by what they are.
@@ -35,6 +36,7 @@ pub(super) fn connections(facts: Vec<Fact>) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut by_numbers: BTreeMap<(u32, Option<u32>), Vec<usize>> = BTreeMap::new();
+    let mut by_first: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     let mut points = by_connection.keys().map(|connection| connection.witness_index);
     let is_one_point = points.next().is_none_or(|first| points.all(|other| other == first));
     let mut marked = Marked::new(by_connection.keys().filter(|_| !is_one_point));
@@ -44,6 +46,11 @@ pub(super) fn connections(facts: Vec<Fact>) -> Vec<Group> {
             candidates.iter().copied().find(|index| groups.get(*index).is_some_and(|g| fits(g, &connection)))
         });
         let known = known.or_else(|| marked.group_of(&connection, &groups));
+        let by_first_number = || {
+            let isn = connection.client_isn.filter(|_| !is_one_point)?;
+            only_one_begun(by_first.get(&isn)?, &groups, &connection)
+        };
+        let known = known.or_else(by_first_number);
         if !is_one_point {
             marked.add(&connection, known.unwrap_or(groups.len()));
         }
@@ -53,6 +60,7 @@ pub(super) fn connections(facts: Vec<Fact>) -> Vec<Group> {
             None => {
                 if let Some(key) = key {
                     by_numbers.entry(key).or_default().push(groups.len());
+                    by_first.entry(key.0).or_default().push(groups.len());
                 }
                 groups.push(vec![part]);
             }
@@ -69,9 +77,28 @@ fn fits(group: &Group, connection: &Connection) -> bool {
         let known = &part.connection;
         let ends = (known.client, known.server) == (connection.client, connection.server);
         let near = known.opened.since(connection.opened).abs() < APART_NS_MAX;
-        near && (ends || connection.server_isn.is_some())
+        connection.server_isn.is_some() || (near && ends)
     };
     new_witness && group.iter().any(same)
+}
+
+/// Connections of which one witness saw no more than the client's first packets, as its capture began or ended there: the
+/// only one with the same number that may be it, with one end the same where an address was translated.
+fn only_one_begun(candidates: &[usize], groups: &[Group], connection: &Connection) -> Option<usize> {
+    let fits = |group: &Group| {
+        let new = group.iter().all(|part| part.connection.witness_index != connection.witness_index);
+        let numbered = |part: &AtWitness| part.connection.server_isn.is_some();
+        let is_one_begun = connection.server_isn.is_none() || !group.iter().any(numbered);
+        let same = group.iter().any(|part| {
+            let known = &part.connection;
+            let near = known.opened.since(connection.opened).abs() < APART_NS_MAX;
+            near && (known.client == connection.client || known.server == connection.server)
+        });
+        new && is_one_begun && same
+    };
+    let mut found = candidates.iter().copied().filter(|index| groups.get(*index).is_some_and(fits));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// Makes a session of what captures and logs hold of one connection.
@@ -98,15 +125,14 @@ pub(super) fn session(one: Gathered, clocks: &[ClockOffset], witnesses: &[Witnes
         hosts: Vec::new(),
     };
     for part in one.group {
-        let offset = offset_ns(clocks, part.connection.witness_index);
-        let on_reference = |at: UnixNanos| at.plus(offset.saturating_neg());
+        let on_reference = |at: UnixNanos| clock::on_reference(clocks, part.connection.witness_index, at);
         session.start = session.start.min(on_reference(part.connection.opened));
         session.end = session.end.max(on_reference(part.connection.last_seen));
         session.facts.extend(part.facts.into_iter().map(|fact| Seen { at: on_reference(fact.at), fact }));
     }
     session.facts.extend(lost.into_iter().map(|fact| {
         let witness = fact.subject.connection().map_or(0, |connection| connection.witness_index);
-        Seen { at: fact.at.plus(offset_ns(clocks, witness).saturating_neg()), fact }
+        Seen { at: clock::on_reference(clocks, witness, fact.at), fact }
     }));
     let captured = !session.connections.is_empty();
     for cluster in one.clusters {
@@ -126,7 +152,7 @@ pub(super) fn add(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset
 }
 
 fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_times: bool) {
-    let offset = offset_ns(clocks, cluster.witness_index);
+    let witness_index = cluster.witness_index;
     session.hosts.push(HostPart {
         witness_index: cluster.witness_index,
         role: cluster.role,
@@ -139,7 +165,7 @@ fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_ti
         workstation: cluster.workstation,
     });
     for fact in cluster.facts {
-        let at = fact.at.plus(offset.saturating_neg());
+        let at = clock::on_reference(clocks, witness_index, fact.at);
         if sets_times {
             session.start = session.start.min(at);
             session.end = session.end.max(at);
@@ -150,9 +176,9 @@ fn take(session: &mut Session, cluster: Cluster, clocks: &[ClockOffset], sets_ti
 
 /// Facts of hosts, with the index of their witness, on the reference clock, sorted by time.
 pub(super) fn on_reference(facts: Vec<(u32, Fact)>, clocks: &[ClockOffset]) -> Vec<Seen> {
-    let seen = |(witness_index, fact): (u32, Fact)| {
-        let at = fact.at.plus(offset_ns(clocks, witness_index).saturating_neg());
-        Seen { at, fact }
+    let seen = |(witness_index, fact): (u32, Fact)| Seen {
+        at: clock::on_reference(clocks, witness_index, fact.at),
+        fact,
     };
     let mut all: Vec<Seen> = facts.into_iter().map(seen).collect();
     all.sort_by_key(|seen| (seen.at, seen.fact.place));

@@ -212,6 +212,12 @@ pub(super) fn changes(facts: &[Fact], witnesses: &[Witness]) -> Vec<(u32, Fact)>
     changes.map(|fact| (witness_of(fact, witnesses), fact.clone())).collect()
 }
 
+/// Each record that says something of a clock, with the index of the witness that wrote it.
+pub(super) fn clock_changes<'f>(facts: &'f [Fact], witnesses: &[Witness]) -> Vec<(u32, &'f Fact)> {
+    let of_clocks = facts.iter().filter(|fact| matches!(fact.what, What::ClockChanged { .. }));
+    of_clocks.map(|fact| (witness_of(fact, witnesses), fact)).collect()
+}
+
 /// The index of the witness that wrote a record.
 fn witness_of(fact: &Fact, witnesses: &[Witness]) -> u32 {
     let host = fact.subject.keys().map(|keys| keys.host.as_str()).unwrap_or_default();

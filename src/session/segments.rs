@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Witness;
-use super::clock::{ClockOffset, offset_ns};
+use super::clock::{ClockOffset, on_reference};
 use super::join::{AtWitness, Group};
 use crate::fact::{Connection, Fact, Reading, SegmentMark, Side, Subject, What};
+use crate::time::UnixNanos;
 
 /// Segments that must agree before two connections are one; between the same two ends one is enough.
 const SHARED_MIN: usize = 2;
@@ -88,12 +89,17 @@ fn is_one(group: &Group, connection: &Connection, count: usize) -> bool {
 }
 
 /// By how many nanoseconds each segment of one side (0 the client's, 1 the server's) that both have was seen later in `b`.
-pub(super) fn apart(a: &Connection, b: &Connection, side: usize) -> Vec<i64> {
+fn apart(a: &Connection, b: &Connection, side: usize) -> Vec<i64> {
+    timed_apart(a, b, side).into_iter().map(|(later, seen)| later.since(seen)).collect()
+}
+
+/// When each segment of one side that both have was seen in `b`, and when in `a`, each by its own clock.
+pub(super) fn timed_apart(a: &Connection, b: &Connection, side: usize) -> Vec<(UnixNanos, UnixNanos)> {
     let marks = |c: &'_ Connection| -> Vec<SegmentMark> {
         c.sent.get(side).map_or(Vec::new(), |sent| sent.marks.clone())
     };
     let known: BTreeMap<u64, SegmentMark> = marks(a).into_iter().map(|mark| (mark.print, mark)).collect();
-    let pair = |mark: SegmentMark| Some(mark.at.since(known.get(&mark.print)?.at));
+    let pair = |mark: SegmentMark| Some((mark.at, known.get(&mark.print)?.at));
     marks(b).into_iter().filter_map(pair).collect()
 }
 
@@ -140,9 +146,8 @@ fn lost_from(
     let coverage =
         usize::try_from(far.connection.witness_index).ok().and_then(|index| witnesses.get(index))?.coverage;
     let index = usize::from(from == Side::Server);
-    let on_reference = |part: &AtWitness| offset_ns(clocks, part.connection.witness_index).saturating_neg();
-    let until = coverage.covers?.1.plus(on_reference(far));
-    let last = near.connection.last_seen.plus(on_reference(near));
+    let until = on_reference(clocks, far.connection.witness_index, coverage.covers?.1);
+    let last = on_reference(clocks, near.connection.witness_index, near.connection.last_seen);
     let is_missed = far
         .facts
         .iter()

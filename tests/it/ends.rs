@@ -84,7 +84,7 @@ fn captures_of_both_ends_are_one_without_any_syn_and_behind_address_translation(
         let captures = [inside[first..].to_vec(), at_the_server(outside[second..].to_vec())];
         let analysis = analysed(&captures);
         assert_eq!(sizes(&analysis), [2], "without {first} and {second} frames");
-        let clock = analysis.story.clocks[1];
+        let clock = &analysis.story.clocks[1];
         assert_eq!((clock.offset_ns, clock.error_ns), (Some(AHEAD_NS), WAY_NS), "{first} {second}");
     }
 }

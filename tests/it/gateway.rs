@@ -53,7 +53,7 @@ fn wide(text: &str) -> Vec<u8> {
 }
 
 /// Handshake, tunnel, authorization and channel: what the client and what the gateway sends, in turns.
-fn tunnel(channel: u32) -> Vec<(Side, Vec<u8>)> {
+pub(crate) fn tunnel(channel: u32) -> Vec<(Side, Vec<u8>)> {
     let target = [&[1, 0, 0x3d, 0x0d, 3, 0][..], &wide("rdsh01.lab.test")].concat();
     vec![
         (Side::Client, packet(1, &[1, 0, 0, 0, 0, 0])),
@@ -83,7 +83,7 @@ fn frame(side: Side, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A WebSocket behind one round of 401, and the packets in it.
-fn socket(port: u16, packets: &[(Side, Vec<u8>)]) -> Conversation {
+pub(crate) fn socket(port: u16, packets: &[(Side, Vec<u8>)]) -> Conversation {
     let mut talk = talk(port, 0);
     talk.client_sends(&ask("RDG_OUT_DATA", UPGRADE)).server_sends(DENIED);
     talk.client_sends(&ask("RDG_OUT_DATA", &format!("{UPGRADE}{TOKEN}"))).server_sends(SWITCHED);
@@ -94,7 +94,7 @@ fn socket(port: u16, packets: &[(Side, Vec<u8>)]) -> Conversation {
 }
 
 /// The client closes, and the frames come out.
-fn ended(mut talk: Conversation) -> Vec<Frame> {
+pub(crate) fn ended(mut talk: Conversation) -> Vec<Frame> {
     talk.client_closes();
     talk.finish()
 }

@@ -16,6 +16,7 @@ mod keys;
 mod tls;
 mod expected;
 mod reading;
+mod clocks;
 mod command_line;
 mod readme;
 mod tidy;

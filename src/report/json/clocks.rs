@@ -1,0 +1,55 @@
+//! The clocks of all witnesses, held against each other.
+
+use serde::Serialize;
+
+use super::witness_name;
+use crate::analysis::Analysis;
+use crate::session::ClockOffset;
+
+#[derive(Serialize)]
+pub(in crate::report) struct Clock<'a> {
+    witness: &'a str,
+    offset_us: Option<i64>,
+    error_us: Option<i64>,
+    pairs: u32,
+    /// The witness that it is held against, where no chain of pairs leads to the reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a str>,
+    /// What it gains, in parts per million; absent where the pairs show none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift_ppm: Option<f64>,
+    /// When it was set, by the clock itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<ClockSet>,
+}
+
+/// A clock that was set.
+#[derive(Serialize)]
+struct ClockSet {
+    time: String,
+    by_us: i64,
+}
+
+/// One row for each witness.
+pub(in crate::report) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
+    let row = |clock: &ClockOffset| Clock {
+        witness: witness_name(analysis, clock.witness_index),
+        offset_us: clock.offset_ns.map(|ns| ns / 1_000),
+        error_us: clock.offset_ns.map(|_| clock.error_ns / 1_000),
+        pairs: clock.pairs,
+        against: (clock.against > 0).then(|| witness_name(analysis, clock.against)),
+        drift_ppm: parts_per_million(clock.drift_ppb),
+        steps: clock
+            .steps
+            .iter()
+            .map(|step| ClockSet { time: step.at.to_string(), by_us: step.by_ns / 1_000 })
+            .collect(),
+    };
+    analysis.story.clocks.iter().map(row).collect()
+}
+
+/// With one decimal, which is all that pairs tell.
+fn parts_per_million(ppb: i64) -> Option<f64> {
+    let tenths = i32::try_from(ppb / 100).ok().filter(|tenths| *tenths != 0)?;
+    Some(f64::from(tenths) / 10.0)
+}
