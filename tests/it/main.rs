@@ -19,6 +19,7 @@ mod reading;
 mod clocks;
 mod command_line;
 mod readme;
+mod stories;
 mod tidy;
 mod udp;
 mod memory;
