@@ -470,7 +470,7 @@ fn colours_are_for_terminals_and_who_asks_for_them() {
     assert!(!plain.contains('\u{1b}'));
     assert_eq!(said(&["--color", "never"]), plain);
     let painted = said(&["--color", "always"]);
-    assert!(painted.contains("\u{1b}[1m\u{1b}[31mBROKE\u{1b}[0m at"), "{painted}");
+    assert!(painted.contains("\u{1b}[1m\u{1b}[31mBROKE at X.224 negotiation\u{1b}[0m"), "{painted}");
     let mut bare = String::new();
     for part in painted.split('\u{1b}') {
         bare.push_str(
