@@ -3,7 +3,6 @@
 use std::env::VarError;
 use std::io::{self, IsTerminal};
 
-use anstream::{AutoStream, ColorChoice};
 use rdpwhy::report::text::Layout;
 use terminal_size::{Width, terminal_size};
 
@@ -27,8 +26,7 @@ pub(super) fn stdout(shown: &Shown) -> Layout<'_> {
     let color = match shown.color {
         Color::Always => true,
         Color::Never => false,
-        // Knows NO_COLOR, CLICOLOR, CLICOLOR_FORCE and what terminals cannot.
-        Color::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        Color::Auto => is_colored(|name| std::env::var(name), io::stdout().is_terminal()),
     };
     let on_terminal = io::stdout().is_terminal();
     let width = terminal_size().filter(|_| on_terminal).map(|(Width(columns), _)| usize::from(columns));
@@ -38,6 +36,17 @@ pub(super) fn stdout(shown: &Shown) -> Layout<'_> {
         ascii: plain.ascii || (on_terminal && !is_unicode(|name| std::env::var(name))),
         ..plain
     }
+}
+
+/// By the conventions of no-color.org and bixense.com/clicolors: NO_COLOR forbids, CLICOLOR_FORCE demands, else a terminal
+/// that can gets colours unless CLICOLOR is 0.
+fn is_colored(variable: impl Fn(&str) -> Result<String, VarError>, on_terminal: bool) -> bool {
+    let value = |name: &str| variable(name).unwrap_or_default();
+    if !value("NO_COLOR").is_empty() {
+        return false;
+    }
+    let forced = !matches!(value("CLICOLOR_FORCE").as_str(), "" | "0");
+    forced || (on_terminal && value("CLICOLOR") != "0" && value("TERM") != "dumb")
 }
 
 /// The locale says UTF-8, by the first of the three variables that is set (POSIX 8.2). Where none is there to say, as on
@@ -54,6 +63,22 @@ fn is_unicode(variable: impl Fn(&str) -> Result<String, VarError>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_follow_the_conventions() {
+        let with = |all: &'static [(&str, &str)], on_terminal| {
+            let find = |name: &str| all.iter().find(|(known, _)| *known == name);
+            is_colored(
+                |name| find(name).map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent),
+                on_terminal,
+            )
+        };
+        assert!(with(&[], true) && !with(&[], false));
+        assert!(!with(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true));
+        assert!(with(&[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")], false));
+        assert!(!with(&[("CLICOLOR_FORCE", "0")], false) && with(&[("CLICOLOR_FORCE", "0")], true));
+        assert!(!with(&[("CLICOLOR", "0")], true) && !with(&[("TERM", "dumb")], true));
+    }
 
     #[test]
     fn the_first_variable_that_is_set_says_the_locale() {
