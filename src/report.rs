@@ -9,6 +9,7 @@ pub mod jsonl;
 pub mod csv;
 pub mod markdown;
 pub mod timesketch;
+pub mod html;
 pub mod explained;
 pub mod held;
 pub mod query;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use rdpwhy::Analysis;
-use rdpwhy::report::{csv, json, jsonl, markdown, text, timesketch};
+use rdpwhy::report::{csv, html, json, jsonl, markdown, text, timesketch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -21,6 +21,8 @@ pub(crate) enum Format {
     Markdown,
     /// Events for Timesketch, as JSON lines
     Timesketch,
+    /// One page for people, which a browser shows without any network
+    Html,
 }
 
 /// What the writers need to know beside the analysis.
@@ -49,6 +51,7 @@ impl Format {
             Self::Csv => &["csv"],
             Self::Markdown => &["md", "markdown"],
             Self::Timesketch => &[],
+            Self::Html => &["html", "htm"],
         }
     }
 
@@ -100,6 +103,15 @@ impl Format {
             Self::Csv => csv::write(out, analysis),
             Self::Markdown => out.write_all(markdown::page(analysis, shape.page()).as_bytes()),
             Self::Timesketch => timesketch::write(out, analysis),
+            Self::Html => {
+                let asked = html::Asked {
+                    arguments: shape.arguments.to_vec(),
+                    only_failed: shape.file.only_failed,
+                    limits: html::Limits::default(),
+                };
+                let page = html::page(analysis, &asked).map_err(io::Error::other)?;
+                out.write_all(page.as_bytes())
+            }
         }
     }
 }

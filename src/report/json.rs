@@ -16,7 +16,7 @@ use crate::step::Step;
 use crate::wire::community_id;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 
-mod tls;
+pub(super) mod tls;
 
 use tls::{Tls, tls};
 
@@ -97,10 +97,10 @@ struct SaidRow {
 }
 
 #[derive(Serialize)]
-struct End {
-    ip: Option<String>,
-    port: Option<u16>,
-    name: Option<String>,
+pub(super) struct End {
+    pub(super) ip: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<Option<u32>>,
     /// Other names and addresses of the same host.
@@ -279,6 +279,7 @@ pub fn document(analysis: &Analysis, arguments: &[String]) -> serde_json::Result
     Ok(text)
 }
 
+<<<<<<< HEAD
 pub(super) fn tool(arguments: &[String]) -> Tool<'_> {
     Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments }
 }
@@ -295,6 +296,9 @@ fn told_by<'a>(analysis: &'a Analysis, seen: &Seen) -> &'a str {
 }
 
 fn witness_name(analysis: &Analysis, index: u32) -> &str {
+=======
+pub(super) fn witness_name(analysis: &Analysis, index: u32) -> &str {
+>>>>>>> 6622b34 (Show the answer as a page for people: one file, closed to the network, unfolding to the raw fields)
     usize::try_from(index)
         .ok()
         .and_then(|i| analysis.witnesses.get(i))
@@ -342,7 +346,7 @@ fn end(address: Option<SocketAddr>, name: Option<String>) -> End {
     }
 }
 
-fn client(session: &Session) -> End {
+pub(super) fn client(session: &Session) -> End {
     let told = session.facts.iter().find_map(|seen| match seen.what() {
         What::McsConnectInitial { client_name, build, .. } => Some((client_name.clone(), *build)),
         _ => None,
@@ -354,7 +358,7 @@ fn client(session: &Session) -> End {
     End { ip, build: Some(build), ..end(session.client(), name.or_else(own_log).or_else(workstation)) }
 }
 
-fn server(session: &Session) -> End {
+pub(super) fn server(session: &Session) -> End {
     let own_log = session.host(Role::Server).map(ToOwned::to_owned);
     end(session.server(), own_log.or_else(|| session.server_name()))
 }

@@ -36,7 +36,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// Neither control, nor line or paragraph separator, nor direction mark, nor of no width, nor private, nor a tag.
-fn is_plain(c: char) -> bool {
+pub(super) fn is_plain(c: char) -> bool {
     let hidden = matches!(
         u32::from(c),
         0xad | 0x34f

@@ -528,7 +528,7 @@ fn listened(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
     }
 }
 
-fn unknown_because(analysis: &Analysis, session: &Session) -> String {
+pub(super) fn unknown_because(analysis: &Analysis, session: &Session) -> String {
     use crate::fact::What;
     if session.find(|what| matches!(what, What::MidStream {})).is_some() {
         "the start of the connection: the capture began later".to_owned()

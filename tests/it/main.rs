@@ -42,3 +42,4 @@ mod slice;
 mod real;
 mod calibration;
 mod progress;
+mod html;

@@ -7,18 +7,18 @@ use crate::session::{Seen, Session};
 use crate::wire::tls::{Suite, TlsVersion};
 
 #[derive(Serialize, Default)]
-pub(super) struct Tls<'a> {
-    version: Option<String>,
-    cipher: Option<String>,
-    sni: Option<&'a str>,
-    ja3: Option<&'a str>,
-    ja4: Option<&'a str>,
-    ja3s: Option<&'a str>,
+pub(in crate::report) struct Tls<'a> {
+    pub(in crate::report) version: Option<String>,
+    pub(in crate::report) cipher: Option<String>,
+    pub(in crate::report) sni: Option<&'a str>,
+    pub(in crate::report) ja3: Option<&'a str>,
+    pub(in crate::report) ja4: Option<&'a str>,
+    pub(in crate::report) ja3s: Option<&'a str>,
     offered: Offered<'a>,
-    alpn: Option<&'a str>,
-    resumed: bool,
-    decrypted: bool,
-    certificate: Option<Certificate<'a>>,
+    pub(in crate::report) alpn: Option<&'a str>,
+    pub(in crate::report) resumed: bool,
+    pub(in crate::report) decrypted: bool,
+    pub(in crate::report) certificate: Option<Certificate<'a>>,
 }
 
 /// What the ClientHello offers.
@@ -31,7 +31,7 @@ struct Offered<'a> {
 }
 
 #[derive(Serialize)]
-struct Certificate<'a> {
+pub(in crate::report) struct Certificate<'a> {
     subject: &'a str,
     issuer: &'a str,
     not_before: String,
@@ -53,7 +53,7 @@ impl Tls<'_> {
 }
 
 /// What both hellos and the certificate say; of a handshake without an answer, what was offered.
-pub(super) fn tls(session: &Session) -> Option<Tls<'_>> {
+pub(in crate::report) fn tls(session: &Session) -> Option<Tls<'_>> {
     let hello = session.find_last(|what| matches!(what, What::ClientHello { .. }));
     let answer = session.find(|what| matches!(what, What::ServerHello { .. }));
     if hello.is_none() && answer.is_none() {

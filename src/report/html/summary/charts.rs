@@ -1,0 +1,202 @@
+//! The drawings of the summary: where attempts broke, when, and what each witness covers.
+
+use minijinja::Value;
+use serde::Serialize;
+
+use super::super::rows::Rows;
+use super::{drawn, share};
+use crate::analysis::Analysis;
+use crate::session::ClockOffset;
+use crate::step::LADDER;
+use crate::time::{UnixNanos, spoken};
+
+/// Width of the drawings, in units of their view box.
+const WIDTH: f64 = 1_000.0;
+/// Columns over time.
+const COLUMNS: u32 = 60;
+/// Height of a column.
+const HEIGHT: f64 = 60.0;
+
+/// A step with how many attempts broke there.
+#[derive(Serialize)]
+pub(super) struct Rung {
+    name: &'static str,
+    title: &'static str,
+    broke: usize,
+    guesses: usize,
+    /// In hundredths of the most.
+    width: Value,
+}
+
+/// Attempts over time.
+#[derive(Serialize)]
+pub(super) struct Chart {
+    from: String,
+    until: String,
+    each: String,
+    columns: Vec<Column>,
+    most: usize,
+}
+
+#[derive(Serialize, Clone)]
+struct Column {
+    x: Value,
+    failed: usize,
+    other: usize,
+    failed_y: Value,
+    failed_height: Value,
+    other_y: Value,
+    other_height: Value,
+    title: String,
+}
+
+/// What a witness covers, by the reference clock.
+#[derive(Serialize)]
+pub(super) struct Band<'a> {
+    name: &'a str,
+    kind: &'static str,
+    x: Value,
+    width: Value,
+    covers: Option<[String; 2]>,
+    clock: String,
+    sessions: usize,
+}
+
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The steps from the first to the last at which something broke or that was reached, the gateway's only where it matters.
+pub(super) fn ladder(rows: &Rows<'_>) -> Vec<Rung> {
+    let of = |step, guess: bool| {
+        rows.rows.iter().filter(|row| row.is_guess == guess && row.broke_at() == Some(step)).count()
+    };
+    let counts: Vec<(usize, usize)> =
+        LADDER.iter().map(|rung| (of(rung.step, false), of(rung.step, true))).collect();
+    let most = counts.iter().map(|(user, guess)| user + guess).max().unwrap_or(0).max(1);
+    LADDER
+        .iter()
+        .zip(counts)
+        .map(|(rung, (user, guesses))| Rung {
+            name: rung.name,
+            title: rung.title,
+            broke: user + guesses,
+            guesses,
+            width: drawn(number(user + guesses) / number(most) * 100.0),
+        })
+        .collect()
+}
+
+/// Attempts in columns of equal time; nothing where all began at once.
+pub(super) fn over_time(rows: &Rows<'_>) -> Option<Chart> {
+    let starts = || rows.rows.iter().map(|row| row.told.session.start);
+    let (from, until) = (starts().min()?, starts().max()?);
+    let whole = until.since(from);
+    if rows.rows.len() < 3 || whole < 1_000_000_000 {
+        return None;
+    }
+    let each = whole / i64::from(COLUMNS) + 1;
+    let mut counts = vec![(0_usize, 0_usize); usize::try_from(COLUMNS).unwrap_or(0)];
+    for row in &rows.rows {
+        let index = usize::try_from(row.told.session.start.since(from) / each).unwrap_or(0);
+        if let Some((failed, other)) = counts.get_mut(index) {
+            if row.failed() { *failed += 1 } else { *other += 1 }
+        }
+    }
+    let most = counts.iter().map(|(failed, other)| failed + other).max().unwrap_or(0).max(1);
+    let tall = |count: usize| number(count) / number(most) * HEIGHT;
+    let column = |(index, (failed, other)): (u32, (usize, usize))| Column {
+        x: drawn(f64::from(index) * WIDTH / f64::from(COLUMNS)),
+        failed,
+        other,
+        failed_y: drawn(HEIGHT - tall(failed)),
+        failed_height: drawn(tall(failed)),
+        other_y: drawn(HEIGHT - tall(failed) - tall(other)),
+        other_height: drawn(tall(other)),
+        title: format!(
+            "from {}: {failed} failed, {other} others",
+            from.plus(each.saturating_mul(i64::from(index)))
+        ),
+    };
+    let columns =
+        (0_u32..).zip(counts).filter(|(_, (failed, other))| failed + other > 0).map(column).collect();
+    Some(Chart { from: from.to_string(), until: until.to_string(), each: spoken(each), columns, most })
+}
+
+/// From when to when any witness covers, by the reference clock.
+pub(super) fn covered(analysis: &Analysis) -> Option<(UnixNanos, UnixNanos)> {
+    let spans = || (0_u32..).zip(&analysis.witnesses).filter_map(|(index, _)| span(analysis, index));
+    Some((spans().map(|(from, _)| from).min()?, spans().map(|(_, to)| to).max()?))
+}
+
+fn clock(analysis: &Analysis, index: u32) -> Option<&ClockOffset> {
+    analysis.story.clocks.iter().find(|clock| clock.witness_index == index)
+}
+
+fn span(analysis: &Analysis, index: u32) -> Option<(UnixNanos, UnixNanos)> {
+    let witness = analysis.witnesses.get(usize::try_from(index).ok()?)?;
+    let (from, to) = witness.coverage.covers?;
+    let off = clock(analysis, index).and_then(|clock| clock.offset_ns).unwrap_or(0).saturating_neg();
+    Some((from.plus(off), to.plus(off)))
+}
+
+/// A band for every witness.
+pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
+    let whole = covered(analysis).unwrap_or_default();
+    let mut counts = vec![0_usize; analysis.witnesses.len()];
+    for session in &analysis.story.sessions {
+        for index in session.witnesses() {
+            if let Some(count) = usize::try_from(index).ok().and_then(|index| counts.get_mut(index)) {
+                *count += 1;
+            }
+        }
+    }
+    let band = |((index, witness), sessions)| {
+        let witness: &crate::session::Witness = witness;
+        let span = span(analysis, index);
+        let (x, end) = span.map_or((0.0, 0.0), |(from, to)| (share(from, whole), share(to, whole)));
+        Band {
+            name: &witness.name,
+            kind: if witness.host.is_some() { "host" } else { "capture point" },
+            x: drawn((x * WIDTH).min(WIDTH - 2.0)),
+            width: drawn(if span.is_some() { ((end - x) * WIDTH).max(2.0) } else { 0.0 }),
+            covers: span.map(|(from, to)| [from.to_string(), to.to_string()]),
+            clock: offset(index, clock(analysis, index)),
+            sessions,
+        }
+    };
+    (0_u32..).zip(&analysis.witnesses).zip(counts).map(band).collect()
+}
+
+fn offset(index: u32, clock: Option<&ClockOffset>) -> String {
+    let known = clock.and_then(|clock| Some((clock, clock.offset_ns?)));
+    match known {
+        _ if index == 0 => "the reference".to_owned(),
+        None => "not compared: its own times are used as they are".to_owned(),
+        Some((clock, ns)) => {
+            let way = if ns < 0 { "behind" } else { "ahead" };
+            let pairs = if clock.pairs == 1 { "connection" } else { "connections" };
+            let error = spoken(clock.error_ns);
+            let off = ns.saturating_abs() / 1_000_000;
+            format!(
+                "{}.{:03} s {way}, give or take {error}, from {} {pairs}",
+                off / 1_000,
+                off % 1_000,
+                clock.pairs
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_told_with_its_error() {
+        let off = ClockOffset { witness_index: 1, offset_ns: Some(-3_000_000), error_ns: 20_000, pairs: 1 };
+        assert_eq!(offset(1, Some(&off)), "0.003 s behind, give or take 20 µs, from 1 connection");
+        assert_eq!(offset(0, Some(&off)), "the reference");
+        assert_eq!(offset(2, None), "not compared: its own times are used as they are");
+    }
+}
