@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!        read             events, packets      session          diagnosis         report
-//! paths -----> Record, Flow -----------> Fact -----------> Session -----------> Verdict -----> text, JSON
+//! paths -----> Record, Flow -----------> Fact -----------> Session -----------> Verdict -----> text, JSON, HTML
 //!         \________ Note (cut packet, unreadable record, lost bytes): travels beside, counted and printed ____/
 //! ```
 //!

@@ -279,7 +279,6 @@ pub fn document(analysis: &Analysis, arguments: &[String]) -> serde_json::Result
     Ok(text)
 }
 
-<<<<<<< HEAD
 pub(super) fn tool(arguments: &[String]) -> Tool<'_> {
     Tool { name: "rdpwhy", version: env!("CARGO_PKG_VERSION"), rules: CATALOGUE_VERSION, arguments }
 }
@@ -296,9 +295,6 @@ fn told_by<'a>(analysis: &'a Analysis, seen: &Seen) -> &'a str {
 }
 
 fn witness_name(analysis: &Analysis, index: u32) -> &str {
-=======
-pub(super) fn witness_name(analysis: &Analysis, index: u32) -> &str {
->>>>>>> 6622b34 (Show the answer as a page for people: one file, closed to the network, unfolding to the raw fields)
     usize::try_from(index)
         .ok()
         .and_then(|i| analysis.witnesses.get(i))

@@ -305,7 +305,7 @@
     const lines = ends.map((end, index) => [
       s("line", { class: "lifeline", x1: x(index), y1: HEAD - 6, x2: x(index), y2: height - 6 }),
       s("text", { class: "head", x: x(index), y: 18, "text-anchor": index === ends.length - 1 && index ? "end" : "middle", dx: index === ends.length - 1 && index ? RIGHT - 6 : 0, text: end.role }),
-      s("text", { class: "dim", x: x(index), y: 35, "text-anchor": index === ends.length - 1 && index ? "end" : "middle", dx: index === ends.length - 1 && index ? RIGHT - 6 : 0 }, s("title", { text: end.name }), cut(end.name, index > servers ? 22 : servers > 1 ? 38 : 46)),
+      s("text", { class: "dim", x: x(index), y: 35, "text-anchor": index === ends.length - 1 && index ? "end" : "middle", dx: index === ends.length - 1 && index ? RIGHT - 6 : 0 }, s("title", { text: end.name }), cut(end.name, index > servers ? 21 : servers > 1 || ends.length > 2 ? 33 : 46)),
     ]);
     const dashes = gaps.map(([from, to]) => ends.map((_, index) => s("line", { class: "lifeline gap", x1: x(index), y1: from, x2: x(index), y2: to })));
     const title = (failed(d.outcome) ? "Broke at " + stepTitle(d.step) : "How it went") + ": " + d.client + " to " + d.server;
@@ -400,8 +400,8 @@
           s("title", { text: since(one.at) + " " + one.says })));
       }
       const silent = told.has(index) ? "" : looked(witness) ? " · looked, and tells nothing of it" : "";
-      const name = cut(witness.name, 60);
-      parts.push(s("text", { class: "over", x: 6, y: top + 15 }, s("tspan", { class: "head", text: name }), s("tspan", { class: "dim", dx: 10, text: clockOf(witness) + silent })));
+      const room = Math.floor(width / 6.6), name = cut(witness.name, Math.min(60, Math.max(18, room - 20)));
+      parts.push(s("text", { class: "over", x: 6, y: top + 15 }, s("tspan", { class: "head", text: name }), s("tspan", { class: "dim", dx: 10, text: cut(clockOf(witness) + silent, Math.max(4, room - name.length - 2)) })));
       return parts;
     };
     const limit = (from, to) => {

@@ -218,6 +218,7 @@ fn lead(analysis: &Analysis, told: &[Told<'_>]) -> String {
 
 #[derive(Default)]
 struct Group<'a> {
+    rule: Option<&'static Rule>,
     count: usize,
     guesses: usize,
     percents: BTreeSet<u8>,
@@ -227,12 +228,11 @@ struct Group<'a> {
 
 /// Causes with how often, those of most attempts first; what only guesses or scans counts behind all others.
 fn causes(rows: &Rows<'_>) -> Vec<CauseCount> {
-    let mut groups: BTreeMap<(Option<&'static str>, Option<Step>), (Option<&'static Rule>, Group<'_>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<(Option<&str>, Option<Step>), Group<'_>> = BTreeMap::new();
     for row in rows.rows.iter().filter(|row| row.failed()) {
         let best = row.told.best();
-        let key = (best.map(|best| best.rule.id), row.broke_at());
-        let (_, group) = groups.entry(key).or_insert_with(|| (best.map(|best| best.rule), Group::default()));
+        let group = groups.entry((best.map(|best| best.rule.id), row.broke_at())).or_default();
+        group.rule = best.map(|best| best.rule);
         group.count += 1;
         group.guesses += usize::from(row.is_guess);
         group.percents.extend(best.map(|best| best.weighing.percent));
@@ -240,7 +240,7 @@ fn causes(rows: &Rows<'_>) -> Vec<CauseCount> {
         group.servers.insert(&row.server);
     }
     let mut causes: Vec<CauseCount> =
-        groups.into_iter().map(|((_, step), (rule, group))| cause(step, rule, &group)).collect();
+        groups.into_iter().map(|((_, step), group)| cause(step, &group)).collect();
     causes.sort_by_key(|cause| {
         (std::cmp::Reverse((cause.count - cause.guesses, cause.count, cause.percent)), cause.id, cause.step)
     });
@@ -252,7 +252,8 @@ fn client_of(client: &str) -> &str {
     client.split(' ').next().and_then(|end| end.rsplit_once(':')).map_or(client, |(address, _)| address)
 }
 
-fn cause(step: Option<Step>, rule: Option<&'static Rule>, group: &Group<'_>) -> CauseCount {
+fn cause(step: Option<Step>, group: &Group<'_>) -> CauseCount {
+    let rule = group.rule;
     let (least, most) = (group.percents.first(), group.percents.last());
     let ends = |names: &BTreeSet<&str>, what: &str| match names.len() {
         1 => names.first().map(|name| (*name).to_owned()).unwrap_or_default(),

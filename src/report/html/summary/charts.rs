@@ -158,8 +158,8 @@ pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
         Band {
             name: &witness.name,
             kind: if witness.host.is_some() { "host" } else { "capture point" },
-            x: drawn((x * WIDTH).min(WIDTH - 2.0)),
-            width: drawn(if span.is_some() { ((end - x) * WIDTH).max(2.0) } else { 0.0 }),
+            x: drawn((x * WIDTH).min(WIDTH - 4.0)),
+            width: drawn(if span.is_some() { ((end - x) * WIDTH).max(4.0) } else { 0.0 }),
             covers: span.map(|(from, to)| [from.to_string(), to.to_string()]),
             clock: offset(index, clock(analysis, index)),
             sessions,
