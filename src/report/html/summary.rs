@@ -78,9 +78,9 @@ struct PlainRow<'a> {
     cause: Option<&'static str>,
     percent: Option<u8>,
     note: &'a str,
-    client: &'a str,
-    server: &'a str,
-    user: Option<&'a str>,
+    client: [&'a str; 2],
+    server: [&'a str; 2],
+    user: &'a str,
 }
 
 #[derive(Serialize)]
@@ -283,10 +283,16 @@ fn plain<'a>(row: &'a Row<'_>) -> PlainRow<'a> {
         cause: best.map(|best| best.rule.id),
         percent: best.map(|best| best.weighing.percent),
         note: &row.note,
-        client: &row.client,
-        server: &row.server,
-        user: row.user.as_deref(),
+        client: named(&row.client),
+        server: named(&row.server),
+        user: row.user.as_deref().map_or("", |user| named(user)[0]),
     }
+}
+
+/// An address, and the name in brackets behind it.
+fn named(text: &str) -> [&str; 2] {
+    let (first, name) = text.split_once(" (").unwrap_or((text, ""));
+    [first, name.trim_end_matches(')')]
 }
 
 /// Users named of one source.
