@@ -1,6 +1,8 @@
 //! Why it broke: one file per step, one `Rule` per cause. A rule is a value: what the cause is, what to do, and how
 //! the facts of a case weigh for and against it.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::fact::{Connection, Side, What};
@@ -186,6 +188,43 @@ pub struct Case<'a> {
     pub attempt: &'a [&'a Session],
     /// All sessions.
     pub story: &'a Story,
+    /// How far servers are away in all sessions.
+    pub distances: &'a Distances<'a>,
+}
+
+/// The time to live of the packets of servers that reset connections, by server and capture point: of the first session
+/// that tells it, and of the first one of another id.
+#[derive(Debug, Default)]
+pub struct Distances<'a> {
+    told: BTreeMap<(IpAddr, u32), Vec<(&'a str, u8)>>,
+}
+
+impl<'a> Distances<'a> {
+    fn of(sessions: &'a [Session]) -> Self {
+        let mut told = BTreeMap::<_, Vec<(&str, u8)>>::new();
+        for session in sessions {
+            let Some(which) = Self::which(session) else { continue };
+            let ttl = session.facts.iter().find_map(|seen| match seen.what() {
+                What::Reset { by: Side::Server, usual_ttl, .. } => *usual_ttl,
+                _ => None,
+            });
+            let Some(ttl) = ttl else { continue };
+            let known = told.entry(which).or_default();
+            if known.len() < 2 && known.iter().all(|(id, _)| *id != session.id) {
+                known.push((&session.id, ttl));
+            }
+        }
+        Self { told }
+    }
+
+    fn which(session: &Session) -> Option<(IpAddr, u32)> {
+        Some((session.server()?.ip(), session.connections.first()?.witness_index))
+    }
+
+    fn beside(&self, session: &Session) -> Option<u8> {
+        let told = self.told.get(&Self::which(session)?)?;
+        told.iter().find(|(id, _)| *id != session.id).map(|(_, ttl)| *ttl)
+    }
 }
 
 impl<'a> Case<'a> {
@@ -339,19 +378,7 @@ impl<'a> Case<'a> {
     /// Time to live of the packets of the same server to the same witness in other connections.
     #[must_use]
     pub fn server_ttl_elsewhere(&self) -> Option<u8> {
-        let server = self.session.server()?.ip();
-        let witness = self.session.connections.first()?.witness_index;
-        let same = |s: &&Session| {
-            s.id != self.session.id
-                && s.server().is_some_and(|end| end.ip() == server)
-                && s.connections.first().is_some_and(|c| c.witness_index == witness)
-        };
-        self.story.sessions.iter().filter(same).find_map(|s| {
-            s.facts.iter().find_map(|seen| match seen.what() {
-                What::Reset { by: Side::Server, usual_ttl, .. } => *usual_ttl,
-                _ => None,
-            })
-        })
+        self.distances.beside(self.session)
     }
 }
 
@@ -437,11 +464,12 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 #[must_use]
 pub fn diagnose_all(story: &Story) -> Vec<Vec<Verdict>> {
     let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); story.sessions.len()];
+    let distances = Distances::of(&story.sessions);
     for attempt in &story.attempts {
         let members: Vec<&Session> =
             attempt.sessions.iter().filter_map(|index| story.sessions.get(*index)).collect();
         for (index, session) in attempt.sessions.iter().zip(&members) {
-            let case = Case { session, attempt: &members, story };
+            let case = Case { session, attempt: &members, story, distances: &distances };
             if let Some(slot) = verdicts.get_mut(*index) {
                 *slot = diagnose(&case);
             }

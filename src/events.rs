@@ -2,11 +2,13 @@
 //!
 //! Ids that say nothing of a connection, or that stand in every connection, good or bad, have no row.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::codes::Status;
 use crate::fact::{Fact, Keys, Reading, Subject, What};
-use crate::read::Record;
+use crate::read::record::Value;
+use crate::read::{Event, Record};
 
 mod value;
 mod generic;
@@ -98,7 +100,7 @@ const LOGS: &[&Log] = &[
 
 /// A record with its row.
 struct Seen<'r> {
-    record: &'r Record,
+    record: &'r Event<'r>,
     log: &'static Log,
     event: &'static EventMap,
 }
@@ -109,17 +111,35 @@ pub fn wanted(provider: &str, channel: &str, id: u32) -> bool {
     find(provider, channel, id).is_some()
 }
 
+/// A row for an event: who has it need not look for it again.
+#[derive(Clone, Copy)]
+pub struct Row {
+    log: &'static Log,
+    event: &'static EventMap,
+}
+
+/// The row for this event. Says nothing of the record's content.
+#[must_use]
+pub fn row(provider: &str, channel: &str, id: u32) -> Option<Row> {
+    find(provider, channel, id).map(|(log, event)| Row { log, event })
+}
+
 /// What a record says, or `None` for one that says nothing of Remote Desktop.
 #[must_use]
 pub fn facts(record: &Record, input_index: u32) -> Option<Fact> {
-    let (log, event) = find(&record.provider, &record.channel, record.id)?;
-    let seen = Seen { record, log, event };
-    let what = (event.read)(&seen)?;
-    let mut keys = Keys { host: record.computer.trim().to_lowercase(), ..Keys::default() };
-    (log.keys)(&seen, &mut keys);
+    fact(row(&record.provider, &record.channel, record.id)?, &record.event(), input_index)
+}
+
+/// What an event says by its row, or `None` for one that says nothing of Remote Desktop.
+#[must_use]
+pub fn fact(row: Row, event: &Event<'_>, input_index: u32) -> Option<Fact> {
+    let seen = Seen { record: event, log: row.log, event: row.event };
+    let what = (row.event.read)(&seen)?;
+    let mut keys = Keys { host: value::lower(event.computer.trim()), ..Keys::default() };
+    (row.log.keys)(&seen, &mut keys);
     Some(Fact {
-        at: record.at,
-        place: record.place(input_index),
+        at: event.at,
+        place: event.place(input_index),
         subject: Subject::Record(Arc::new(keys)),
         reading: Reading::Clear,
         what,
@@ -174,7 +194,12 @@ fn find(provider: &str, channel: &str, id: u32) -> Option<(&'static Log, &'stati
 impl Seen<'_> {
     /// The text of a field; an empty one and `-` are absent.
     fn text(&self, name: &str) -> Option<String> {
-        self.record.field(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        self.peek(name).map(value::trimmed)
+    }
+
+    /// The same, to look at; what is to be trimmed is not.
+    fn peek(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.record.field(name).filter(|text| !text.trim().is_empty())
     }
 
     /// The first of these fields that is there.
@@ -184,11 +209,20 @@ impl Seen<'_> {
 
     /// A number of 32 bits; a negative one as its two's complement.
     fn number(&self, name: &str) -> Option<u32> {
-        self.record.field(name).and_then(value::number)
+        match self.record.fields.value(name)? {
+            Value::Text(text) => value::number(&text),
+            Value::Unsigned(number) => u32::try_from(number).ok(),
+            Value::Signed(number) if number < 0 => i32::try_from(number).ok().map(i32::cast_unsigned),
+            Value::Signed(number) => u32::try_from(number).ok(),
+        }
     }
 
     fn long(&self, name: &str) -> Option<u64> {
-        self.record.field(name).and_then(value::long)
+        match self.record.fields.value(name)? {
+            Value::Text(text) => value::long(&text),
+            Value::Unsigned(number) => Some(number),
+            Value::Signed(number) => u64::try_from(number).ok(),
+        }
     }
 
     fn status(&self, name: &str) -> Option<Status> {
@@ -198,7 +232,8 @@ impl Seen<'_> {
 
 /// Keys of the channels whose activity id names one connection.
 fn activity_key(seen: &Seen<'_>, keys: &mut Keys) {
-    keys.activity = seen.record.activity.clone().filter(|id| !value::is_common_activity(id));
+    let activity = seen.record.activity.map(|activity| activity.to_string());
+    keys.activity = activity.filter(|id| !value::is_common_activity(id));
 }
 
 #[cfg(test)]

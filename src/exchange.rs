@@ -9,13 +9,15 @@ use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::fact::{Connection, Fact, Subject};
 use crate::note::Note;
 use crate::read::{Counts, Input, Source};
 
 mod line;
 
-use line::{AboutLine, ConnectionLine, FactLine, Head, InputLine, Line, NoteLine, SourceLine, Totals};
+use line::{ConnectionLine, FactLine, FactWritten, Head, InputLine, Line, NoteLine, SourceLine, Totals};
 
 /// Version of the format; a reader refuses any other.
 pub const VERSION: u32 = 1;
@@ -56,7 +58,7 @@ pub fn write_end(
     write_line(out, &Line::End(totals))
 }
 
-fn write_line(out: &mut impl Write, line: &Line) -> io::Result<()> {
+fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }
@@ -76,23 +78,22 @@ impl Facts {
     /// # Errors
     /// When the lines cannot be written.
     pub fn write(&mut self, out: &mut impl Write, fact: &Fact) -> io::Result<()> {
-        let mut line = FactLine::of(fact);
-        match &fact.subject {
-            Subject::Connection(connection) => self.captured(out, &mut line, connection, false)?,
-            Subject::Udp(transport) => self.captured(out, &mut line, transport, true)?,
-            Subject::Record(keys) => line.about = Some(AboutLine::of(keys)),
-        }
+        let connection = match &fact.subject {
+            Subject::Connection(connection) => Some(self.captured(out, connection, false)?),
+            Subject::Udp(transport) => Some(self.captured(out, transport, true)?),
+            Subject::Record(_) => None,
+        };
         self.written += 1;
-        write_line(out, &Line::Fact(Box::new(line)))
+        write_line(out, &FactWritten { fact, connection })
     }
 
+    /// The source and the number of a connection, which is written when the last fact was about another.
     fn captured(
         &mut self,
         out: &mut impl Write,
-        line: &mut FactLine,
         connection: &Arc<Connection>,
         udp: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<(u32, u32)> {
         let known = self.connection.as_ref().is_some_and(|known| Arc::ptr_eq(known, connection));
         if !known {
             self.connections += 1;
@@ -100,9 +101,7 @@ impl Facts {
             let number = self.connections - 1;
             write_line(out, &Line::Connection(ConnectionLine::of(connection, number, udp)))?;
         }
-        line.source = Some(connection.witness_index);
-        line.connection = self.connections.checked_sub(1);
-        Ok(())
+        Ok((connection.witness_index, self.connections.saturating_sub(1)))
     }
 }
 

@@ -276,14 +276,25 @@ macro_rules! facts {
                 match self { $( Self::$variant { .. } => $step ),* }
             }
 
-            /// The fields that are there, in the order of declaration, as text.
-            #[must_use]
-            pub fn fields(&self) -> Vec<(&'static str, String)> {
+            /// Name and text of each field that is there, in the order of declaration; `text` is used for each in turn.
+            ///
+            /// # Errors
+            /// That of `take`.
+            pub fn each_field<E>(
+                &self,
+                text: &mut String,
+                mut take: impl FnMut(&'static str, &str) -> Result<(), E>,
+            ) -> Result<(), E> {
                 match self {
                     $( Self::$variant { $( $field ),* } => {
-                        let fields: Vec<(&'static str, Option<String>)> =
-                            vec![$( (stringify!($field), Field::to_text($field)) ),*];
-                        fields.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+                        $(
+                            text.clear();
+                            if Field::write_text($field, text) {
+                                take(stringify!($field), text)?;
+                            }
+                        )*
+                        let _ = &mut take;
+                        Ok(())
                     } ),*
                 }
             }
@@ -1790,6 +1801,17 @@ impl What {
 }
 
 impl What {
+    /// The fields that are there, in the order of declaration, as text.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        let _ = self.each_field(&mut String::new(), |name, text| {
+            fields.push((name, text.to_owned()));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        fields
+    }
+
     /// A reset that neither end sent, as its time to live or its sequence number says.
     #[must_use]
     pub fn is_foreign_reset(&self) -> bool {

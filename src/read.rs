@@ -27,7 +27,7 @@ pub use evtx::LogCounts;
 pub use flow::{Flow, Half, Sighting};
 pub use inputs::{Input, Inventory, Kind, Source};
 pub use keys::Keys;
-pub use record::Record;
+pub use record::{Event, Record};
 pub use udp::UdpFlow;
 
 /// Told of progress while files are read; the library itself prints nothing.

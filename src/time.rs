@@ -97,14 +97,48 @@ impl Stretch {
     }
 }
 
-/// RFC 3339 in UTC with microseconds, for instance `2026-11-20T10:00:00.000123Z`.
+/// RFC 3339 in UTC with microseconds, for instance `2026-11-20T10:00:00.000123Z`; what is finer is cut off towards the past.
 impl fmt::Display for UnixNanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
-            Ok(at) => write!(f, "{at:.6}"),
-            Err(_) => write!(f, "{} ns", self.0),
+        let micros = self.0.div_euclid(1_000);
+        let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        let (days, seconds) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let days = u64::try_from(days.saturating_add(DAYS_1601_TO_1970)).unwrap_or(0);
+        let (year, month, day) = date(days);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let parts = [
+            (0..4, i64::try_from(year).unwrap_or(0)),
+            (5..7, i64::try_from(month).unwrap_or(0)),
+            (8..10, i64::try_from(day).unwrap_or(0)),
+            (11..13, seconds / 3_600),
+            (14..16, seconds / 60 % 60),
+            (17..19, seconds % 60),
+            (20..26, micros),
+        ];
+        for (place, mut number) in parts {
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = u8::try_from(number % 10).unwrap_or(0) + b'0';
+                number /= 10;
+            }
         }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
+}
+
+/// Days from 1601-01-01 to 1970-01-01.
+const DAYS_1601_TO_1970: i64 = 134_774;
+
+/// Year, month and day, so many days after 1601-01-01: years begin with March here, so that a leap day is the last.
+pub(crate) const fn date(days: u64) -> (u64, u64, u64) {
+    // Days from 0000-03-01 to 1601-01-01.
+    let days = days.saturating_add(584_694);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + later, month, day)
 }
 
 /// A length of time as people read it: `420 µs`, `12.3 ms`, `1.06 s`, `4 min 5 s`.
@@ -129,6 +163,23 @@ mod tests {
     #[test]
     fn times_are_written_with_microseconds() {
         assert_eq!(UnixNanos(1_500_000_123_456_789).to_string(), "1970-01-18T08:40:00.123456Z");
+    }
+
+    #[test]
+    fn times_are_written_as_the_package_for_times_writes_them() {
+        let mut random = 1_u64;
+        let mut all = vec![0, -1, 1, -999, -1_000, -1_001, -86_400_000_000_000, i64::MIN, i64::MAX];
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            all.push((random ^ (random >> 29)).cast_signed());
+        }
+        let day = 86_400_000_000_000_i64;
+        all.extend((-106_000..106_000).map(|days| days * day));
+        all.extend((-106_000..106_000).map(|days| days * day - 1));
+        for ns in all {
+            let kept = jiff::Timestamp::from_nanosecond(ns.into()).unwrap();
+            assert_eq!(UnixNanos(ns).to_string(), format!("{kept:.6}"), "{ns}");
+        }
     }
 
     #[test]

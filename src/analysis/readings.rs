@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::events;
+use crate::events::{self, Row};
 use crate::fact::{self, Fact};
 use crate::note::Note;
 use crate::packets::{self, Packets};
 use crate::read::capture::read_source;
-use crate::read::evtx::{Choice, read_log};
+use crate::read::evtx::{Picker, pick_log};
 use crate::read::{self, Counts, Found, Inventory, Keys, Source, SourceRead, Watch};
 
 /// One thing that is read on a thread of its own.
@@ -33,24 +33,11 @@ pub(super) fn of(inventory: &Inventory) -> Vec<Reading<'_>> {
     captures.chain(inventory.logs.iter().map(|index| Reading::Log(*index))).collect()
 }
 
-impl Reading<'_> {
-    /// Reads it; the facts go to `sink`.
-    pub(super) fn read(
-        &self,
-        inventory: &Inventory,
-        keys: &Keys,
-        watch: &dyn Watch,
-        sink: &mut dyn FnMut(Fact),
-    ) -> Read {
-        match self {
-            Self::Captures(index, source) => captures((*index, source), inventory, keys, watch, sink),
-            Self::Log(index) => log(*index, inventory, watch, sink),
-        }
-    }
-}
+/// Something that takes facts of records, in order.
+pub(super) type Keep<'a, K> = &'a (dyn Fn(Fact, &mut K) + Sync);
 
 /// Reads captures into facts; each connection's bytes are let go as soon as its facts are taken.
-fn captures(
+pub(super) fn captures(
     (witness_index, source): (u32, &Source),
     inventory: &Inventory,
     keys: &Keys,
@@ -78,16 +65,25 @@ fn captures(
     Read { counts, notes, opened }
 }
 
-fn log(input_index: u32, inventory: &Inventory, watch: &dyn Watch, sink: &mut dyn FnMut(Fact)) -> Read {
+/// Reads an event log into facts; what took some of them goes to `sink`.
+pub(super) fn log<K: Default + Send>(
+    input_index: u32,
+    inventory: &Inventory,
+    watch: &dyn Watch,
+    keep: Keep<'_, K>,
+    sink: &mut (dyn FnMut(K) + Send),
+) -> Read {
     let index = usize::try_from(input_index).unwrap_or(usize::MAX);
     let Some(input) = inventory.inputs.get(index) else { return Read::default() };
-    let keep = |record: read::Record| events::facts(&record, input_index);
-    let choice = Choice { wanted: events::wanted, keep: &keep, by_xml: false };
-    let mut told = |fact: Fact| {
-        watch.found(Found::Record);
-        sink(fact);
+    let make = |row: Row, event: &read::Event<'_>| {
+        let made = events::fact(row, event, input_index);
+        if made.is_some() {
+            watch.found(Found::Record);
+        }
+        made
     };
-    let (counts, notes) = read_log(input_index, input, watch, &choice, &mut told);
+    let picker = Picker { wanted: &events::row, make: &make, keep, by_xml: false };
+    let (counts, notes) = pick_log(input_index, input, watch, &picker, sink);
     Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }
 }
 
@@ -136,7 +132,15 @@ fn unused_keys(inventory: &Inventory, keys: &Keys, counts: &[Option<Counts>], op
 pub(super) fn read_all(inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> (Vec<Fact>, Vec<Read>) {
     let read_one = |reading: Reading<'_>| {
         let mut facts = Vec::new();
-        let read = reading.read(inventory, keys, watch, &mut |fact| facts.push(fact));
+        let read = match reading {
+            Reading::Captures(index, source) => {
+                captures((index, source), inventory, keys, watch, &mut |fact| facts.push(fact))
+            }
+            Reading::Log(index) => {
+                let keep = |fact, some: &mut Vec<Fact>| some.push(fact);
+                log(index, inventory, watch, &keep, &mut |some| facts.extend(some))
+            }
+        };
         (facts, read)
     };
     let read: Vec<(Vec<Fact>, Read)> = of(inventory).into_par_iter().map(read_one).collect();

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::readings::{self, Read, Reading};
 use crate::exchange::{self, Facts};
+use crate::fact::Fact;
 use crate::note::Note;
 use crate::read::{self, Counts, Inventory, Keys, Watch};
 
@@ -68,24 +69,49 @@ fn write_readings(
     Ok((counts, notes, written))
 }
 
-fn write_one<W: Write>(
+fn write_one<W: Write + Send>(
     (turn, reading): (usize, &Reading<'_>),
     inventory: &Inventory,
     keys: &Keys,
     watch: &dyn Watch,
     turns: &Turns<W>,
 ) -> (u64, Read) {
-    let (mut facts, mut buffer) = (Facts::default(), Vec::new());
-    let read = reading.read(inventory, keys, watch, &mut |fact| {
-        if let Err(error) = facts.write(&mut buffer, &fact) {
-            turns.fail(error);
+    let mut buffer = Vec::new();
+    let (written, read) = match reading {
+        Reading::Captures(index, source) => {
+            let mut facts = Facts::default();
+            let read = readings::captures((*index, source), inventory, keys, watch, &mut |fact| {
+                if let Err(error) = facts.write(&mut buffer, &fact) {
+                    turns.fail(error);
+                }
+                turns.offer(turn, &mut buffer);
+            });
+            (facts.written, read)
         }
-        if buffer.len() >= BUFFER_BYTES {
-            turns.give(turn, &mut buffer);
+        Reading::Log(index) => {
+            let mut written = 0;
+            let keep = |fact: Fact, lines: &mut Lines| {
+                if let Err(error) = lines.facts.write(&mut lines.bytes, &fact) {
+                    turns.fail(error);
+                }
+            };
+            let read = readings::log(*index, inventory, watch, &keep, &mut |lines| {
+                written += lines.facts.written;
+                buffer.extend_from_slice(&lines.bytes);
+                turns.offer(turn, &mut buffer);
+            });
+            (written, read)
         }
-    });
+    };
     turns.done(turn, buffer);
-    (facts.written, read)
+    (written, read)
+}
+
+/// Facts of some records of a log, written by the thread that read them.
+#[derive(Default)]
+struct Lines {
+    facts: Facts,
+    bytes: Vec<u8>,
 }
 
 /// Output in the order of turns, whoever comes first.
@@ -109,8 +135,11 @@ impl<W: Write> Turns<W> {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes the buffer when it is this one's turn; else it grows on.
-    fn give(&self, turn: usize, buffer: &mut Vec<u8>) {
+    /// Writes the buffer when it is large and it is this one's turn; else it grows on.
+    fn offer(&self, turn: usize, buffer: &mut Vec<u8>) {
+        if buffer.len() < BUFFER_BYTES {
+            return;
+        }
         self.with(|state| {
             if state.next == turn {
                 state.write(buffer);

@@ -271,8 +271,14 @@ fn shown(seen: &Seen<'_>) -> Option<What> {
     }
     let of = |name: &str| {
         let end = format!("Certificate/@{name}");
-        let found = seen.record.fields.iter().find(|(key, _)| key.ends_with(&end));
-        found.map(|(_, text)| text.trim().trim_end_matches(".cer").to_owned())
+        let mut found = None;
+        seen.record.fields.each(&mut |key, text| {
+            if key.ends_with(&end) {
+                found = Some(text.trim().trim_end_matches(".cer").to_owned());
+            }
+            found.is_none()
+        });
+        found
     };
     let parts: Vec<String> = [of("subjectName"), of("fileRef")].into_iter().flatten().collect();
     Some(What::LogSays {

@@ -66,20 +66,18 @@ pub(super) fn status(seen: &Seen<'_>) -> Option<Status> {
 pub(super) fn detail(seen: &Seen<'_>) -> Option<String> {
     let mut parts = Vec::new();
     let mut bytes = 0;
-    for (name, text) in &seen.record.fields {
-        let is_code = CODES.contains(&name.as_str()) && value::number(text).is_some();
+    seen.record.fields.each(&mut |name, text| {
+        let is_code = CODES.contains(&name) && value::number(text).is_some();
         let text = text.trim();
-        if is_code || DULL.contains(&name.as_str()) || text.is_empty() || text == "-" {
-            continue;
+        if is_code || DULL.contains(&name) || text.is_empty() || text == "-" {
+            return true;
         }
         let unnamed = name.bytes().all(|byte| byte.is_ascii_digit());
         let part = if unnamed { text.to_owned() } else { format!("{name}={text}") };
         bytes += part.len();
-        if bytes > DETAIL_BYTES_MAX {
-            parts.push("...".to_owned());
-            break;
-        }
-        parts.push(part);
-    }
+        let has_room = bytes <= DETAIL_BYTES_MAX;
+        parts.push(if has_room { part } else { "...".to_owned() });
+        has_room
+    });
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -114,25 +114,27 @@ fn is_local(seen: &Seen<'_>) -> bool {
 
 /// Logons by which no person comes in.
 fn is_plumbing(seen: &Seen<'_>) -> bool {
-    let user = seen.text("TargetUserName").unwrap_or_default();
-    let domain = seen.text("TargetDomainName").unwrap_or_default();
-    let user = user.to_ascii_uppercase();
-    user.starts_with("DWM-")
-        || user.starts_with("UMFD-")
+    let (user, domain) = (seen.peek("TargetUserName"), seen.peek("TargetDomainName"));
+    let user = user.as_deref().unwrap_or_default().trim();
+    let domain = domain.as_deref().unwrap_or_default().trim();
+    let begins = |with: &str| user.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
+    begins("DWM-")
+        || begins("UMFD-")
         || user.split('@').next().is_some_and(|name| name.ends_with('$'))
-        || user == "ANONYMOUS LOGON"
+        || user.eq_ignore_ascii_case("ANONYMOUS LOGON")
         || domain == "Window Manager"
         || domain == "Font Driver Host"
         || seen.number("LogonType").is_some_and(|kind| UNATTENDED.contains(&kind))
 }
 
 fn logon(seen: &Seen<'_>) -> Option<What> {
-    let by_service = seen.text("LogonProcessName").is_some_and(|name| name.eq_ignore_ascii_case("Advapi"));
+    let by_service =
+        seen.peek("LogonProcessName").is_some_and(|name| name.trim().eq_ignore_ascii_case("Advapi"));
     if is_plumbing(seen) || by_service {
         return None;
     }
     // %%1842 is yes, %%1843 is no.
-    let yes = |name| seen.text(name).is_some_and(|text| text == "%%1842");
+    let yes = |name| seen.peek(name).is_some_and(|text| text.trim() == "%%1842");
     let given = |guid: &String| guid.chars().any(|c| c.is_ascii_hexdigit() && c != '0');
     Some(What::LogonSucceeded {
         logon_type: seen.number("LogonType")?,
@@ -197,7 +199,7 @@ fn policy(seen: &Seen<'_>) -> Option<What> {
 
 /// 4616 and Kernel-General 1.
 pub(super) fn clock_changed(seen: &Seen<'_>, from: &str, to: &str) -> Option<What> {
-    let time = |name| seen.record.field(name).and_then(UnixNanos::parse);
+    let time = |name| seen.record.field(name).and_then(|text| UnixNanos::parse(&text));
     Some(What::ClockChanged { from: time(from)?, to: time(to)? })
 }
 

@@ -1,11 +1,23 @@
 //! Values as event logs write them: numbers, users, addresses.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::fact::Keys;
 
 /// Activity ids that many connections share: the listener's, and that of the session manager for what is not RDP.
 const COMMON_ACTIVITIES: [&str; 2] = ["F462", "61A55000-55E5-1017"];
+
+/// Without blanks at both ends.
+pub(super) fn trimmed(text: Cow<'_, str>) -> String {
+    let bare = text.trim();
+    if bare.len() == text.len() { text.into_owned() } else { bare.to_owned() }
+}
+
+/// In lower case.
+pub(super) fn lower(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
 
 /// The id names no single connection.
 pub(super) fn is_common_activity(id: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The text form of facts: `name field=value ...`, values with blanks or quotes in double quotes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use super::{Side, Tunnel};
@@ -50,8 +50,8 @@ impl std::error::Error for FactTextError {}
 
 /// A value of a fact: written as text and read back equal.
 pub trait Field: Sized {
-    /// The text, or `None` when the field is absent.
-    fn to_text(&self) -> Option<String>;
+    /// Writes the text behind `out`; `false` when the field is absent.
+    fn write_text(&self, out: &mut String) -> bool;
     /// Reads the text back.
     fn from_text(text: &str) -> Option<Self>;
     /// The value of a field that is not there.
@@ -63,7 +63,7 @@ pub trait Field: Sized {
 macro_rules! decimal {
     ($($type:ty),*) => { $(
         impl Field for $type {
-            fn to_text(&self) -> Option<String> { Some(self.to_string()) }
+            fn write_text(&self, out: &mut String) -> bool { write!(out, "{self}").is_ok() }
             fn from_text(text: &str) -> Option<Self> { text.parse().ok() }
         }
     )* };
@@ -74,7 +74,7 @@ decimal!(u8, u32, u64, i64, IpAddr);
 macro_rules! hexadecimal {
     ($($type:ident($inner:ty)),*) => { $(
         impl Field for $type {
-            fn to_text(&self) -> Option<String> { Some(format!("{:#x}", self.0)) }
+            fn write_text(&self, out: &mut String) -> bool { write!(out, "{:#x}", self.0).is_ok() }
             fn from_text(text: &str) -> Option<Self> {
                 <$inner>::from_str_radix(text.strip_prefix("0x")?, 16).ok().map(Self)
             }
@@ -89,8 +89,9 @@ hexadecimal!(LicenseKind(u8), StateTransition(u32), McsResult(u8), RedirectionFl
 hexadecimal!(LogonErrorType(u32), LogonErrorData(u32), DataType(u8), DisconnectCause(u8), NegState(u8));
 
 impl Field for bool {
-    fn to_text(&self) -> Option<String> {
-        self.then(|| "yes".to_owned())
+    fn write_text(&self, out: &mut String) -> bool {
+        out.push_str(if *self { "yes" } else { "" });
+        *self
     }
     fn from_text(text: &str) -> Option<Self> {
         match text {
@@ -105,8 +106,9 @@ impl Field for bool {
 }
 
 impl Field for String {
-    fn to_text(&self) -> Option<String> {
-        Some(self.clone())
+    fn write_text(&self, out: &mut String) -> bool {
+        out.push_str(self);
+        true
     }
     fn from_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
@@ -114,8 +116,9 @@ impl Field for String {
 }
 
 impl Field for Side {
-    fn to_text(&self) -> Option<String> {
-        Some(self.name().to_owned())
+    fn write_text(&self, out: &mut String) -> bool {
+        out.push_str(self.name());
+        true
     }
     fn from_text(text: &str) -> Option<Self> {
         [Self::Client, Self::Server].into_iter().find(|side| side.name() == text)
@@ -123,8 +126,9 @@ impl Field for Side {
 }
 
 impl Field for Tunnel {
-    fn to_text(&self) -> Option<String> {
-        Some(self.name().to_owned())
+    fn write_text(&self, out: &mut String) -> bool {
+        out.push_str(self.name());
+        true
     }
     fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == text)
@@ -132,8 +136,9 @@ impl Field for Tunnel {
 }
 
 impl Field for ProxyProtocol {
-    fn to_text(&self) -> Option<String> {
-        Some(self.name().to_owned())
+    fn write_text(&self, out: &mut String) -> bool {
+        out.push_str(self.name());
+        true
     }
     fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.name() == text)
@@ -141,8 +146,8 @@ impl Field for ProxyProtocol {
 }
 
 impl Field for UnixNanos {
-    fn to_text(&self) -> Option<String> {
-        Some(self.0.to_string())
+    fn write_text(&self, out: &mut String) -> bool {
+        write!(out, "{}", self.0).is_ok()
     }
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
@@ -150,8 +155,8 @@ impl Field for UnixNanos {
 }
 
 impl<T: Field> Field for Option<T> {
-    fn to_text(&self) -> Option<String> {
-        self.as_ref().and_then(T::to_text)
+    fn write_text(&self, out: &mut String) -> bool {
+        self.as_ref().is_some_and(|value| value.write_text(out))
     }
     fn from_text(text: &str) -> Option<Self> {
         T::from_text(text).map(Some)

@@ -6,11 +6,9 @@
 
 use std::io::{self, Cursor, Read};
 
-use rayon::prelude::*;
-
 use super::inputs::Input;
 use super::watched::open_watched;
-use super::{Record, Unwatched, Watch};
+use super::{Event, Record, Unwatched, Watch};
 use crate::note::{Note, Spot};
 use crate::time::UnixNanos;
 
@@ -19,33 +17,46 @@ mod event;
 mod frame;
 mod glance;
 mod ids;
+mod known;
+mod parts;
 mod payload;
 mod render;
 mod template;
 mod typed;
 mod xml;
 
-use chunk::{ChunkRead, Clock, Slot};
+use chunk::{ChunkRead, Clock};
 use frame::{CHUNK_BYTES, CHUNK_MAGIC, FileHeader, HEADER_BYTES};
 use ids::{Holes, Runs};
+use parts::Part;
 
-/// Chunks that are read at a time; twice as many are in memory, since the next are read while these are looked at. Threads
-/// wait for each other once a batch, which on a busy machine costs more than what a small batch gains in the cache.
-const BATCH: usize = 64;
 /// Notes about unreadable chunks of one file; the rest is counted.
 const CHUNK_NOTES_MAX: u64 = 16;
 
 /// Decides by provider, channel and event id whether an event is worth reading in full.
 pub type Wanted = fn(provider: &str, channel: &str, id: u32) -> bool;
 
-/// Which events are read in full, and what is made of each: on the thread that read it, so that several threads share the
-/// work; `None` lets it go.
+/// Which events are read in full, and what is kept of each as a record of its own: slower than a `Picker`, and the same.
 pub struct Choice<'a, T> {
     /// Which are wanted.
     pub wanted: Wanted,
     /// What is kept of one.
     pub keep: &'a (dyn Fn(Record) -> Option<T> + Sync),
     /// Read every field from the XML of its event, and none from the values of a template instance: slower, and the same.
+    pub by_xml: bool,
+}
+
+/// Which events are looked at, what is made of each and what takes that, all on the thread that read it, so that several
+/// threads share the work.
+pub struct Picker<'a, W, T, K> {
+    /// What says that an event is wanted, by provider, channel and event id; `None` lets it go.
+    pub wanted: &'a (dyn Fn(&str, &str, u32) -> Option<W> + Sync),
+    /// What is made of an event; `None` lets it go. May be asked again of the same one, when only its XML can tell what it
+    /// asks for.
+    pub make: &'a (dyn Fn(W, &Event<'_>) -> Option<T> + Sync),
+    /// Takes what was made, in the order of the log.
+    pub keep: &'a (dyn Fn(T, &mut K) + Sync),
+    /// As `Choice` has it.
     pub by_xml: bool,
 }
 
@@ -88,12 +99,49 @@ pub fn read_log<T: Send>(
     input: &Input,
     watch: &dyn Watch,
     choice: &Choice<'_, T>,
-    sink: &mut dyn FnMut(T),
+    sink: &mut (dyn FnMut(T) + Send),
+) -> (LogCounts, Vec<Note>) {
+    choice.with_picker(|picker| {
+        pick_log(input_index, input, watch, picker, &mut |kept| kept.into_iter().for_each(&mut *sink))
+    })
+}
+
+/// Reads the bytes of one event log, as `read_log` does.
+pub fn read_stream<T: Send>(
+    input_index: u32,
+    reader: impl Read + Send,
+    watch: &dyn Watch,
+    choice: &Choice<'_, T>,
+    sink: &mut (dyn FnMut(T) + Send),
+) -> (LogCounts, Vec<Note>) {
+    choice.with_picker(|picker| {
+        pick_stream(input_index, reader, watch, picker, &mut |kept| kept.into_iter().for_each(&mut *sink))
+    })
+}
+
+impl<T> Choice<'_, T> {
+    fn with_picker<A>(&self, act: impl FnOnce(&Picker<'_, (), T, Vec<T>>) -> A) -> A {
+        act(&Picker {
+            wanted: &|provider, channel, id| (self.wanted)(provider, channel, id).then_some(()),
+            make: &|(), event| (self.keep)(event.record()),
+            keep: &|one, kept| kept.push(one),
+            by_xml: self.by_xml,
+        })
+    }
+}
+
+/// Reads one event log; what took the picked events goes to `sink`, in the order of the file.
+pub fn pick_log<W: Copy, T, K: Default + Send>(
+    input_index: u32,
+    input: &Input,
+    watch: &dyn Watch,
+    picker: &Picker<'_, W, T, K>,
+    sink: &mut (dyn FnMut(K) + Send),
 ) -> (LogCounts, Vec<Note>) {
     watch.begins(&input.shown);
     let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
     match open_watched(input, watch) {
-        Ok(reader) => read_stream(input_index, reader, counted, choice, sink),
+        Ok(reader) => pick_stream(input_index, reader, counted, picker, sink),
         Err(error) => {
             let counts = LogCounts { is_cut: true, ..LogCounts::default() };
             (counts, vec![Note::unreadable(input_index, &error.to_string())])
@@ -101,20 +149,20 @@ pub fn read_log<T: Send>(
     }
 }
 
-/// Reads the bytes of one event log, as `read_log` does.
-pub fn read_stream<T: Send>(
+/// Reads the bytes of one event log, as `pick_log` does.
+pub fn pick_stream<W: Copy, T, K: Default + Send>(
     input_index: u32,
     mut reader: impl Read + Send,
     watch: &dyn Watch,
-    choice: &Choice<'_, T>,
-    sink: &mut dyn FnMut(T),
+    picker: &Picker<'_, W, T, K>,
+    sink: &mut (dyn FnMut(K) + Send),
 ) -> (LogCounts, Vec<Note>) {
     let mut log = Log::new(input_index);
     let mut first = vec![0; HEADER_BYTES];
     match fill(&mut reader, &mut first, watch) {
         Ok(count) => {
             first.truncate(count);
-            log.begin(&first, reader, watch, choice, sink);
+            log.begin(&first, reader, watch, picker, sink);
         }
         Err(error) => log.unreadable(&error),
     }
@@ -138,41 +186,6 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8], watch: &dyn Watch) -> io::Res
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-}
-
-/// Chunks that are read together, in a buffer that is used again.
-struct Batch {
-    buffer: Vec<u8>,
-    filled: usize,
-    error: Option<io::Error>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self { buffer: vec![0; BATCH * CHUNK_BYTES], filled: 0, error: None }
-    }
-
-    fn fill(&mut self, reader: &mut impl Read, watch: &dyn Watch) {
-        match fill(reader, &mut self.buffer, watch) {
-            Ok(filled) => self.filled = filled,
-            Err(error) => (self.filled, self.error) = (0, Some(error)),
-        }
-    }
-
-    fn is_last(&self) -> bool {
-        self.filled < self.buffer.len()
-    }
-
-    /// Windows writes logs larger than what they hold: chunks of zeros are no loss.
-    fn read<T: Send>(&mut self, first_index: u64, choice: &Choice<'_, T>) -> Vec<ChunkRead<T>> {
-        let data = self.buffer.get_mut(..self.filled).unwrap_or_default();
-        let read = |(number, data): (usize, &mut [u8])| {
-            let index = first_index.saturating_add(u64::try_from(number).unwrap_or(0));
-            let holds = data.iter().any(|byte| *byte != 0);
-            holds.then(|| chunk::read(Slot { index, data }, choice))
-        };
-        data.par_chunks_mut(CHUNK_BYTES).enumerate().filter_map(read).collect()
-    }
 }
 
 /// One log while it is read.
@@ -233,27 +246,27 @@ impl Log {
     }
 
     /// Looks at what stands in the place of the file header, and reads what follows.
-    fn begin<T: Send>(
+    fn begin<W: Copy, T, K: Default + Send>(
         &mut self,
         first: &[u8],
         mut reader: impl Read + Send,
         watch: &dyn Watch,
-        choice: &Choice<'_, T>,
-        sink: &mut dyn FnMut(T),
+        picker: &Picker<'_, W, T, K>,
+        sink: &mut (dyn FnMut(K) + Send),
     ) {
         let input = self.input_index;
         if first.is_empty() {
             self.notes.push(Note::empty(input));
         } else if first.starts_with(CHUNK_MAGIC) {
             self.notes.push(Note::log_without_header(input));
-            self.read_chunks(Cursor::new(first.to_vec()).chain(reader), watch, choice, sink);
+            self.read_chunks(Cursor::new(first.to_vec()).chain(reader), watch, picker, sink);
         } else if !FileHeader::is_one(first) {
             let mut chunk = vec![0; CHUNK_MAGIC.len()];
             let found = hex(first.get(..first.len().min(8)).unwrap_or_default());
             match fill(&mut reader, &mut chunk, watch) {
                 Ok(_) if chunk == CHUNK_MAGIC => {
                     self.notes.push(Note::log_header_bad(input, &found));
-                    self.read_chunks(Cursor::new(chunk).chain(reader), watch, choice, sink);
+                    self.read_chunks(Cursor::new(chunk).chain(reader), watch, picker, sink);
                 }
                 _ => {
                     self.counts.is_cut = true;
@@ -270,43 +283,31 @@ impl Log {
             } else {
                 self.notes.push(Note::log_header_altered(input));
             }
-            self.read_chunks(reader, watch, choice, sink);
+            self.read_chunks(reader, watch, picker, sink);
         }
     }
 
-    fn read_chunks<T: Send>(
+    fn read_chunks<W: Copy, T, K: Default + Send>(
         &mut self,
-        mut reader: impl Read + Send,
+        reader: impl Read + Send,
         watch: &dyn Watch,
-        choice: &Choice<'_, T>,
-        sink: &mut dyn FnMut(T),
+        picker: &Picker<'_, W, T, K>,
+        sink: &mut (dyn FnMut(K) + Send),
     ) {
-        let (mut now, mut next) = (Batch::new(), Batch::new());
-        now.fill(&mut reader, watch);
-        loop {
-            let (first_index, is_last) = (self.slots, now.is_last());
-            let whole = now.filled / CHUNK_BYTES;
-            let more = || {
-                if !is_last {
-                    next.fill(&mut reader, watch);
-                }
-            };
-            let (chunks, ()) = rayon::join(|| now.read(first_index, choice), more);
-            self.slots += u64::try_from(whole).unwrap_or(0);
-            for chunk in chunks {
-                self.add(chunk, sink);
-            }
-            if let Some(error) = now.error.take() {
-                self.unreadable(&error);
-            }
-            if is_last {
-                return;
-            }
-            std::mem::swap(&mut now, &mut next);
+        parts::each(reader, watch, picker, &mut |part| self.take(part, sink));
+    }
+
+    fn take<K: Default>(&mut self, part: Part<K>, sink: &mut (dyn FnMut(K) + Send)) {
+        self.slots += part.slots;
+        for chunk in part.chunks {
+            self.add(chunk, sink);
+        }
+        if let Some(error) = part.error {
+            self.unreadable(&error);
         }
     }
 
-    fn add<T>(&mut self, chunk: ChunkRead<T>, sink: &mut dyn FnMut(T)) {
+    fn add<K: Default>(&mut self, chunk: ChunkRead<K>, sink: &mut (dyn FnMut(K) + Send)) {
         self.counts.chunks += 1;
         if let Some((low, high)) = chunk.promised {
             let (a, b) = self.promised.unwrap_or((low, high));
@@ -333,7 +334,7 @@ impl Log {
         chunk.kept.into_iter().for_each(sink);
     }
 
-    fn note_damage<T>(&mut self, chunk: &ChunkRead<T>) {
+    fn note_damage<K: Default>(&mut self, chunk: &ChunkRead<K>) {
         let offset = frame::offset(chunk.index);
         if chunk.is_lost() {
             self.counts.chunks_unreadable += 1;

@@ -432,7 +432,7 @@ impl Host {
             return None;
         }
         let window = role::joined_by_time(&fact.what)?;
-        let fits = |cluster: &&Cluster| {
+        let fits = |cluster: &Cluster| {
             let after_ns = match (&window, cluster.role) {
                 (role::Window::Logon, Role::Server) => LOGON_NS,
                 (role::Window::Near | role::Window::Either, Role::Server) => AFTER_NS,
@@ -449,9 +449,16 @@ impl Host {
                 && cluster.may_be_address(keys)
                 && cluster.may_be_port(keys)
         };
-        let candidates = self.index.at(fact.at).filter_map(|index| Some((index, self.clusters.get(index)?)));
-        let nearest = candidates.filter(|(_, cluster)| fits(cluster));
-        nearest.min_by_key(|(index, cluster)| (distance(cluster, fact.at), *index)).map(|(index, _)| index)
+        // The last that began are the nearest ones: of most others the distance says enough.
+        let mut nearest: Option<((bool, i64), usize)> = None;
+        for index in self.index.at(fact.at).rev() {
+            let Some(cluster) = self.clusters.get(index) else { continue };
+            let found = (distance(cluster, fact.at), index);
+            if nearest.is_none_or(|nearest| found < nearest) && fits(cluster) {
+                nearest = Some(found);
+            }
+        }
+        nearest.map(|(_, index)| index)
     }
 
     /// What happens to the whole host is said of every connection that ends at that time; what only puts it into context,

@@ -8,8 +8,8 @@ use std::process::Command;
 use rdpwhy::events;
 use rdpwhy::fact::{Fact, What};
 use rdpwhy::note::Note;
-use rdpwhy::read::evtx::{Choice, LogCounts, read_log, read_stream};
-use rdpwhy::read::{Record, Unwatched, inputs};
+use rdpwhy::read::evtx::{Choice, LogCounts, Picker, pick_log, read_log, read_stream};
+use rdpwhy::read::{Event, Record, Unwatched, inputs};
 
 use crate::support;
 
@@ -180,9 +180,10 @@ fn counts_are_those_of_python_evtx_where_it_is_installed() {
 fn facts_of_wanted(path: &Path) -> (Vec<Fact>, LogCounts) {
     let inventory = inputs::inventory(&[path.to_owned()], &[]);
     let mut facts = Vec::new();
-    let keep = |record: Record| events::facts(&record, 0);
-    let choice = Choice { wanted: events::wanted, keep: &keep, by_xml: false };
-    let (counts, _) = read_log(0, &inventory.inputs[0], &Unwatched, &choice, &mut |fact| facts.push(fact));
+    let make = |row: events::Row, event: &Event<'_>| events::fact(row, event, 0);
+    let keep = |fact: Fact, some: &mut Vec<Fact>| some.push(fact);
+    let picker = Picker { wanted: &events::row, make: &make, keep: &keep, by_xml: false };
+    let (counts, _) = pick_log(0, &inventory.inputs[0], &Unwatched, &picker, &mut |some| facts.extend(some));
     (facts, counts)
 }
 

@@ -1,11 +1,10 @@
 //! One chunk of an event log: each record looked at, the wanted ones rendered and kept.
 
-use hashbrown::HashMap;
-
 use super::frame::{self, ChunkHeader, Frame};
-use super::glance::{Glance, Templates};
+use super::glance::{Looker, Unvouched};
 use super::ids::Runs;
-use super::{Choice, event, render};
+use super::known::Known;
+use super::{Picker, event, render};
 use crate::note::Spot;
 use crate::read::Record;
 use crate::time::UnixNanos;
@@ -16,7 +15,7 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What one chunk held.
 #[derive(Debug)]
-pub(super) struct ChunkRead<T> {
+pub(super) struct ChunkRead<K> {
     pub(super) index: u64,
     /// Bytes of it that are there.
     pub(super) present: usize,
@@ -24,7 +23,7 @@ pub(super) struct ChunkRead<T> {
     pub(super) signature: Option<String>,
     /// The checksum of its records does not hold.
     pub(super) is_altered: bool,
-    pub(super) kept: Vec<T>,
+    pub(super) kept: Vec<K>,
     pub(super) read: u64,
     /// Of those read, records that the header does not count, by their event ids.
     pub(super) recovered: Runs,
@@ -53,22 +52,26 @@ pub(super) struct Slot<'b> {
     pub(super) data: &'b mut [u8],
 }
 
-/// What is to be done with a record.
-enum Step<T> {
+/// A record that is counted when those before it are, which must be rendered first.
+enum Step<K> {
     /// It was decided without its XML: id, time, and what is kept of it.
-    Passed(u64, UnixNanos, Option<T>),
+    Passed(u64, UnixNanos, Option<K>),
     Rendered,
     Torn,
 }
 
 /// A record in the order of the chunk.
-struct Planned<T> {
+struct Planned<K> {
     frame: Frame,
-    step: Step<T>,
+    step: Step<K>,
 }
 
 /// Reads one chunk; of a cut one, the whole records before the cut.
-pub(super) fn read<T>(slot: Slot<'_>, choice: &Choice<'_, T>) -> ChunkRead<T> {
+pub(super) fn read<W: Copy, T, K: Default>(
+    slot: Slot<'_>,
+    known: &mut Known<W>,
+    picker: &Picker<'_, W, T, K>,
+) -> ChunkRead<K> {
     let Slot { index, data } = slot;
     let header = ChunkHeader::read(data);
     let mut chunk = ChunkRead::new(index, data.len());
@@ -79,24 +82,11 @@ pub(super) fn read<T>(slot: Slot<'_>, choice: &Choice<'_, T>) -> ChunkRead<T> {
     let is_sound = header.is_some_and(|header| header.checksum_holds(data));
     chunk.is_altered = header.is_some() && data.len() == frame::CHUNK_BYTES && !is_sound;
     let frames = frame::walk(data, header.as_ref());
-    let mut room = KEPT_BYTES_MAX;
-    let plan = plan(data, &frames, is_sound, choice, &mut room);
-    let wanted: Vec<Frame> =
-        plan.iter().filter(|p| matches!(p.step, Step::Rendered)).map(|p| p.frame).collect();
+    let waiting = chunk.pass(data, &frames, is_sound, known, picker);
     chunk.stale(data, &frames.stale);
-    let mut left = plan.into_iter();
-    render::xml(data, &wanted, &mut |frame, rendered| {
-        for planned in left.by_ref() {
-            match planned.step {
-                Step::Rendered if planned.frame.at == frame.at => {
-                    chunk.rendered(&planned.frame, &rendered, choice, &mut room);
-                    return;
-                }
-                _ => chunk.not_rendered(planned),
-            }
-        }
-    });
-    left.for_each(|planned| chunk.not_rendered(planned));
+    if !waiting.is_empty() {
+        chunk.render(data, waiting, picker);
+    }
     if chunk.first_unreadable.is_none()
         && let Some(at) = frames.damaged_at
     {
@@ -106,68 +96,7 @@ pub(super) fn read<T>(slot: Slot<'_>, choice: &Choice<'_, T>) -> ChunkRead<T> {
     chunk
 }
 
-/// Every record in order, and which of them must be rendered: of most that are wanted, the values of their template's
-/// instance say as much. Records of a chunk whose checksum does not hold all are: what
-/// is damaged in them then shows.
-fn plan<T>(
-    data: &[u8],
-    frames: &frame::Frames,
-    is_sound: bool,
-    choice: &Choice<'_, T>,
-    room: &mut usize,
-) -> Vec<Planned<T>> {
-    let mut templates = Templates::of(data);
-    let mut picks = Picks::default();
-    let mut plan: Vec<Planned<T>> = Vec::with_capacity(frames.live.len());
-    for frame in &frames.live {
-        // Nobody vouches for what no header counts: its templates must still be those it was written with.
-        if !frame.is_counted && !templates.is_intact(frame) {
-            continue;
-        }
-        let step = match (is_sound && frame.is_counted).then(|| templates.glance(frame)).flatten() {
-            Some(glance) if !picks.is_wanted(&glance, choice) => {
-                Step::Passed(glance.record_id, glance.at, None)
-            }
-            Some(glance) if !choice.by_xml => match templates.record(frame, &glance, room) {
-                Some(record) => Step::Passed(glance.record_id, glance.at, (choice.keep)(record)),
-                None => Step::Rendered,
-            },
-            _ => Step::Rendered,
-        };
-        plan.push(Planned { frame: *frame, step });
-    }
-    if !frames.torn.is_empty() {
-        plan.extend(frames.torn.iter().map(|frame| Planned { frame: *frame, step: Step::Torn }));
-        plan.sort_by_key(|planned| planned.frame.at);
-    }
-    plan
-}
-
-/// What was decided of providers, channels and ids of this chunk.
-#[derive(Default)]
-struct Picks<'c>(HashMap<(&'c [u8], &'c [u8], u32), bool, foldhash::fast::FixedState>);
-
-impl<'c> Picks<'c> {
-    fn is_wanted<T>(&mut self, glance: &Glance<'c>, choice: &Choice<'_, T>) -> bool {
-        *self.0.entry((glance.provider, glance.channel, glance.id)).or_insert_with(|| {
-            match (text(glance.provider), text(glance.channel)) {
-                (Some(provider), Some(channel)) => (choice.wanted)(&provider, &channel, glance.id),
-                // Its XML decides.
-                _ => true,
-            }
-        })
-    }
-}
-
-/// UTF-16 as it stands in the XML; `None` for what is no text.
-fn text(bytes: &[u8]) -> Option<String> {
-    let (units, _) = bytes.as_chunks::<2>();
-    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-    let text = String::from_utf16(&units).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-impl<T> ChunkRead<T> {
+impl<K: Default> ChunkRead<K> {
     fn new(index: u64, present: usize) -> Self {
         Self {
             index,
@@ -198,17 +127,91 @@ impl<T> ChunkRead<T> {
         self.read == 0 && self.signature.is_some()
     }
 
+    /// Every record in order: those decided by the values of their template's instance, which nearly all are, are done
+    /// with. Gives back those that must be rendered, and what comes behind the first of them. Records of a chunk whose
+    /// checksum does not hold all are: what is damaged in them then shows.
+    fn pass<W: Copy, T>(
+        &mut self,
+        data: &[u8],
+        frames: &frame::Frames,
+        is_sound: bool,
+        known: &mut Known<W>,
+        picker: &Picker<'_, W, T, K>,
+    ) -> Vec<Planned<K>> {
+        let mut looker = Looker::of(data, known);
+        let mut unvouched = Unvouched::of(data);
+        let mut waiting: Vec<Planned<K>> = Vec::new();
+        let mut room = KEPT_BYTES_MAX;
+        for frame in &frames.live {
+            // Nobody vouches for what no header counts: its templates must still be those it was written with.
+            if !frame.is_counted && !unvouched.is_intact(frame) {
+                continue;
+            }
+            let is_vouched = is_sound && frame.is_counted;
+            let glance = is_vouched.then(|| looker.glance(frame)).flatten();
+            let decided = glance.and_then(|glance| looker.decide(frame, &glance, &mut room, picker));
+            match (glance, decided) {
+                (Some(glance), Some(made)) if waiting.is_empty() && frames.torn.is_empty() => {
+                    self.counted(frame, glance.record_id, glance.at);
+                    if let Some(made) = made {
+                        self.keep(made, picker);
+                    }
+                }
+                (Some(glance), Some(made)) => {
+                    let kept = made.map(|made| {
+                        let mut kept = K::default();
+                        (picker.keep)(made, &mut kept);
+                        kept
+                    });
+                    let step = Step::Passed(glance.record_id, glance.at, kept);
+                    waiting.push(Planned { frame: *frame, step });
+                }
+                _ => waiting.push(Planned { frame: *frame, step: Step::Rendered }),
+            }
+        }
+        if !frames.torn.is_empty() {
+            waiting.extend(frames.torn.iter().map(|frame| Planned { frame: *frame, step: Step::Torn }));
+            waiting.sort_by_key(|planned| planned.frame.at);
+        }
+        waiting
+    }
+
+    /// Renders what must be, and counts all of it in order.
+    fn render<W: Copy, T>(
+        &mut self,
+        data: &mut [u8],
+        waiting: Vec<Planned<K>>,
+        picker: &Picker<'_, W, T, K>,
+    ) {
+        let is_rendered = |planned: &&Planned<K>| matches!(planned.step, Step::Rendered);
+        let wanted: Vec<Frame> = waiting.iter().filter(is_rendered).map(|planned| planned.frame).collect();
+        let mut room = KEPT_BYTES_MAX;
+        let mut left = waiting.into_iter();
+        render::xml(data, &wanted, &mut |frame, rendered| {
+            for planned in left.by_ref() {
+                match planned.step {
+                    Step::Rendered if planned.frame.at == frame.at => {
+                        self.rendered(&planned.frame, &rendered, picker, &mut room);
+                        return;
+                    }
+                    _ => self.not_rendered(planned),
+                }
+            }
+        });
+        left.for_each(|planned| self.not_rendered(planned));
+    }
+
     /// Records of another pass over the chunk, as far as they could be read: told of, and not used, since most of what
     /// belongs to them is gone.
     fn stale(&mut self, data: &[u8], frames: &[Frame]) {
-        let mut templates = Templates::of(data);
-        for frame in frames.iter().filter(|frame| templates.is_intact(frame)) {
+        let mut unvouched = Unvouched::of(data);
+        for frame in frames.iter().filter(|frame| unvouched.is_intact(frame)) {
             self.stale_count += 1;
             self.stale.add(frame.id);
         }
     }
 
-    fn not_rendered(&mut self, planned: Planned<T>) {
+    fn not_rendered(&mut self, planned: Planned<K>) {
         match planned.step {
             Step::Passed(event_id, at, kept) => {
                 self.counted(&planned.frame, event_id, at);
@@ -219,11 +222,11 @@ impl<T> ChunkRead<T> {
         }
     }
 
-    fn rendered(
+    fn rendered<W: Copy, T>(
         &mut self,
         frame: &Frame,
         rendered: &Result<&str, String>,
-        choice: &Choice<'_, T>,
+        picker: &Picker<'_, W, T, K>,
         room: &mut usize,
     ) {
         let read = match rendered {
@@ -235,10 +238,22 @@ impl<T> ChunkRead<T> {
             Err(error) => return self.unreadable(frame, &error),
         };
         self.counted(frame, head.record_id, head.at);
-        if (choice.wanted)(&head.provider, &head.channel, head.id) {
+        if let Some(wanted) = (picker.wanted)(&head.provider, &head.channel, head.id) {
             let (fields, cut) = event::fields(rest, room);
             self.fields_cut += u64::from(cut);
-            self.kept.extend((choice.keep)(Record { fields, recovered: !frame.is_counted, ..head }));
+            let record = Record { fields, recovered: !frame.is_counted, ..head };
+            if let Some(made) = (picker.make)(wanted, &record.event()) {
+                self.keep(made, picker);
+            }
+        }
+    }
+
+    fn keep<W, T>(&mut self, made: T, picker: &Picker<'_, W, T, K>) {
+        if self.kept.is_empty() {
+            self.kept.push(K::default());
+        }
+        if let Some(kept) = self.kept.last_mut() {
+            (picker.keep)(made, kept);
         }
     }
 

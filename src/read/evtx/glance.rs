@@ -6,14 +6,15 @@
 
 use hashbrown::HashMap;
 
+use super::Picker;
 use super::frame::{Frame, place_at, u16_at, u32_at, u64_at};
-use super::payload::{Place, Plan};
-use super::template::{Definition, FRAGMENT_HEADER, Outline, Source};
+use super::known::{Known, Pick, descriptions, value};
+use super::payload::Place;
+use super::template::{Definition, FRAGMENT_HEADER};
 use super::typed::{
-    self, BINARY_XML, FILETIME, GUID, NULL, STRING, STRINGS, UNSIGNED_8, UNSIGNED_16, UNSIGNED_32,
-    UNSIGNED_64,
+    self, BINARY_XML, FILETIME, GUID, NULL, STRING, UNSIGNED_8, UNSIGNED_16, UNSIGNED_32, UNSIGNED_64,
 };
-use crate::read::Record;
+use crate::read::record::{Activity, Event};
 use crate::time::UnixNanos;
 
 /// Token of a template instance, and the byte after it.
@@ -27,144 +28,184 @@ const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
 /// The last FILETIME that is a moment of 64 bits of nanoseconds.
 const FILETIME_MAX: u64 = UNIX_EPOCH + 92_233_720_368_547_758;
 
-/// What decides about an event; texts are UTF-16 in the chunk.
+/// What decides about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Glance<'c> {
-    pub(super) provider: &'c [u8],
-    pub(super) channel: &'c [u8],
+pub(super) struct Glance {
+    /// Provider and channel, among those that are known.
+    pub(super) log: usize,
     pub(super) id: u32,
     pub(super) record_id: u64,
     pub(super) at: UnixNanos,
 }
 
-/// The templates of one chunk, each looked at once.
+/// Records of one chunk, and what is known of their templates.
 #[derive(Debug)]
-pub(super) struct Templates<'c> {
+pub(super) struct Looker<'c, 'k, W> {
     chunk: &'c [u8],
-    outlines: Vec<(usize, Option<Outline>)>,
-    plans: Vec<(usize, Option<Plan>)>,
+    pub(super) known: &'k mut Known<W>,
+    /// Templates by where they are defined in this chunk.
+    here: Vec<(usize, Option<usize>)>,
+    /// The last of them by its index.
+    last: usize,
     /// Values of the payload that is read, kept so that no record needs its own memory.
     places: Vec<Place>,
-    whole: HashMap<usize, bool, foldhash::fast::FixedState>,
 }
 
-impl<'c> Templates<'c> {
-    pub(super) fn of(chunk: &'c [u8]) -> Self {
-        Self { chunk, outlines: Vec::new(), plans: Vec::new(), places: Vec::new(), whole: HashMap::default() }
+impl<'c, 'k, W: Copy> Looker<'c, 'k, W> {
+    pub(super) fn of(chunk: &'c [u8], known: &'k mut Known<W>) -> Self {
+        known.limit();
+        Self { chunk, known, here: Vec::new(), last: 0, places: Vec::new() }
     }
 
     /// What can be said of a record without rendering it.
-    pub(super) fn glance(&mut self, frame: &Frame) -> Option<Glance<'c>> {
+    pub(super) fn glance(&mut self, frame: &Frame) -> Option<Glance> {
         let (from, to) = frame.content();
         let instance = Instance::read(self.chunk, from, to)?;
-        let chunk = self.chunk;
-        let values = instance.values(to)?;
-        let outline = self.outline(instance.definition)?;
-        let value = |source: &Source| match source {
-            Source::Hole(index) => values.get(*index),
-            Source::Text(from, to) => Some((STRING, chunk.get(*from..*to)?)),
-            Source::Absent => None,
-        };
-        if outline.needs.iter().any(|index| values.get(*index).is_none_or(|(kind, _)| kind == NULL)) {
+        let index = self.template(instance.definition)?;
+        let (chunk, at) = (self.chunk, instance.values_at);
+        let (template, values) = self.known.templates.values((chunk, at), index, instance.descriptions)?;
+        if !instance.is_end(values.end(), to) {
             return None;
         }
-        Some(Glance {
-            provider: plain_text(value(&outline.provider)?)?,
-            channel: plain_text(value(&outline.channel)?)?,
-            id: number(value(&outline.id)?)?,
-            record_id: long(value(&outline.record_id)?)?,
-            at: time(value(&outline.time)?)?,
-        })
+        let outline = template.outline.as_ref()?;
+        let provider = text(value(&values, &outline.provider)?)?;
+        let channel = text(value(&values, &outline.channel)?)?;
+        let (hint, id) = (template.last_log, number(value(&values, &outline.id)?)?);
+        let record_id = long(value(&values, &outline.record_id)?)?;
+        let at = time(value(&values, &outline.time)?)?;
+        let logs = &mut self.known.logs;
+        if logs.is(hint, provider, channel) {
+            return Some(Glance { log: hint, id, record_id, at });
+        }
+        let log = (is_plain(provider) && is_plain(channel)).then(|| logs.find(provider, channel))?;
+        self.known.templates.get_mut(index)?.last_log = log;
+        Some(Glance { log, id, record_id, at })
     }
 
-    fn outline(&mut self, definition: usize) -> Option<&Outline> {
-        let index = match self.outlines.iter().position(|(at, _)| *at == definition) {
-            Some(index) => index,
-            None => {
-                let read = Definition::at(self.chunk, definition).and_then(|d| Outline::of(self.chunk, d));
-                self.outlines.push((definition, read));
-                self.outlines.len() - 1
+    fn template(&mut self, definition: usize) -> Option<usize> {
+        let is = |(at, _): &(usize, Option<usize>)| *at == definition;
+        if !self.here.get(self.last).is_some_and(is) {
+            self.last = match self.here.iter().position(is) {
+                Some(index) => index,
+                None => {
+                    let found = self.known.templates.find(self.chunk, definition);
+                    self.here.push((definition, found));
+                    self.here.len() - 1
+                }
+            };
+        }
+        self.here.get(self.last)?.1
+    }
+
+    /// The record by the values of its templates' instances, as its XML would say it; `None` where only that can tell, also
+    /// of a field that `act` asks for. `room` is what may still be kept.
+    pub(super) fn event<T>(
+        &mut self,
+        frame: &Frame,
+        glance: &Glance,
+        room: &mut usize,
+        act: impl FnOnce(&Event<'_>) -> T,
+    ) -> Option<T> {
+        let head = self.head(frame)?;
+        let (from, to) = head.payload;
+        let payload = Instance::read(self.chunk, from, to)?;
+        let template = self.template(payload.definition)?;
+        payload.places(to, &mut self.places)?;
+        let Known { templates, logs, computer } = &mut *self.known;
+        let plan = templates.plan(self.chunk, template, payload.definition)?;
+        let taken = plan.values(self.chunk, &self.places, room)?;
+        let (provider, channel) = logs.get(glance.log)?.shown.as_ref()?;
+        let made = act(&Event {
+            channel,
+            provider,
+            id: glance.id,
+            qualifiers: head.qualifiers,
+            version: head.version,
+            record_id: glance.record_id,
+            at: glance.at,
+            computer: computer.name(),
+            activity: head.activity.map(Activity::Guid),
+            recovered: false,
+            fields: taken.fields(),
+        });
+        (!taken.is_beyond()).then_some(made)
+    }
+
+    /// What is made of a record, which of most is nothing; `None` where only its XML can tell.
+    pub(super) fn decide<T, K>(
+        &mut self,
+        frame: &Frame,
+        glance: &Glance,
+        room: &mut usize,
+        picker: &Picker<'_, W, T, K>,
+    ) -> Option<Option<T>> {
+        match self.known.logs.get_mut(glance.log)?.pick(glance.id, picker.wanted) {
+            Pick::Passed => Some(None),
+            Pick::Wanted(wanted) if !picker.by_xml => {
+                self.event(frame, glance, room, |event| (picker.make)(wanted, event))
             }
-        };
-        self.outlines.get(index)?.1.as_ref()
+            Pick::Wanted(_) | Pick::ByXml => None,
+        }
     }
 
-    /// The whole record by the values of its templates' instances: what its XML would say; `None` where only that can tell.
-    /// `room` is what may still be kept.
-    pub(super) fn record(&mut self, frame: &Frame, glance: &Glance<'_>, room: &mut usize) -> Option<Record> {
+    /// What the record has beside what decides. The name of its computer is then the one that is known.
+    fn head(&mut self, frame: &Frame) -> Option<Head> {
         let (from, to) = frame.content();
         let instance = Instance::read(self.chunk, from, to)?;
-        let chunk = self.chunk;
-        let values = instance.values(to)?;
-        let outline = self.outline(instance.definition)?;
+        let index = self.template(instance.definition)?;
+        let Known { templates, computer, .. } = &mut *self.known;
+        let at = (self.chunk, instance.values_at);
+        let (template, values) = templates.values(at, index, instance.descriptions)?;
+        let outline = template.outline.as_ref()?;
         let is_null = |index: u16| values.get(index).is_some_and(|(kind, _)| kind == NULL);
-        let value = |source: &Source, depends: Option<u16>| match source {
-            _ if depends.is_some_and(is_null) => Some((NULL, &[][..])),
-            Source::Hole(index) => values.get(*index),
-            Source::Text(from, to) => Some((STRING, chunk.get(*from..*to)?)),
-            Source::Absent => Some((NULL, &[][..])),
+        let of = |source, depends: Option<u16>| match depends {
+            Some(index) if is_null(index) => Some((NULL, &[][..])),
+            _ => value(&values, source),
         };
-        let version = match value(&outline.version.0, outline.version.1)? {
+        let version = match of(&outline.version.0, outline.version.1)? {
             (UNSIGNED_8, value) => *value.first()?,
             (NULL, _) => 0,
             _ => return None,
         };
-        let qualifiers = match value(&outline.qualifiers, None)? {
+        let qualifiers = match of(&outline.qualifiers, None)? {
             (UNSIGNED_16, value) => Some(u16_at(value, 0)?.into()),
             (NULL, _) => None,
             _ => return None,
         };
-        let activity = match value(&outline.activity.0, outline.activity.1)? {
-            (GUID, value) => activity(value)?,
+        let activity = match of(&outline.activity.0, outline.activity.1)? {
+            (GUID, value) => Some(value.first_chunk().copied()?).filter(|guid| *guid != [0; 16]),
             (NULL, _) => None,
             _ => return None,
         };
-        let computer = match value(&outline.computer.0, outline.computer.1)? {
-            (STRING, value) => typed::utf16(value)?,
-            (NULL, _) => String::new(),
+        match of(&outline.computer.0, outline.computer.1)? {
+            (STRING, value) => computer.learn(value)?,
+            (NULL, _) => computer.learn(&[])?,
             _ => return None,
-        };
-        let (kind, from, to) = values.place(outline.payload?)?;
-        let record = Record {
-            provider: trimmed(typed::utf16(glance.provider)?),
-            channel: trimmed(typed::utf16(glance.channel)?),
-            id: glance.id,
-            record_id: glance.record_id,
-            at: glance.at,
-            computer: trimmed(computer),
-            version,
-            qualifiers,
-            activity,
-            ..Record::default()
-        };
-        let fields = self.payload(from, to, room).filter(|_| kind == BINARY_XML)?;
-        Some(Record { fields, ..record })
+        }
+        let (_, from, to) = values.place(outline.payload?).filter(|(kind, ..)| *kind == BINARY_XML)?;
+        Some(Head { version, qualifiers, activity, payload: (from, to) })
     }
+}
 
-    fn payload(&mut self, from: usize, to: usize, room: &mut usize) -> Option<Vec<(String, String)>> {
-        let instance = Instance::read(self.chunk, from, to)?;
-        let mut places = std::mem::take(&mut self.places);
-        let chunk = self.chunk;
-        let fields = instance
-            .places(to, &mut places)
-            .and_then(|()| self.plan(instance.definition))
-            .and_then(|plan| plan.fields(chunk, &places, room));
-        self.places = places;
-        fields
-    }
+/// What a record has beside what decides.
+struct Head {
+    version: u8,
+    qualifiers: Option<u32>,
+    activity: Option<[u8; 16]>,
+    /// From where to where its payload stands in the chunk.
+    payload: (usize, usize),
+}
 
-    fn plan(&mut self, definition: usize) -> Option<&Plan> {
-        let index = match self.plans.iter().position(|(at, _)| *at == definition) {
-            Some(index) => index,
-            None => {
-                let read = Definition::at(self.chunk, definition)
-                    .filter(|definition| definition.is_whole(self.chunk))
-                    .and_then(|definition| Plan::of(self.chunk, definition));
-                self.plans.push((definition, read));
-                self.plans.len() - 1
-            }
-        };
-        self.plans.get(index)?.1.as_ref()
+/// Records that no header vouches for.
+#[derive(Debug)]
+pub(super) struct Unvouched<'c> {
+    chunk: &'c [u8],
+    whole: HashMap<usize, bool, foldhash::fast::FixedState>,
+}
+
+impl<'c> Unvouched<'c> {
+    pub(super) fn of(chunk: &'c [u8]) -> Self {
+        Self { chunk, whole: HashMap::default() }
     }
 
     /// The record's templates are still those that it was written with: their GUIDs begin with the numbers that the record
@@ -184,7 +225,7 @@ impl<'c> Templates<'c> {
             return None;
         }
         let mut at = instance.values_at;
-        for (size, kind) in instance.descriptions() {
+        for (size, kind) in descriptions(instance.descriptions) {
             if kind == BINARY_XML && size > 0 {
                 self.is_stream_intact(at, at + size, depth + 1)?;
             }
@@ -226,51 +267,28 @@ impl<'c> Instance<'c> {
         Some(Self { chunk, short_id, definition, descriptions, values_at })
     }
 
-    fn descriptions(&self) -> impl Iterator<Item = (usize, u8)> + use<'c> {
-        let (all, _) = self.descriptions.as_chunks::<4>();
-        all.iter().map(|[low, high, kind, _]| (usize::from(u16::from_le_bytes([*low, *high])), *kind))
-    }
-
     /// All values lie before `to`, and nothing but the end of the stream follows them.
     fn ends_at(&self, to: usize) -> Option<()> {
-        let bytes: usize = self.descriptions().map(|(size, _)| size).sum();
+        let bytes: usize = descriptions(self.descriptions).map(|(size, _)| size).sum();
         let end = self.values_at.checked_add(bytes)?;
         self.is_end(end, to).then_some(())
     }
 
-    /// The first values by their places; `None` where one has not the size of its type, so that readers differ about where
-    /// the next begins, and where they do not end with the stream.
-    fn values(&self, to: usize) -> Option<Values<'c>> {
-        let mut values = Values { chunk: self.chunk, places: [(NULL, 0, 0); VALUES_SEEN], count: 0 };
-        let mut places = values.places.iter_mut();
-        let end = self.each(|place| {
-            if let Some(kept) = places.next() {
-                *kept = place;
-                values.count += 1;
-            }
-        })?;
-        self.is_end(end, to).then_some(values)
-    }
-
-    /// The places of all values; `None` as `values` has it.
+    /// The places of all values; `None` where one has not the size of its type, so that readers differ about where the next
+    /// begins, and where they do not end with the stream.
     fn places(&self, to: usize, places: &mut Vec<Place>) -> Option<()> {
         places.clear();
-        let end = self.each(|place| places.push(place))?;
-        self.is_end(end, to).then_some(())
-    }
-
-    /// Hands over every value's place, and gives back where they end.
-    fn each(&self, mut take: impl FnMut(Place)) -> Option<usize> {
         let mut at = self.values_at;
-        for (size, kind) in self.descriptions() {
-            let value = self.chunk.get(at..at + size)?;
-            if !has_its_size(kind, value) {
+        for (size, kind) in descriptions(self.descriptions) {
+            let end = at + size;
+            let is_sid = || self.chunk.get(at..end).is_some_and(typed::is_sid);
+            if !typed::may_have_size(kind, size) || kind == typed::SID && !is_sid() {
                 return None;
             }
-            take((kind, at, at + size));
-            at += size;
+            places.push((kind, at, end));
+            at = end;
         }
-        Some(at)
+        (at <= self.chunk.len() && self.is_end(at, to)).then_some(())
     }
 
     fn is_end(&self, end: usize, to: usize) -> bool {
@@ -278,60 +296,14 @@ impl<'c> Instance<'c> {
     }
 }
 
-/// Values that are told apart; Windows has what decides among the first 18.
-const VALUES_SEEN: usize = 32;
-
-struct Values<'c> {
-    chunk: &'c [u8],
-    places: [Place; VALUES_SEEN],
-    count: usize,
-}
-
-impl<'c> Values<'c> {
-    fn get(&self, index: u16) -> Option<(u8, &'c [u8])> {
-        let (kind, from, to) = self.place(index)?;
-        Some((kind, self.chunk.get(from..to)?))
-    }
-
-    fn place(&self, index: u16) -> Option<Place> {
-        self.places.get(..self.count)?.get(usize::from(index)).copied()
-    }
-}
-
-/// Upper case, without braces; the nil GUID is absent.
-fn activity(value: &[u8]) -> Option<Option<String>> {
-    let text = typed::guid(value)?;
-    let bare = text.trim_matches(['{', '}']).to_ascii_uppercase();
-    Some(Some(bare).filter(|_| value.iter().any(|byte| *byte != 0)))
-}
-
-fn trimmed(text: String) -> String {
-    let bare = text.trim();
-    if bare.len() == text.len() { text } else { bare.to_owned() }
-}
-
-#[inline]
-fn has_its_size(kind: u8, value: &[u8]) -> bool {
-    let size = match kind {
-        0x03 | 0x04 => 1,
-        0x05 | UNSIGNED_16 => 2,
-        0x07 | UNSIGNED_32 | 0x0b | 0x0d | 0x14 => 4,
-        0x09 | UNSIGNED_64 | 0x0c | FILETIME | 0x15 => 8,
-        0x0f | 0x12 => 16,
-        0x10 => return matches!(value.len(), 4 | 8),
-        // A SID: revision, number of sub-authorities of 4 bytes, 6 bytes of authority.
-        0x13 => return value.get(1).is_some_and(|count| value.len() == 8 + 4 * usize::from(*count)),
-        NULL | STRING | 0x02 | 0x0e | BINARY_XML | STRINGS => return true,
-        _ => return false,
-    };
-    value.len() == size
+fn text((kind, value): (u8, &[u8])) -> Option<&[u8]> {
+    (kind == STRING).then_some(value)
 }
 
 /// Text without control characters, which readers treat in different ways, and not empty.
-fn plain_text((kind, value): (u8, &[u8])) -> Option<&[u8]> {
+fn is_plain(value: &[u8]) -> bool {
     let (units, rest) = value.as_chunks::<2>();
-    let plain = units.iter().all(|[low, high]| *high != 0 || *low >= 0x20);
-    (kind == STRING && plain && rest.is_empty() && !units.is_empty()).then_some(value)
+    units.iter().all(|[low, high]| *high != 0 || *low >= 0x20) && rest.is_empty() && !units.is_empty()
 }
 
 fn number((kind, value): (u8, &[u8])) -> Option<u32> {

@@ -3,9 +3,21 @@
 //! Only the flat shape that nearly every event has is understood: elements right below `EventData`, or below the one
 //! element of `UserData`, each with one value or one literal text. Of any other the fields are read from its XML.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use hashbrown::HashMap;
+
 use super::event::{FIELDS_MAX, VALUE_BYTES_MAX};
 use super::template::{Definition, Token, Tokens, is};
-use super::typed::{self, NULL, STRINGS};
+use super::typed::{self, NULL, STRING, STRINGS};
+use crate::read::record::{Fields, Value};
+
+/// Bytes of text that one byte of a value comes to at most: a number of 8 bits has up to four digits.
+const TEXT_PER_BYTE: usize = 4;
+
+/// `-` in UTF-16, which many fields have that have nothing.
+const NONE: [u8; 2] = [b'-', 0];
 
 /// The value of an instance: its type, from where to where in the chunk.
 pub(super) type Place = (u8, usize, usize);
@@ -16,6 +28,14 @@ pub(super) struct Plan {
     /// Values that must be there, else an element around the fields falls away.
     needs: Vec<u16>,
     fields: Vec<Field>,
+    /// `Data` without a name is among them.
+    is_counted: bool,
+    /// Bytes that names, literal texts and their places in memory come to.
+    fixed: usize,
+    /// How many fields have the value that most of them have.
+    uses: usize,
+    /// The first field of each name; nothing where a field may be absent or has a number for a name.
+    by_name: HashMap<String, usize, foldhash::fast::FixedState>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +62,58 @@ impl Plan {
         let mut tokens: Tokens<'_> = definition.tokens(chunk);
         loop {
             match tokens.next()? {
-                Token::End => return (builder.open == 0 && builder.has_root).then_some(builder.plan),
+                Token::End => {
+                    let is_whole = builder.open == 0 && builder.has_root;
+                    return is_whole.then(|| builder.plan.weighed());
+                }
                 token => builder.take(token)?,
             }
         }
+    }
+
+    fn weighed(mut self) -> Self {
+        let mut uses = std::collections::BTreeMap::<u16, usize>::new();
+        for field in &self.fields {
+            // A number for a name has no more digits than this.
+            let name = field.name.as_ref().map_or(4, String::len);
+            self.fixed += name + size_of::<(String, String)>();
+            self.is_counted |= field.name.is_none();
+            match &field.content {
+                Content::Text(text) => self.fixed += text.len(),
+                Content::Hole(index) => *uses.entry(*index).or_default() += 1,
+            }
+        }
+        self.uses = uses.into_values().max().unwrap_or(0);
+        if !self.is_counted && self.fields.iter().all(|field| field.depends.is_none()) {
+            for (index, field) in self.fields.iter().enumerate() {
+                self.by_name.entry(field.name.clone().unwrap_or_default()).or_insert(index);
+            }
+        }
+        self
+    }
+
+    /// The fields of one instance, read when they are asked for; `None` as `fields` has it. `room` is what all of them may
+    /// come to.
+    pub(super) fn values<'p>(
+        &'p self,
+        chunk: &'p [u8],
+        places: &'p [Place],
+        room: &mut usize,
+    ) -> Option<Taken<'p>> {
+        if self.is_counted && places.iter().any(|(kind, ..)| *kind == STRINGS) {
+            return self.fields(chunk, places, room).map(Taken::Kept);
+        }
+        let values = Values { plan: self, chunk, places, is_beyond: Cell::new(false) };
+        let bytes = match (places.first(), places.last()) {
+            (Some((_, from, _)), Some((.., to))) => to.saturating_sub(*from),
+            _ => 0,
+        };
+        let most = bytes.saturating_mul(TEXT_PER_BYTE).saturating_mul(self.uses).saturating_add(self.fixed);
+        if self.needs.iter().any(|index| values.is_null(*index)) || self.fields.len() > FIELDS_MAX {
+            return None;
+        }
+        *room = room.checked_sub(most)?;
+        Some(Taken::Values(values))
     }
 
     /// The fields of one instance; `None` where one cannot be read here, or is to be cut. `room` is what may be kept.
@@ -81,6 +149,123 @@ impl Plan {
         }
         *room = kept.left;
         Some(kept.fields)
+    }
+}
+
+/// The fields of one instance.
+pub(super) enum Taken<'p> {
+    Values(Values<'p>),
+    Kept(Vec<(String, String)>),
+}
+
+impl Taken<'_> {
+    /// A field was asked for that only the XML can tell: what was made of the others is of no use.
+    pub(super) fn is_beyond(&self) -> bool {
+        match self {
+            Self::Values(values) => values.is_beyond.get(),
+            Self::Kept(_) => false,
+        }
+    }
+
+    pub(super) fn fields(&self) -> &dyn Fields {
+        match self {
+            Self::Values(values) => values,
+            Self::Kept(fields) => fields,
+        }
+    }
+}
+
+/// The values of one instance by the names of its template.
+pub(super) struct Values<'p> {
+    plan: &'p Plan,
+    chunk: &'p [u8],
+    places: &'p [Place],
+    is_beyond: Cell<bool>,
+}
+
+impl<'p> Values<'p> {
+    fn is_null(&self, index: u16) -> bool {
+        self.places.get(usize::from(index)).is_some_and(|(kind, ..)| *kind == NULL)
+    }
+
+    /// Those that are there.
+    fn present(&self) -> impl Iterator<Item = &'p Field> {
+        self.plan.fields.iter().filter(|field| !field.depends.is_some_and(|index| self.is_null(index)))
+    }
+
+    fn find(&self, name: &str) -> Option<&'p Field> {
+        if !self.plan.by_name.is_empty() {
+            return self.plan.fields.get(*self.plan.by_name.get(name)?);
+        }
+        let named = self.present().find(|field| field.name.as_deref() == Some(name));
+        if !self.plan.is_counted {
+            return named;
+        }
+        let number = name.parse().ok().filter(|number: &usize| number.to_string() == name);
+        let counted = number.and_then(|n| self.present().filter(|field| field.name.is_none()).nth(n));
+        match (named, counted) {
+            // Which of the two comes first is for those to say who see both.
+            (Some(_), Some(_)) => self.beyond(),
+            (named, counted) => named.or(counted),
+        }
+    }
+
+    fn beyond<T>(&self) -> Option<T> {
+        self.is_beyond.set(true);
+        None
+    }
+
+    fn text_of(&self, field: &'p Field) -> Option<Cow<'p, str>> {
+        let index = match &field.content {
+            Content::Text(text) if text.len() > VALUE_BYTES_MAX => return self.beyond(),
+            Content::Text(text) => return Some(Cow::Borrowed(text)),
+            Content::Hole(index) => index,
+        };
+        let Some((kind, from, to)) = self.places.get(usize::from(*index)) else {
+            return Some(Cow::Borrowed(""));
+        };
+        let value = self.chunk.get(*from..*to)?;
+        if *kind == STRING && *value == NONE {
+            return Some(Cow::Borrowed("-"));
+        }
+        match typed::text(*kind, value) {
+            Some(text) if text.len() <= VALUE_BYTES_MAX => Some(Cow::Owned(text)),
+            _ => self.beyond(),
+        }
+    }
+}
+
+impl Fields for Values<'_> {
+    fn value(&self, name: &str) -> Option<Value<'_>> {
+        let field = self.find(name)?;
+        if let Content::Hole(index) = &field.content
+            && let Some((kind, from, to)) = self.places.get(usize::from(*index))
+            && let Some(number) = typed::number(*kind, self.chunk.get(*from..*to)?)
+        {
+            return Some(number);
+        }
+        self.text_of(field).map(Value::Text)
+    }
+
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.text_of(self.find(name)?)
+    }
+
+    fn each(&self, take: &mut dyn FnMut(&str, &str) -> bool) {
+        let mut unnamed = 0_u32;
+        for field in self.present() {
+            let Some(text) = self.text_of(field) else { return };
+            let goes_on = match &field.name {
+                Some(name) => take(name, &text),
+                None => {
+                    unnamed += 1;
+                    take(&(unnamed - 1).to_string(), &text)
+                }
+            };
+            if !goes_on {
+                return;
+            }
+        }
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) enum Source {
     /// The template has no such element or attribute.
     #[default]
     Absent,
-    /// Literal text: from where to where in the chunk, UTF-16.
-    Text(usize, usize),
+    /// Literal text, UTF-16.
+    Text(Box<[u8]>),
     /// The instance's value of this index.
     Hole(u16),
 }
@@ -65,7 +65,13 @@ impl Definition {
     }
 
     pub(super) const fn tokens<'c>(&self, chunk: &'c [u8]) -> Tokens<'c> {
-        Tokens { chunk, at: self.from + FRAGMENT_HEADER.len(), to: self.to, hashes_hold: true }
+        let at = self.from + FRAGMENT_HEADER.len();
+        Tokens { chunk, at, to: self.to, checks: true, hash: 0, hashes_hold: true }
+    }
+
+    /// The same, where names are compared with known ones: their hashes need not be made.
+    pub(super) const fn tokens_unchecked<'c>(&self, chunk: &'c [u8]) -> Tokens<'c> {
+        Tokens { checks: false, ..self.tokens(chunk) }
     }
 
     /// Every token makes sense and every name has the hash that stands beside it: what is left of a definition after it
@@ -99,7 +105,10 @@ pub(super) struct Tokens<'c> {
     chunk: &'c [u8],
     at: usize,
     to: usize,
-    hashes_hold: bool,
+    checks: bool,
+    /// What stands beside the last name as its hash.
+    pub(super) hash: u16,
+    pub(super) hashes_hold: bool,
 }
 
 impl<'c> Tokens<'c> {
@@ -125,7 +134,8 @@ impl<'c> Tokens<'c> {
         if place == self.at {
             self.skip(10 + 2 * units)?;
         }
-        self.hashes_hold &= u16_at(self.chunk, place + 4) == Some(hash(name));
+        self.hash = u16_at(self.chunk, place + 4)?;
+        self.hashes_hold &= !self.checks || self.hash == hash(name);
         Some(name)
     }
 
@@ -208,7 +218,9 @@ impl Outline {
                     }
                 }
                 Token::Attribute(name) => attribute = Some(name),
-                Token::Text(from, to) => outline.take(&open, attribute, Source::Text(from, to))?,
+                Token::Text(from, to) => {
+                    outline.take(&open, attribute, Source::Text(chunk.get(from..to)?.into()))?;
+                }
                 Token::Hole(index) => outline.take(&open, attribute, Source::Hole(index))?,
                 Token::End => return None,
             }

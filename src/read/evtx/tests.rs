@@ -265,10 +265,11 @@ fn a_clock_that_is_set_back_is_said() {
 fn count_by_values(bytes: &[u8]) -> usize {
     let chunk = &bytes[4_096..69_632];
     let frames = frame::walk(chunk, frame::ChunkHeader::read(chunk).as_ref());
-    let mut templates = glance::Templates::of(chunk);
+    let mut known = known::Known::<()>::new();
+    let mut looker = glance::Looker::of(chunk, &mut known);
     let mut taken = |frame: &frame::Frame| {
-        let glance = templates.glance(frame)?;
-        templates.record(frame, &glance, &mut 1_000_000)
+        let glance = looker.glance(frame)?;
+        looker.event(frame, &glance, &mut 1_000_000, |event| event.record())
     };
     frames.live.iter().filter(|frame| taken(frame).is_some()).count()
 }

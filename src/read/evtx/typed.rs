@@ -4,7 +4,11 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::HEXUPPER;
+
 use super::frame::{u16_at, u32_at, u64_at};
+use crate::read::record::{Value, guid_digits};
+use crate::time::date;
 
 /// Types of values.
 pub(super) const NULL: u8 = 0x00;
@@ -20,6 +24,7 @@ pub(super) const STRINGS: u8 = 0x81;
 
 const ANSI: u8 = 0x02;
 const SYSTEMTIME: u8 = 0x12;
+pub(super) const SID: u8 = 0x13;
 /// Units of 100 ns in a second and in a day.
 const TICKS_PER_SECOND: u64 = 10_000_000;
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -43,13 +48,49 @@ pub(super) fn text(kind: u8, value: &[u8]) -> Option<String> {
         GUID => guid(value),
         FILETIME => u64_at(value, 0).and_then(filetime),
         SYSTEMTIME => systemtime(value),
-        0x13 => sid(value),
+        SID => sid(value),
         // A number of the machine's size is shown as one of its bits.
         0x14 | 0x15 | 0x10 if value.len() == 4 => u32_at(value, 0).map(|number| format!("{number:#x}")),
         0x14 | 0x15 | 0x10 => u64_at(value, 0).map(|number| format!("{number:#x}")),
         BINARY_XML if value.is_empty() => Some(String::new()),
         _ => None,
     }
+}
+
+/// The value where it is a number.
+pub(super) fn number(kind: u8, value: &[u8]) -> Option<Value<'static>> {
+    Some(match kind {
+        0x03 => Value::Signed(value.first()?.cast_signed().into()),
+        UNSIGNED_8 => Value::Unsigned((*value.first()?).into()),
+        0x05 => Value::Signed(u16_at(value, 0)?.cast_signed().into()),
+        UNSIGNED_16 => Value::Unsigned(u16_at(value, 0)?.into()),
+        0x07 => Value::Signed(u32_at(value, 0)?.cast_signed().into()),
+        UNSIGNED_32 => Value::Unsigned(u32_at(value, 0)?.into()),
+        0x09 => Value::Signed(u64_at(value, 0)?.cast_signed()),
+        UNSIGNED_64 => Value::Unsigned(u64_at(value, 0)?),
+        0x14 | 0x15 | 0x10 if value.len() == 4 => Value::Unsigned(u32_at(value, 0)?.into()),
+        0x14 | 0x15 | 0x10 => Value::Unsigned(u64_at(value, 0)?),
+        _ => return None,
+    })
+}
+
+/// Values of the type may have so many bytes.
+pub(super) const fn may_have_size(kind: u8, size: usize) -> bool {
+    match kind {
+        0x03 | UNSIGNED_8 => size == 1,
+        0x05 | UNSIGNED_16 => size == 2,
+        0x07 | UNSIGNED_32 | 0x0b | 0x0d | 0x14 => size == 4,
+        0x09 | UNSIGNED_64 | 0x0c | FILETIME | 0x15 => size == 8,
+        GUID | SYSTEMTIME => size == 16,
+        0x10 => size == 4 || size == 8,
+        SID | NULL | STRING | ANSI | 0x0e | BINARY_XML | STRINGS => true,
+        _ => false,
+    }
+}
+
+/// Revision, number of sub-authorities of 4 bytes, 6 bytes of authority.
+pub(super) fn is_sid(value: &[u8]) -> bool {
+    value.get(1).is_some_and(|count| value.len() == 8 + 4 * usize::from(*count))
 }
 
 /// The texts of an array of strings, each with a zero behind it.
@@ -62,12 +103,14 @@ pub(super) fn strings(value: &[u8]) -> Option<impl Iterator<Item = Option<String
 /// UTF-16 up to its first zero.
 pub(super) fn utf16(value: &[u8]) -> Option<String> {
     let (units, rest) = value.as_chunks::<2>();
+    let (low, high, is_plain) = units.iter().fold((0, 0, true), |(lows, highs, is_plain), [low, high]| {
+        (lows | low, highs | high, is_plain & (*low >= 0x20))
+    });
+    if high == 0 && low < 0x80 && is_plain && rest.is_empty() {
+        return String::from_utf8(units.iter().map(|[low, _]| *low).collect()).ok();
+    }
     let end = units.iter().position(|unit| *unit == [0, 0]).unwrap_or(units.len());
     let units = units.get(..end).filter(|_| rest.is_empty())?;
-    if units.iter().all(|[low, high]| *high == 0 && low.is_ascii()) {
-        let bytes: Vec<u8> = units.iter().map(|[low, _]| *low).collect();
-        return String::from_utf8(bytes).ok().filter(|text| !text.bytes().any(is_special));
-    }
     let mut text = String::with_capacity(2 * units.len());
     for c in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
         let c = c.ok().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}'))?;
@@ -101,22 +144,14 @@ fn truth(number: u32) -> String {
 }
 
 fn binary(value: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * value.len());
-    for byte in value {
-        let _ = write!(text, "{byte:02X}");
-    }
-    text
+    HEXUPPER.encode(value)
 }
 
 /// The digits of a GUID in lower case, with dashes.
-pub(super) fn guid(value: &[u8]) -> Option<String> {
+fn guid(value: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(38);
-    let (first, second, third) = (u32_at(value, 0)?, u16_at(value, 4)?, u16_at(value, 6)?);
-    write!(text, "{{{first:08x}-{second:04x}-{third:04x}-").ok()?;
-    for (index, byte) in value.get(8..16)?.iter().enumerate() {
-        let dash = if index == 2 { "-" } else { "" };
-        write!(text, "{dash}{byte:02x}").ok()?;
-    }
+    text.push('{');
+    text.push_str(str::from_utf8(&guid_digits(value.first_chunk()?, false)).ok()?);
     text.push('}');
     Some(text)
 }
@@ -140,19 +175,6 @@ fn filetime(time: u64) -> Option<String> {
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     (year <= 9_999)
         .then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z"))
-}
-
-/// Year, month and day, so many days after 1601-01-01: years begin with March here, so that a leap day is the last.
-const fn date(days: u64) -> (u64, u64, u64) {
-    // Days from 0000-03-01 to 1601-01-01.
-    let days = days.saturating_add(584_694);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + later, month, day)
 }
 
 /// Years to 9999; one that is no time has its own text in the XML of the crate.

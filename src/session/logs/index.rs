@@ -83,7 +83,7 @@ impl Index {
     }
 
     /// Connections that a record of this time may join, and some more.
-    pub(super) fn at(&self, at: UnixNanos) -> impl Iterator<Item = usize> {
+    pub(super) fn at(&self, at: UnixNanos) -> impl DoubleEndedIterator<Item = usize> {
         self.times.get(&row(at)).into_iter().flatten().chain(&self.long).copied()
     }
 }
