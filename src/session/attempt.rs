@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::gather::is_same_user;
-use super::{Outcome, Role, Session};
+use super::progress::is_hand_over;
+use super::{Outcome, Role, Seen, Session};
 use crate::fact::{Connection, What};
+use crate::step::Step;
 use crate::time::UnixNanos;
 
 /// A next connection that starts within this time after a failed one belongs to the same attempt: programs retry and
@@ -16,6 +18,10 @@ const RETRY_NS: i64 = 3_000_000_000;
 const RECONNECT_NS: i64 = 60_000_000_000;
 /// Members and groups, the latest first, among which the other half of a connection is sought.
 const HALVES_MAX: usize = 64;
+/// A client that was sent on is there within this time.
+const HOP_NS: i64 = 10_000_000_000;
+/// Behind the last SYN that nobody answers, a client waits this long before it tries another way.
+const SYN_WAIT_NS: i64 = 16_000_000_000;
 /// Retries may start this much before the last packets of the one before.
 const OVERLAP_NS: i64 = 2_000_000_000;
 
@@ -44,6 +50,12 @@ struct Group<'s> {
     /// The latest end of all, and of those that were no probe.
     end: UnixNanos,
     end_of_tries: Option<UnixNanos>,
+    /// Addresses that were tried.
+    servers: BTreeSet<IpAddr>,
+    /// No member got an answer to its SYN.
+    unanswered: bool,
+    /// When the last member was sent on.
+    sent_on: Option<UnixNanos>,
 }
 
 impl<'s> Group<'s> {
@@ -55,11 +67,17 @@ impl<'s> Group<'s> {
             ends: BTreeMap::new(),
             end: UnixNanos(i64::MIN),
             end_of_tries: None,
+            servers: BTreeSet::new(),
+            unanswered: true,
+            sent_on: None,
         }
     }
 
     fn push(&mut self, index: usize, session: &'s Session) {
         self.members.push(index);
+        self.servers.extend(session.connections.iter().map(|connection| connection.server.ip()));
+        self.unanswered &= is_unanswered(session);
+        self.sent_on = session.find(is_hand_over).map(|_| session.end);
         self.user = session.user_name().or(self.user);
         for (client, witness) in clients(session) {
             self.seen.insert((client, witness));
@@ -84,19 +102,32 @@ impl<'s> Group<'s> {
             return true;
         }
         let views = clients(session);
+        // One host by two families of addresses: the one was tried because nobody answered by the other.
+        let untried = self.unanswered || is_unanswered(session);
+        let other_family = |known: &Option<IpAddr>, client: &Option<IpAddr>| {
+            untried && known.zip(*client).is_some_and(|(a, b)| a.is_ipv4() != b.is_ipv4())
+        };
+        let may_be = |known, client| known == client || other_family(known, client);
         // Behind address translation each capture point knows the client by another address, and always by the same.
-        let same_client = self
-            .seen
-            .iter()
-            .all(|(known, by)| views.iter().all(|(client, at)| known == client || by.is_none() || by != at));
+        let same_client = self.seen.iter().all(|(known, by)| {
+            views.iter().all(|(client, at)| may_be(known, client) || by.is_none() || by != at)
+        });
+        let other_way = self.unanswered
+            && !session.connections.iter().any(|connection| self.servers.contains(&connection.server.ip()));
+        let retry = if other_way { SYN_WAIT_NS } else { RETRY_NS };
         let within =
             |end: Option<UnixNanos>, allowed: i64| end.is_some_and(|end| session.start.since(end) <= allowed);
-        let near = views
-            .iter()
-            .filter_map(|(client, _)| self.ends.get(client))
-            .any(|[active, other]| within(*active, RECONNECT_NS) || within(*other, RETRY_NS));
-        let beside = session.outcome != Outcome::Probe
-            && self.end_of_tries.is_some_and(|end| end.since(session.start) > OVERLAP_NS);
+        let known = || {
+            let of = |client| self.ends.iter().filter(move |(known, _)| may_be(known, client));
+            views.iter().flat_map(move |(client, _)| of(client))
+        };
+        let near = known().any(|(_, [active, other])| within(*active, RECONNECT_NS) || within(*other, retry))
+            || (within(self.sent_on, HOP_NS) && known().next().is_some());
+        let is_beside = |end: UnixNanos| end.since(session.start) > OVERLAP_NS;
+        let by_both =
+            views.iter().all(|(client, _)| self.ends.keys().any(|known| other_family(known, client)));
+        let beside =
+            session.outcome != Outcome::Probe && !by_both && self.end_of_tries.is_some_and(is_beside);
         same_client && near && !beside
     }
 }
@@ -111,20 +142,51 @@ fn clients(session: &Session) -> Vec<(Option<IpAddr>, Option<u32>)> {
     all
 }
 
-/// The server: its addresses, else the name that its own logs have, or the address that is known to be the same host's.
-type Server<'s> = (Option<IpAddr>, Option<&'s str>);
+/// Nobody answered the first packet.
+fn is_unanswered(session: &Session) -> bool {
+    session.reached.is_none() && session.broke_at.is_some_and(|step| step <= Step::Tcp)
+}
 
-fn servers<'s>(session: &'s Session, known: &BTreeMap<&'s str, IpAddr>) -> Vec<Server<'s>> {
-    let mut all: Vec<Server<'_>> =
+/// The server: its addresses and the names it was asked for by; else the name that its own logs have, or the address that
+/// is known to be the same host's.
+type Server = (Option<IpAddr>, Option<String>);
+
+fn servers(session: &Session, known: &BTreeMap<&str, IpAddr>) -> Vec<Server> {
+    let mut all: Vec<Server> =
         session.connections.iter().map(|connection| (Some(connection.server.ip()), None)).collect();
     if all.is_empty() {
         let name = session.host(Role::Server);
         let address = name.and_then(|name| known.get(name)).copied();
-        all.push((address, name.filter(|_| address.is_none())));
+        all.push((address, name.filter(|_| address.is_none()).map(str::to_owned)));
+    } else {
+        all.extend(asked_for(session).map(|name| (None, Some(name))));
     }
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// Names by which a client asked for the server: in TLS, in the DNS, at a gateway, and as it was typed. Those of a
+/// certificate may stand for many hosts.
+fn asked_for(session: &Session) -> impl Iterator<Item = String> + '_ {
+    let asked = session.facts.iter().filter_map(|seen| match seen.what() {
+        What::ClientHello { sni: Some(name), .. } | What::NameResolved { name, .. } => Some(name.as_str()),
+        What::GatewayChannelAsked { target, .. } => Some(target.as_str()),
+        _ => None,
+    });
+    let names = asked.chain(session.typed_name());
+    names.filter(|name| name.parse::<IpAddr>().is_err()).map(|name| name.trim_end_matches('.').to_lowercase())
+}
+
+/// Where a session sends its client.
+fn leads_to(session: &Session) -> Vec<Server> {
+    let Some(What::Redirected { address, host, addresses, .. }) = session.find(is_hand_over).map(Seen::what)
+    else {
+        return Vec::new();
+    };
+    let given = address.iter().chain(addresses).flat_map(|list| list.split(','));
+    let addresses = given.filter_map(|one| Some((Some(one.trim().parse().ok()?), None)));
+    addresses.chain(host.iter().map(|name| (None, Some(name.to_lowercase())))).collect()
 }
 
 /// The address of each host whose logs were joined to packets: where it has one only.
@@ -144,8 +206,8 @@ fn addresses(sessions: &[Session]) -> BTreeMap<&str, IpAddr> {
 /// which may be the halves of a connection that a device opened.
 pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    let mut by_client: BTreeMap<(Server<'_>, Option<IpAddr>), BTreeSet<usize>> = BTreeMap::new();
-    let mut by_cookie: BTreeMap<(Server<'_>, &str), BTreeSet<usize>> = BTreeMap::new();
+    let mut by_client: BTreeMap<(Server, Option<IpAddr>), BTreeSet<usize>> = BTreeMap::new();
+    let mut by_cookie: BTreeMap<(Server, &str), BTreeSet<usize>> = BTreeMap::new();
     let known = addresses(sessions);
     for (index, session) in (0..).zip(sessions) {
         let servers = servers(session, &known);
@@ -153,14 +215,22 @@ pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
         let open = |group: &usize| {
             groups.get(*group).is_some_and(|group| session.start.since(group.end) <= RECONNECT_NS)
         };
-        let ends = || servers.iter().flat_map(|s| clients.iter().map(move |(client, _)| (*s, *client)));
+        let leads = leads_to(session);
+        let of = |servers: &[Server]| -> Vec<(Server, Option<IpAddr>)> {
+            // By its name a server is looked for whatever the address of the client.
+            let named = servers.iter().filter(|server| server.0.is_none() && !session.connections.is_empty());
+            let each =
+                servers.iter().flat_map(|s| clients.iter().map(move |(client, _)| (s.clone(), *client)));
+            each.chain(named.map(|server| (server.clone(), None))).collect()
+        };
+        let ends = of(&servers);
         let mut candidates: BTreeSet<usize> = BTreeSet::new();
-        for end in ends() {
-            let of_client = by_client.entry(end).or_default();
+        for end in &ends {
+            let of_client = by_client.entry(end.clone()).or_default();
             of_client.retain(open);
             candidates.extend(of_client.iter().copied());
         }
-        let cookies = || servers.iter().filter_map(|server| Some((*server, session.cookie()?)));
+        let cookies = || servers.iter().filter_map(|server| Some((server.clone(), session.cookie()?)));
         for cookie in cookies() {
             let of_cookie = by_cookie.entry(cookie).or_default();
             candidates.extend(of_cookie.iter().rev().take(HALVES_MAX).copied().filter(open));
@@ -171,7 +241,7 @@ pub(super) fn group(sessions: &[Session]) -> Vec<Attempt> {
         if group == groups.len() {
             groups.push(Group::new());
         }
-        for end in ends() {
+        for end in ends.into_iter().chain(of(&leads)) {
             by_client.entry(end).or_default().insert(group);
         }
         for cookie in cookies() {

@@ -1,6 +1,6 @@
 //! Whose clock is off by how much: from the handshakes and the segments with data that two witnesses both saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Witness;
 use super::join::{AtWitness, Group};
@@ -109,31 +109,43 @@ pub(super) fn offsets(groups: &[Group], witnesses: &[Witness]) -> Vec<ClockOffse
         *first = ClockOffset::constant(0, 0, 0, 0);
     }
     let captures: Vec<u32> = indices.filter(|(_, w)| w.host.is_none()).map(|(index, _)| index).collect();
+    let shared = shared(groups);
+    let mut left: BTreeSet<u32> = captures.into_iter().collect();
     // Whoever is compared first is what others are compared with, so that the way to the reference is the shortest.
-    let mut left: Vec<u32> = captures.clone();
-    while !left.is_empty() {
-        let root = left.remove(0);
+    while let Some(root) = left.pop_first() {
         let mut known = vec![root];
         let mut next = 0;
         while let Some(via) = known.get(next).copied() {
             next += 1;
-            left.retain(|index| {
-                let Some(mut clock) = compared(groups, &clocks, *index, via) else { return true };
-                clock.against = root;
-                if let Some(place) = clocks.iter_mut().find(|c| c.witness_index == *index) {
-                    *place = clock;
+            for ((_, index), both) in shared.range((via, 0)..=(via, u32::MAX)) {
+                let clock = compared(both, &clocks, *index, via).filter(|_| left.contains(index));
+                let place = clocks.iter_mut().find(|c| c.witness_index == *index);
+                if let (Some(clock), Some(place)) = (clock, place) {
+                    *place = ClockOffset { against: root, ..clock };
+                    left.remove(index);
+                    known.push(*index);
                 }
-                known.push(*index);
-                false
-            });
+            }
         }
     }
     clocks
 }
 
+/// Connections that two witnesses both saw, by both of them in either order.
+fn shared(groups: &[Group]) -> BTreeMap<(u32, u32), Vec<&Group>> {
+    let mut all: BTreeMap<(u32, u32), Vec<&Group>> = BTreeMap::new();
+    for group in groups.iter().filter(|group| group.len() > 1) {
+        let indices = || group.iter().map(|part| part.connection.witness_index);
+        for pair in indices().flat_map(|a| indices().map(move |b| (a, b))).filter(|(a, b)| a != b) {
+            all.entry(pair).or_default().push(group);
+        }
+    }
+    all
+}
+
 /// The clock of a witness, by the connections that it and another witness both saw, whose own clock is known.
-fn compared(groups: &[Group], clocks: &[ClockOffset], witness_index: u32, via: u32) -> Option<ClockOffset> {
-    let both = |group: &Group| {
+fn compared(groups: &[&Group], clocks: &[ClockOffset], witness_index: u32, via: u32) -> Option<ClockOffset> {
+    let both = |group: &[AtWitness]| {
         let at = |index: u32| group.iter().position(|part| part.connection.witness_index == index);
         Some((at(via)?, at(witness_index)?))
     };

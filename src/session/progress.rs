@@ -24,7 +24,7 @@ const LOOK_NS: i64 = 1_500_000_000;
 const SILENCE_MS: u64 = 3_000;
 
 /// The client is sent elsewhere: its end here is no failure. A redirection "for information" keeps it here.
-fn is_hand_over(what: &What) -> bool {
+pub(super) fn is_hand_over(what: &What) -> bool {
     let stays = |flags: &RedirectionFlags| flags.contains(RedirectionFlags::NO_REDIRECT);
     matches!(what, What::Redirected { flags, .. } if !flags.as_ref().is_some_and(stays))
 }
