@@ -6,12 +6,12 @@ use super::{Outcome, Security, Seen, Session};
 use crate::codes::ErrorInfo;
 use crate::fact::{Connection, Recognised, Side, What};
 use crate::step::Step;
-use crate::time::UnixNanos;
 use crate::wire::redirection::RedirectionFlags;
 use crate::wire::tls::AlertDescription;
 
 mod logged;
 mod mark;
+mod resets;
 mod unnamed;
 
 use mark::{Mark, mark};
@@ -36,8 +36,8 @@ pub(super) fn judge(session: &mut Session) {
     let (mut passed, mut begun, mut failed) = (None, None, None);
     let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
     let is_captured = captured(session);
-    let reset = first_reset(session);
-    for seen in session.facts.iter().filter(|seen| !is_for_nobody(reset, seen)) {
+    let reset = resets::first(session);
+    for seen in session.facts.iter().filter(|seen| !resets::is_for_nobody(reset, seen)) {
         match mark(seen.what()) {
             // Through a gateway the TCP connection is that to the gateway: it begins its transport.
             Mark::Begins(Step::Tcp) | Mark::Passes(Step::Tcp) if !steps.contains(&Step::Tcp) => {
@@ -71,20 +71,6 @@ pub(super) fn judge(session: &mut Session) {
     if session.outcome == Outcome::Active {
         session.reached = Some(Step::Active);
     }
-}
-
-/// When the connection was first reset, and at which capture point.
-fn first_reset(session: &Session) -> Option<(UnixNanos, u32)> {
-    session.facts.iter().find_map(|seen| match seen.what() {
-        What::Reset { .. } => Some((seen.at, seen.fact.subject.connection()?.witness_index)),
-        _ => None,
-    })
-}
-
-/// Another capture point shows that the connection went on behind the reset: whoever had got the reset heard no more of it.
-fn is_for_nobody(reset: Option<(UnixNanos, u32)>, seen: &Seen) -> bool {
-    let elsewhere = |index: u32| seen.fact.subject.connection().is_some_and(|c| c.witness_index != index);
-    reset.is_some_and(|(at, index)| seen.at > at && elsewhere(index))
 }
 
 fn security(session: &Session) -> Option<Security> {
