@@ -194,7 +194,16 @@ mod tests {
 
     #[test]
     fn a_clock_is_told_with_its_error() {
-        let off = ClockOffset { witness_index: 1, offset_ns: Some(-3_000_000), error_ns: 20_000, pairs: 1 };
+        let off = ClockOffset {
+            witness_index: 1,
+            against: 0,
+            offset_ns: Some(-3_000_000),
+            error_ns: 20_000,
+            pairs: 1,
+            drift_ppb: 0,
+            drift_from: UnixNanos(0),
+            steps: Vec::new(),
+        };
         assert_eq!(offset(1, Some(&off)), "0.003 s behind, give or take 20 µs, from 1 connection");
         assert_eq!(offset(0, Some(&off)), "the reference");
         assert_eq!(offset(2, None), "not compared: its own times are used as they are");
