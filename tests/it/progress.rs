@@ -53,6 +53,8 @@ fn an_interrupt_says_how_far_it_came_and_leaves_no_half_file() {
     ] {
         let folder = scratch(&format!("interrupt-{name}"));
         let mut child = begun(&folder, &arguments);
+        // Held open to the end: waiting for the child would close it, and the work might end before the interrupt.
+        let _input = child.stdin.take();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         if arguments.contains(&"-v") {
             let mut line = String::new();
