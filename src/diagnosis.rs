@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::fact::{Connection, Side, What};
-use crate::session::{Outcome, Role, Seen, Session, Story};
+use crate::session::{Outcome, Role, Seen, Session, Story, last_successes};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
 mod worth;
+mod changed;
 mod absent;
 mod any;
 mod dns;
@@ -188,6 +189,8 @@ pub struct Case<'a> {
     pub attempt: &'a [&'a Session],
     /// All sessions.
     pub story: &'a Story,
+    /// The last success of the same client and server before it.
+    pub worked: Option<&'a Session>,
     /// How far servers are away in all sessions.
     pub distances: &'a Distances<'a>,
 }
@@ -411,7 +414,10 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = RULES
         .iter()
         .flat_map(|rules| rules.iter())
-        .filter_map(|rule| Some(Verdict { rule, weighing: (rule.weigh)(case)?, absent: Vec::new() }))
+        .filter_map(|rule| {
+            let weighing = changed::weigh(case, rule.id, (rule.weigh)(case)?);
+            Some(Verdict { rule, weighing, absent: Vec::new() })
+        })
         .filter(|verdict| verdict.weighing.percent > 0)
         .collect();
     if verdicts.iter().all(|verdict| SIDE_REMARKS.contains(&verdict.rule.id)) {
@@ -465,11 +471,13 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 pub fn diagnose_all(story: &Story) -> Vec<Vec<Verdict>> {
     let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); story.sessions.len()];
     let distances = Distances::of(&story.sessions);
-    for attempt in &story.attempts {
+    let worked = last_successes(&story.sessions, &story.attempts);
+    for (attempt, worked) in story.attempts.iter().zip(worked) {
+        let worked = worked.and_then(|index| story.sessions.get(index));
         let members: Vec<&Session> =
             attempt.sessions.iter().filter_map(|index| story.sessions.get(*index)).collect();
         for (index, session) in attempt.sessions.iter().zip(&members) {
-            let case = Case { session, attempt: &members, story, distances: &distances };
+            let case = Case { session, attempt: &members, story, worked, distances: &distances };
             if let Some(slot) = verdicts.get_mut(*index) {
                 *slot = diagnose(&case);
             }

@@ -26,6 +26,7 @@ mod differs;
 
 pub use attempt::Attempt;
 pub use clock::{ClockOffset, ClockStep};
+pub use differs::{Aspect, Compared, compared, last_successes};
 pub use logs::{FACTS_MAX, Role};
 pub use names::{Directory, Names};
 pub use udp::UdpAlone;

@@ -2,23 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attempt, Outcome, Role, Session};
-use crate::fact::What;
+use super::{Attempt, Outcome, Role, Seen, Session};
+use crate::fact::{Side, What};
 
 /// Fills `differs` of every failed attempt; attempts are in order of time.
 pub(super) fn compare(sessions: &[Session], attempts: &mut [Attempt]) {
-    let mut worked: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for attempt in attempts {
-        let Some(session) = sessions.get(attempt.decisive) else { continue };
-        let Some(ends) = ends(session) else { continue };
-        if attempt.outcome == Outcome::Active {
-            worked.insert(ends, attempt.decisive);
-        } else if attempt.outcome.is_failure()
-            && let Some(before) = worked.get(&ends).and_then(|index| sessions.get(*index))
-        {
-            attempt.differs = differences(before, session);
+    let worked = last_successes(sessions, attempts);
+    for (attempt, worked) in attempts.iter_mut().zip(worked) {
+        let now = sessions.get(attempt.decisive);
+        let before = worked.and_then(|index| sessions.get(index));
+        if let (Some(now), Some(before)) = (now, before) {
+            attempt.differs = differences(before, now);
         }
     }
+}
+
+/// For every failed attempt the deciding session of the last one of the same client and server that worked; attempts are
+/// in order of time.
+#[must_use]
+pub fn last_successes(sessions: &[Session], attempts: &[Attempt]) -> Vec<Option<usize>> {
+    let mut worked: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut last = |attempt: &Attempt| {
+        let ends = ends(sessions.get(attempt.decisive)?)?;
+        if attempt.outcome == Outcome::Active {
+            worked.insert(ends, attempt.decisive);
+            return None;
+        }
+        worked.get(&ends).copied().filter(|_| attempt.outcome.is_failure())
+    };
+    attempts.iter().map(&mut last).collect()
 }
 
 /// The client by its address or the name of its log, the server by its address or name; the port of the server counts.
@@ -30,83 +42,165 @@ fn ends(session: &Session) -> Option<(String, String)> {
     Some((client, server))
 }
 
-/// An aspect, and what a session has of it.
-type Aspect = (&'static str, fn(&Session) -> Option<String>);
+/// What two connections of the same client and server are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// The security that the negotiation chose.
+    Security,
+    /// The protocols that the client offers.
+    Offered,
+    /// A routing token in the request, or none.
+    RoutingToken,
+    /// The TLS version that the server chose.
+    TlsVersion,
+    /// The highest TLS version that the client offers.
+    TlsVersionOffered,
+    /// The cipher suite that the server chose.
+    CipherSuite,
+    /// The server's name in the ClientHello.
+    ServerName,
+    /// The server's certificate.
+    Certificate,
+    /// The user.
+    User,
+    /// The build of the client.
+    ClientBuild,
+    /// Directly, or through a gateway.
+    Path,
+}
 
-const ASPECTS: &[Aspect] = &[
-    ("security", |session| session.security.map(|security| security.name().to_owned())),
-    ("offered by the client", |session| {
-        said(session, |what| match what {
+/// Where the value of an aspect stands.
+enum Read {
+    /// In one fact.
+    Fact(fn(&What) -> Option<String>),
+    /// In the session as a whole.
+    Session(fn(&Session) -> Option<String>),
+}
+
+const ASPECTS: &[(Aspect, &str, Read)] = &[
+    (Aspect::Security, "security", Read::Session(|session| session.security.map(|s| s.name().to_owned()))),
+    (
+        Aspect::Offered,
+        "offered by the client",
+        Read::Fact(|what| match what {
             What::ConnectionRequest { protocols, .. } => Some(protocols.map_or_else(
                 || "nothing, so Standard RDP Security".to_owned(),
                 |protocols| protocols.words(),
             )),
             _ => None,
-        })
-    }),
-    ("routing token", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (
+        Aspect::RoutingToken,
+        "routing token",
+        Read::Fact(|what| match what {
             What::ConnectionRequest { token, .. } => {
                 Some(if token.is_some() { "with" } else { "without" }.to_owned())
             }
             _ => None,
-        })
-    }),
-    ("TLS version", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (
+        Aspect::TlsVersion,
+        "TLS version",
+        Read::Fact(|what| match what {
             What::ServerHello { version, .. } => Some(version.words()),
             _ => None,
-        })
-    }),
-    ("highest TLS version offered", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (
+        Aspect::TlsVersionOffered,
+        "highest TLS version offered",
+        Read::Fact(|what| match what {
             What::ClientHello { version, .. } => Some(version.words()),
             _ => None,
-        })
-    }),
-    ("cipher suite", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (
+        Aspect::CipherSuite,
+        "cipher suite",
+        Read::Fact(|what| match what {
             What::ServerHello { suite, .. } => Some(suite.words()),
             _ => None,
-        })
-    }),
-    ("name that the client asked for", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (
+        Aspect::ServerName,
+        "name that the client asked for",
+        Read::Fact(|what| match what {
             What::ClientHello { sni, .. } => Some(sni.clone().unwrap_or_else(|| "none".to_owned())),
             _ => None,
-        })
-    }),
-    ("certificate of the server", certificate),
-    ("user", |session| session.is_user_whole().then(|| session.user_name().map(str::to_lowercase)).flatten()),
-    ("client build", |session| {
-        said(session, |what| match what {
+        }),
+    ),
+    (Aspect::Certificate, "certificate of the server", Read::Fact(certificate)),
+    (
+        Aspect::User,
+        "user",
+        Read::Session(|session| {
+            session.is_user_whole().then(|| session.user_name().map(str::to_lowercase)).flatten()
+        }),
+    ),
+    (
+        Aspect::ClientBuild,
+        "client build",
+        Read::Fact(|what| match what {
             What::McsConnectInitial { build, .. } => build.map(|build| build.to_string()),
             _ => None,
-        })
-    }),
-    ("path", |session| {
-        let gateway = session.hosts.iter().any(|part| part.role == Role::Gateway);
-        (!session.hosts.is_empty()).then(|| if gateway { "by a gateway" } else { "direct" }.to_owned())
-    }),
+        }),
+    ),
+    (
+        Aspect::Path,
+        "path",
+        Read::Session(|session| {
+            let gateway = session.hosts.iter().any(|part| part.role == Role::Gateway);
+            (!session.hosts.is_empty()).then(|| if gateway { "by a gateway" } else { "direct" }.to_owned())
+        }),
+    ),
 ];
 
-fn said(session: &Session, read: impl Fn(&What) -> Option<String>) -> Option<String> {
-    session.facts.iter().find_map(|seen| read(seen.what()))
+impl Read {
+    /// The value, and the fact that has it; of the session as a whole its first.
+    fn of<'s>(&self, session: &'s Session) -> Option<(String, &'s Seen)> {
+        match self {
+            Self::Fact(read) => session.facts.iter().find_map(|seen| Some((read(seen.what())?, seen))),
+            Self::Session(read) => Some((read(session)?, session.facts.first()?)),
+        }
+    }
 }
 
-fn certificate(session: &Session) -> Option<String> {
-    said(session, |what| match what {
-        What::Certificate { by: crate::fact::Side::Server, subject, not_before, not_after, key, .. } => {
-            Some(format!("{subject}, {key}, {not_before} to {not_after}"))
-        }
-        _ => None,
-    })
+fn certificate(what: &What) -> Option<String> {
+    let What::Certificate { by: Side::Server, subject, not_before, not_after, key, sha256, .. } = what else {
+        return None;
+    };
+    let thumbprint = sha256.as_ref().map(|sha256| format!(", SHA-256 {sha256}")).unwrap_or_default();
+    Some(format!("{subject}, {key}, {not_before} to {not_after}{thumbprint}"))
+}
+
+/// How one aspect of a connection compares with that of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared<'s> {
+    /// What was compared.
+    pub aspect: Aspect,
+    /// It is not as it was.
+    pub is_changed: bool,
+    /// What the earlier one had.
+    pub before: &'s Seen,
+}
+
+/// Every aspect that is known of both.
+#[must_use]
+pub fn compared<'s>(before: &'s Session, now: &Session) -> Vec<Compared<'s>> {
+    let one = |(aspect, _, read): &(Aspect, &str, Read)| {
+        let ((was, before), (is, _)) = (read.of(before)?, read.of(now)?);
+        Some(Compared { aspect: *aspect, is_changed: was != is, before })
+    };
+    ASPECTS.iter().filter_map(one).collect()
 }
 
 /// Only what is known of both is compared.
 fn differences(before: &Session, now: &Session) -> Vec<String> {
-    let compare = |(name, read): &Aspect| {
-        let (was, is) = (read(before)?, read(now)?);
+    let compare = |(_, name, read): &(Aspect, &str, Read)| {
+        let ((was, _), (is, _)) = (read.of(before)?, read.of(now)?);
         (was != is).then(|| format!("{name}: {is}; in the last success, {}: {was}", before.start))
     };
     ASPECTS.iter().filter_map(compare).collect()

@@ -277,6 +277,8 @@ const ABSENCE: &str = "
   where that end still looked and had received what came before it.
 - **A record of a host that is put to the connection by its time alone** loses what the client's address or port would add: 15 with the address only, 25
   without.
+- **What is not as in the last success** of the same client and server adds Slight to a cause that it would explain: another certificate, TLS version,
+  security, offer, name, user or path. The same certificate as then takes Slight off a cause that blames it, where no code names the cause.
 - **A cause that was never seen** in real evidence, and that no code names, is told with 60 % at most, keeps its place among the causes, and whatever
   stands behind it is no surer. [causes.md](causes.md) says *from specification, not seen* of it.
 - Causes stand in the order of their confidence; none is surer than 99 %.
