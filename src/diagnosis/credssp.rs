@@ -69,7 +69,10 @@ pub(super) const RULES: &[Rule] = &[
             }
             if let Some(by_service) = by_service {
                 return Some(
-                    Weighing::of(Evidence::ByTime, by_service).and(refused_silently(case)).missing(STATUS),
+                    Weighing::of(Evidence::SharedCode, by_service)
+                        .doubted(Doubt::Slight)
+                        .and(refused_silently(case))
+                        .missing(STATUS),
                 );
             }
             if let Some(told) = client_told(case, 0x807) {

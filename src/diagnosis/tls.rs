@@ -420,7 +420,7 @@ fn tls_inspection(case: &Case<'_>) -> Option<Weighing> {
         matches!(what, What::Certificate { by: Side::Server, issuer, .. } if INSPECTORS.iter().any(|name| issuer.contains(name)))
     })?;
     let refused = case.find(|what| matches!(what, What::CredsspRefused { .. }));
-    let weighing = Weighing::of(Evidence::ByTime, issuer).surer(refused, Support::Clear);
+    let weighing = Weighing::of(Evidence::Shape, issuer).surer(refused, Support::Strong);
     Some(weighing.missing("a capture on the server (`pktmon start --capture` or `tcpdump -w FILE`): another certificate there proves the inspection"))
 }
 

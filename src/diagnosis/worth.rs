@@ -19,7 +19,8 @@ pub enum Evidence {
     Silence,
     /// A code or event that a few causes share, of which this is by far the most frequent.
     SharedCode,
-    /// A record of a host that is put to the connection by its time, and fits the way in which it failed.
+    /// A record of a host, or what an end asks others, that is put to the connection by its time and fits the way in which it
+    /// failed.
     ByTime,
     /// What went over the wire fits a few causes, of which this is the most frequent: sizes of encrypted messages, who ended
     /// it and when.
@@ -96,7 +97,7 @@ impl Evidence {
                 "a code or event that a few causes share, of which this is by far the most frequent"
             }
             Self::ByTime => {
-                "a record of a host that is put to the connection by its time, and fits the way in which it failed"
+                "a record of a host, or what an end asks others, that is put to the connection by its time and fits the way in which it failed"
             }
             Self::Shape => {
                 "what went over the wire fits a few causes, of which this is the most frequent: sizes of encrypted messages, who ended it and when"

@@ -64,6 +64,7 @@ struct Row {
 }
 
 /// A failed attempt with its best cause, or what was said instead.
+#[derive(PartialEq)]
 enum Came {
     /// A cause, and whether it is right.
     Cause { id: &'static str, kind: Evidence, percent: u8, right: bool },
@@ -100,7 +101,11 @@ fn rows(case: &Real) -> Vec<Row> {
                 let right = is_right(id, &case.causes);
                 Came::Cause { id, kind: weighing.kind, percent: weighing.percent, right }
             });
-            rows.push(row(copy.done, came));
+            // A program that tries again, or a thousand guesses of one, say the same again.
+            let again = |known: &Row| known.done == copy.done && known.came == came;
+            if !rows.iter().any(again) {
+                rows.push(row(copy.done, came));
+            }
         }
     }
     rows
@@ -291,8 +296,8 @@ const EVIDENCE: &str = "\
 Real captures of real clients and servers whose cause is known: those of the lab (`lab/runner`, and others like them) and public ones.
 Written cases test the mechanism and are not counted. Each is judged as it is and in copies from which something was taken: one end's capture, the
 TLS secrets, one direction, the beginning, the rest from some packet on, all but 128 bytes of each packet. An answer is a failed attempt with its
-best cause; it is right when the cause is one of those that are right for the case, or says the same in more general words. In every band the share
-of right answers is at least the band's lower end.
+best cause, those that say the same of one copy counted once; it is right when the cause is one of those that are right for the case, or says the same
+in more general words. In every band the share of right answers is at least the band's lower end.
 
 *Its family left out*: a family is a cause with the software at both ends. Its confidences are limited to the share of right answers that their kind of
 evidence has in all other families, and to that of a cause never seen where it has none there; so nothing is calibrated on itself.
@@ -399,7 +404,10 @@ fn what_is_marked_as_seen_was_seen() {
 
 /// Best causes of the single connections of the cases as they are, where they are right; of scans, of all that only looked.
 fn of_connections() -> Vec<(&'static str, String)> {
-    let cases = real::all().unwrap_or_default();
+    let mut cases = real::all().unwrap_or_default();
+    let named =
+        |name: &str| RULES.iter().flat_map(|rules| rules.iter()).any(|rule| rule.seen.contains(&name));
+    cases.retain(|case| named(&case.name));
     let best = |case: &Real| {
         let analysis = real::analysed(&case.whole());
         let causes = analysis.story.sessions.iter().zip(&analysis.verdicts);
@@ -413,6 +421,15 @@ fn of_connections() -> Vec<(&'static str, String)> {
     cases.par_iter().flat_map_iter(best).collect()
 }
 
+/// Of larger captures not every copy is judged, for the time that it takes.
+const LARGE_BYTES: usize = 512 * 1024;
+const OF_LARGE: [&str; 4] = [
+    "the first 10 % of the packets",
+    "the first 25 % of the packets",
+    "without the first 3 packets",
+    "128 bytes of each packet",
+];
+
 /// A success, a scan or a capture without a failure, cut in whatever way, has no failed attempt but one whose connection
 /// failed in the whole of it as well.
 #[test]
@@ -425,7 +442,11 @@ fn no_copy_of_a_success_is_called_broken_and_no_rule_speaks_up() {
         let failing = whole.story.sessions.iter().filter(|session| session.outcome.is_failure());
         let failing: Vec<String> = failing.map(real::ends).collect();
         assert!(real::failed(&whole).is_empty(), "{}", case.name);
+        let is_large = case.captures.iter().any(|(_, bytes)| bytes.len() > LARGE_BYTES);
         for copy in case.copies() {
+            if is_large && !OF_LARGE.contains(&copy.done) {
+                continue;
+            }
             let analysis = real::analysed(&copy.files);
             for (session, causes) in analysis.story.sessions.iter().zip(&analysis.verdicts) {
                 assert!(

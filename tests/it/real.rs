@@ -17,7 +17,7 @@ pub(crate) type Files = Vec<(String, Vec<u8>)>;
 /// What is known of a public capture: its name, who made it, the causes that are right, whether it succeeds.
 type Public = (&'static str, &'static str, &'static [&'static str], bool);
 
-/// Public captures with a known cause or success; those that hold the same connection in other formats are left out.
+/// Public captures and logs with a known cause or success; those that hold the same connection in other formats are left out.
 const PUBLIC: &[Public] = &[
     ("awakecoding_rdp-no-nla-rejected1.pcapng", "mstsc, Windows Server", &["hybrid-required"], false),
     (
@@ -33,6 +33,18 @@ const PUBLIC: &[Public] = &[
         false,
     ),
     ("zeek_rdp-probe-on-modbus-port.pcap", "scanner, Modbus", &["port-exotic-nonrdp"], false),
+    (
+        "hayabusa-evtx_samples__2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS%4Operational.evtx",
+        "unknown, Windows 10",
+        &["bad-password", "bad-user"],
+        false,
+    ),
+    (
+        "hayabusa-sample-evtx_EVTX-to-MITRE-Attack__TA0008-Lateral_Movement__T1021.001-Remote_Desktop_Protocol__ID4825-Denied_RDP_connection_with_valid_credentials.evtx",
+        "unknown, Windows Server 2019",
+        &["not-in-rdp-users"],
+        false,
+    ),
     ("awakecoding_rdp-nla-kerberos-auth1.pcapng", "mstsc, Windows Server", &[], true),
     ("awakecoding_rdp-no-tls-accepted1.pcapng", "mstsc, Windows Server", &[], true),
     ("awakecoding_rdp-rdg-same-creds-kerberos-password-success1.pcapng", "mstsc, RD Gateway", &[], true),
@@ -119,6 +131,11 @@ fn in_folder(folder: &Path) -> Option<Real> {
     Some(Real { name, family, causes, success, captures, used: used.len(), keys })
 }
 
+/// The folder of public files of that kind.
+fn kind(name: &str) -> &'static str {
+    if name.ends_with(".evtx") { "evtx" } else { "pcap" }
+}
+
 fn public(folder: &Path) -> Vec<Real> {
     let one = |(name, who, causes, success): &Public| {
         let what = causes.first().map_or("success", |cause| cause);
@@ -127,7 +144,7 @@ fn public(folder: &Path) -> Vec<Real> {
             family: format!("{what}, {who}"),
             causes: causes.iter().map(|cause| (*cause).to_owned()).collect(),
             success: *success,
-            captures: vec![((*name).to_owned(), std::fs::read(folder.join(name)).unwrap())],
+            captures: vec![((*name).to_owned(), std::fs::read(folder.join(kind(name)).join(name)).unwrap())],
             used: 1,
             keys: None,
         }
@@ -146,7 +163,7 @@ pub(crate) fn all() -> Option<Vec<Real>> {
     let lab: Vec<PathBuf> = children(&corpus("lab")?);
     let mut all: Vec<Real> = lab.iter().filter_map(|folder| in_folder(folder)).collect();
     all.extend(own());
-    all.extend(public(&corpus("public/pcap")?));
+    all.extend(public(&corpus("public")?));
     all.sort_by(|a, b| (&a.family, &a.name).cmp(&(&b.family, &b.name)));
     Some(all)
 }
