@@ -330,7 +330,11 @@ impl<'a> Case<'a> {
                 .iter()
                 .filter(move |s| matches!(s.what(), What::Reset { by: b, .. } if *b == by))
         };
-        let seen_by: Vec<u32> = self.session.connections.iter().map(|c| c.witness_index).collect();
+        // Behind a gateway the connection is another one.
+        let seen_by: Vec<u32> = match self.session.to_host().next() {
+            Some(_) => Vec::new(),
+            None => self.session.connections.iter().map(|c| c.witness_index).collect(),
+        };
         [Side::Server, Side::Client].into_iter().find_map(|by| {
             let first = resets(by).next().filter(|first| !self.was_cut_off(by, first.at))?;
             let saw = |index: u32| resets(by).any(|seen| witness(seen) == Some(index));

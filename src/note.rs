@@ -441,6 +441,16 @@ impl Note {
         Self::at(input_index, Spot::Whole, text)
     }
 
+    /// Connections that may have been for a gateway, and were too many to keep.
+    #[must_use]
+    pub fn perhaps_cut(place: Place, connections: u64, most: usize) -> Self {
+        let text = format!(
+            "{connections} connections to port 443 that ended before they showed what they are were let go, beyond {most}: \
+             some may have gone to an RD Gateway"
+        );
+        Self { place, text }
+    }
+
     /// Connections of which logs tell more than is kept.
     #[must_use]
     pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {

@@ -15,6 +15,8 @@ pub mod held;
 pub mod query;
 pub mod slice;
 
+use std::net::SocketAddr;
+
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;
 use crate::note::{Place, Spot};
@@ -98,6 +100,11 @@ pub fn ends(session: &Session) -> String {
         (None, Some(ip), _) => ip.to_string(),
         (None, None, Some(host)) => printable(host).into_owned(),
         (None, None, None) => "an unknown client".to_owned(),
+    };
+    let client = match session.forwarded_for() {
+        Some((address, Some(port))) => format!("{} through {client}", SocketAddr::new(address, port)),
+        Some((address, None)) => format!("{address} through {client}"),
+        None => client,
     };
     if let (Some(gateway), true) = (session.server(), session.is_through_gateway()) {
         let to = session.target().map(|(host, port)| format!(" to {}:{port}", printable(host)));

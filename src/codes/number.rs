@@ -90,6 +90,18 @@ impl DisconnectReason {
         matches!(self.0, 0x104 | 0x508 | 0x604)
     }
 
+    /// The client does not accept the certificate of the RD Gateway, or the gateway has none.
+    #[must_use]
+    pub const fn is_gateway_certificate(self) -> bool {
+        matches!(self.0, 0x300_0002..=0x300_0007 | 0x300_0028)
+    }
+
+    /// The client could not reach the RD Gateway.
+    #[must_use]
+    pub const fn is_gateway_unreached(self) -> bool {
+        self.0 == 0x300_000c
+    }
+
     /// `disconnectReasonByServer (0x3)`, or the bare number.
     #[must_use]
     pub fn words(self) -> String {

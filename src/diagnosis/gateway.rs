@@ -1,7 +1,7 @@
 //! Why an RD Gateway did not let the client through: at the HTTP request, at the tunnel (who may connect), at the channel
 //! (where to), or later.
 
-use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
+use super::{Case, Evidence, NOT_SEEN, Rule, Support, Weighing, tls};
 use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
@@ -11,7 +11,28 @@ const GATEWAY_LOG: &str = "TerminalServices-Gateway/Operational of the gateway a
 const IIS_LOG: &str = "the IIS log of the gateway (`C:\\inetpub\\logs\\LogFiles`) and its Security log (4625; `wevtutil epl Security security.evtx`) at that second: they name the user and the sub-status";
 const NPS_LOG: &str = "Security 6273 of the network policy server (`wevtutil epl Security nps.evtx`): it names the policy that denied";
 
+const CLIENT_LOG: &str = "TerminalServices-RDPClient/Operational of the client at that minute (`wevtutil epl Microsoft-Windows-TerminalServices-RDPClient/Operational client.evtx`): the number in 1026 says what the client had against the gateway";
+
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "gw-unreachable",
+        step: Some(Step::GatewayTransport),
+        cause: "the client does not reach the RD Gateway",
+        fix: "on the client: `Test-NetConnection GATEWAY -Port 443` and `Resolve-DnsName GATEWAY`; check the name in `gatewayhostname:s:`, and that firewalls let TCP 443 (UDP 3391) through",
+        refs: &["RFC 9293 3.5.2", "IMsRdpClient5::GetErrorDescription"],
+        seen: NOT_SEEN,
+        weigh: unreachable,
+    },
+    Rule {
+        id: "gw-cert",
+        step: Some(Step::GatewayTransport),
+        cause: "the client does not accept the certificate of the RD Gateway",
+        fix: "give the gateway a certificate of an authority that the client trusts, in date, with the name that the client uses for it, and a revocation list that the client can reach; \
+              bind it in the properties of RD Gateway (`Import-Module RemoteDesktopServices; Set-Item RDS:\\GatewayServer\\SSLCertificate\\Thumbprint THUMBPRINT`)",
+        refs: &["RFC 8446 6.2", "RFC 5280 4.1.2.5", "IMsRdpClient5::GetErrorDescription"],
+        seen: NOT_SEEN,
+        weigh: certificate,
+    },
     Rule {
         id: "gw-auth-failed",
         step: Some(Step::GatewayTransport),
@@ -190,6 +211,47 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+/// By the client's own number, or by a connection to a known gateway that was never answered.
+fn unreachable(case: &Case<'_>) -> Option<Weighing> {
+    let said = case
+        .find(|what| matches!(what, What::ClientDisconnected { reason } if reason.is_gateway_unreached()));
+    let logged = case.logged("rdpclient", &[1012, 1021]);
+    let answered = case.find(|what| matches!(what, What::SynAnswered { .. } | What::Connected {}));
+    let outside = case.session.is_outside_gateway() && answered.is_none();
+    let tried = case.find(|what| {
+        matches!(what, What::Unreachable { .. } | What::Reset { by: Side::Server, answers_syn: true, .. })
+    });
+    let tried = tried.or_else(|| case.find(|what| matches!(what, What::SynSent { .. }))).filter(|_| outside);
+    match (said, tried) {
+        (Some(said), tried) => {
+            Some(Weighing::of(Evidence::Told, said).and(logged).surer(tried, Support::Slight))
+        }
+        (None, Some(tried)) => {
+            let is_silent = matches!(tried.what(), What::SynSent { .. });
+            let kind = if is_silent { Evidence::Silence } else { Evidence::Told };
+            Some(Weighing::of(kind, tried).and(logged).missing(CLIENT_LOG))
+        }
+        (None, None) => None,
+    }
+}
+
+/// By the client's own number, or by how it left the TLS handshake with a known gateway.
+fn certificate(case: &Case<'_>) -> Option<Weighing> {
+    let said = case
+        .find(|what| matches!(what, What::ClientDisconnected { reason } if reason.is_gateway_certificate()));
+    let wrong = tls::wrong_certificate(case).filter(|_| case.session.is_outside_gateway());
+    let left = tls::refused_certificate(case).filter(|_| case.session.is_outside_gateway());
+    let sent = tls::certificate_alert(case).filter(|_| case.session.is_outside_gateway());
+    match (said, sent, left.and(wrong)) {
+        (Some(said), sent, wrong) => Some(Weighing::of(Evidence::Code, said).surer(sent.or(wrong), Support::Slight)),
+        (None, Some(sent), wrong) => Some(Weighing::of(Evidence::Told, sent).surer(wrong, Support::Slight).missing(tls::CLIENT_CAPI2)),
+        (None, None, Some(wrong)) => {
+            Some(Weighing::of(Evidence::Shape, wrong).and(left).missing(CLIENT_LOG).missing(tls::CLIENT_CAPI2))
+        }
+        (None, None, None) => None,
+    }
+}
 
 /// The HTTP status with which the gateway left the client, when it is one of the wanted. Programs ask again on another
 /// connection: where that gets further, the status was no reason.

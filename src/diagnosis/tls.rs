@@ -7,7 +7,7 @@ use crate::step::Step;
 use crate::wire::tls::AlertDescription;
 
 const SERVER_SCHANNEL: &str = "System log of the server (`wevtutil epl System System.evtx`): Schannel 36870, 36871, 36874, 36888 in the same second";
-const CLIENT_CAPI2: &str = "CAPI2/Operational of the client (`wevtutil sl Microsoft-Windows-CAPI2/Operational /e:true` before the next try): 11 and 30 name the certificate error";
+pub(super) const CLIENT_CAPI2: &str = "CAPI2/Operational of the client (`wevtutil sl Microsoft-Windows-CAPI2/Operational /e:true` before the next try): 11 and 30 name the certificate error";
 
 /// Words in an issuer that name a product which opens TLS.
 const INSPECTORS: &[&str] = &[
@@ -90,6 +90,9 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["RFC 5280 4.1.2.5", "RFC 8446 6.2"],
         seen: &["fail-tls-cert-expired"],
         weigh: |case| {
+            if case.session.is_outside_gateway() {
+                return None;
+            }
             let sent = alert(case, &[AlertDescription::CERTIFICATE_EXPIRED]);
             match (sent, out_of_date(case)) {
                 (Some(sent), Some(dates)) => Some(Weighing::of(Evidence::Code, sent).and(Some(dates))),
@@ -264,7 +267,7 @@ fn is_weak(what: &What) -> bool {
 }
 
 /// The client ended the handshake, or the connection right behind it, without saying why in clear.
-fn refused_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+pub(super) fn refused_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let (by, end) = case.ended_by()?;
     let said_nothing = case.find(|what| {
         matches!(
@@ -288,17 +291,38 @@ fn went_on(case: &Case<'_>) -> bool {
         .any(|seen| seen.fact.subject.connection().is_some() && session.is_decided_by_kerberos(seen))
 }
 
+/// Alerts with which a client refuses a certificate for anything but its dates.
+const UNTRUSTED: [AlertDescription; 5] = [
+    AlertDescription::UNKNOWN_CA,
+    AlertDescription::CERTIFICATE_UNKNOWN,
+    AlertDescription::BAD_CERTIFICATE,
+    AlertDescription::UNSUPPORTED_CERTIFICATE,
+    AlertDescription::CERTIFICATE_REVOKED,
+];
+
+/// The alert of a client that does not accept the certificate.
+pub(super) fn certificate_alert<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| match what {
+        What::Alert { by: Side::Client, code, fatal: true } => {
+            UNTRUSTED.contains(code) || *code == AlertDescription::CERTIFICATE_EXPIRED
+        }
+        _ => false,
+    })
+}
+
+/// A certificate that says of itself why a client may refuse it: its dates, its name, or that nobody else signed it.
+pub(super) fn wrong_certificate<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let self_signed = || case.find(|what| matches!(what, What::Certificate { self_signed: true, .. }));
+    out_of_date(case).or_else(|| other_name(case)).or_else(self_signed)
+}
+
 fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
-    let codes = [
-        AlertDescription::UNKNOWN_CA,
-        AlertDescription::CERTIFICATE_UNKNOWN,
-        AlertDescription::BAD_CERTIFICATE,
-        AlertDescription::UNSUPPORTED_CERTIFICATE,
-        AlertDescription::CERTIFICATE_REVOKED,
-    ];
+    if case.session.is_outside_gateway() {
+        return None;
+    }
     let mismatch = other_name(case);
     let before = other_certificate_before(case);
-    if let Some(sent) = alert(case, &codes) {
+    if let Some(sent) = alert(case, &UNTRUSTED) {
         let names = matches!(sent.what(), What::Alert { code: AlertDescription::UNKNOWN_CA, .. });
         let kind = if names { Evidence::Told } else { Evidence::SharedCode };
         return Some(

@@ -187,6 +187,7 @@ const RECOGNISED: &[(&str, Recognised)] = &[
     ("secrets", Recognised::Secrets),
     ("gateway", Recognised::Gateway),
     ("gateway sizes", Recognised::GatewaySizes),
+    ("gateway endpoint", Recognised::GatewayEndpoint),
 ];
 
 const READINGS: &[(&str, Reading)] =

@@ -1,6 +1,7 @@
 //! Connections to an RD Gateway (MS-TSGU): their HTTP, the tunnel inside, and the RDP connection inside of that, which is
 //! then read like any other.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,8 +19,7 @@ mod heads;
 mod frames;
 mod tunnel;
 mod sizes;
-
-pub(super) use sizes::read as sized;
+mod outside;
 
 use heads::{Spoken, is_upgrade, method, status, target};
 
@@ -27,6 +27,8 @@ use heads::{Spoken, is_upgrade, method, status, target};
 pub const HELD_MAX: usize = 500;
 /// Requests to KDC proxies that wait to be told with the connection they were made for.
 const TICKETS_MAX: usize = 10_000;
+/// Connections that ended before they showed what they are.
+const PERHAPS_MAX: usize = 1_000;
 /// A client asks the KDC proxy while it connects, or shortly before.
 const TICKET_NS: i64 = 30_000_000_000;
 /// Ways to authenticate that are named.
@@ -39,6 +41,10 @@ pub(super) struct Gateways {
     held: Vec<Carrier>,
     tickets: Vec<Ticket>,
     told: Vec<Arc<Connection>>,
+    /// Connections that ended before they showed what they are.
+    perhaps: Vec<Flow>,
+    /// Those beyond the limit.
+    perhaps_cut: u64,
 }
 
 /// A request to the KDC proxy of a gateway.
@@ -121,6 +127,40 @@ impl Gateways {
         (facts, more)
     }
 
+    /// A tunnel that only its sizes tell.
+    pub(super) fn sized(&mut self, flow: &Flow, witness_index: u32, keys: &KeyLog) -> Told {
+        let told = sizes::read(flow, witness_index, keys);
+        let connection = told.0.first().and_then(|fact| fact.subject.connection());
+        self.told.extend(connection.map(Arc::clone));
+        told
+    }
+
+    /// Keeps a connection of which only another one can tell whether it goes to a gateway.
+    pub(super) fn perhaps(&mut self, flow: Flow) -> Told {
+        match self.perhaps.len() < PERHAPS_MAX {
+            true => self.perhaps.push(flow),
+            false => self.perhaps_cut += 1,
+        }
+        Told::default()
+    }
+
+    /// What is known of those to the same ends as connections to gateways.
+    fn outside(&mut self, witness_index: u32, keys: &KeyLog) -> Told {
+        let (mut facts, mut notes) = Told::default();
+        let gateways: BTreeSet<SocketAddr> = self.told.iter().map(|connection| connection.server).collect();
+        if let (false, 1.., Some(place)) =
+            (gateways.is_empty(), self.perhaps_cut, self.perhaps.first().map(|flow| flow.first.place))
+        {
+            notes.push(Note::perhaps_cut(place, self.perhaps_cut, PERHAPS_MAX));
+        }
+        for flow in self.perhaps.drain(..).filter(|flow| gateways.contains(&flow.server)) {
+            let (found, more) = outside::read(&flow, witness_index, keys);
+            facts.extend(found);
+            notes.extend(more);
+        }
+        (facts, notes)
+    }
+
     /// Brings both directions together, and says what the KDC proxies were asked for.
     pub(super) fn finish(mut self, witness_index: u32, keys: &KeyLog) -> Told {
         let (mut facts, mut notes) = Told::default();
@@ -144,6 +184,9 @@ impl Gateways {
             notes.extend(more);
         }
         facts.extend(self.tickets.iter().filter_map(|ticket| self.about(ticket)));
+        let (found, more) = self.outside(witness_index, keys);
+        facts.extend(found);
+        notes.extend(more);
         (facts, notes)
     }
 
@@ -201,7 +244,7 @@ impl Carrier {
             (flow.from_client.stream.clone(), flow.from_server.stream.clone(), Reading::Clear)
         } else {
             let mut reader = Reader::new(&flow, witness_index, keys);
-            let opened = tls::unwrapped(&mut reader)?;
+            let opened = tls::unwrapped(&mut reader, 0, 0)?;
             notes = reader.notes;
             (opened.client.stream, opened.server.stream, Reading::Opened)
         };

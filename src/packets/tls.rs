@@ -1,6 +1,8 @@
 //! The TLS handshake in clear, and behind it the encrypted records: opened where secrets are given, else as messages of
 //! known size.
 
+use data_encoding::HEXLOWER;
+
 use super::authorization::{self, Method};
 use super::opening::{self, Hellos, Inside, Opened};
 use super::{Message, Reader, clear, credssp, mcs, ms_between};
@@ -130,9 +132,9 @@ pub(super) fn tunnel(reader: &mut Reader<'_>) -> Tunnel {
     messages(reader, &records, &hellos).map_or(Tunnel::Nothing, Tunnel::Sized)
 }
 
-/// Opens a connection that is TLS from its first byte, whatever it carries; `None` when the secrets open nothing.
-pub(super) fn unwrapped(reader: &mut Reader<'_>) -> Option<Opened> {
-    let records = both_sides(reader, 0, 0);
+/// Opens TLS from these offsets on, whatever it carries; `None` when the secrets open nothing.
+pub(super) fn unwrapped(reader: &mut Reader<'_>, client_from: u64, server_from: u64) -> Option<Opened> {
+    let records = both_sides(reader, client_from, server_from);
     let shaken = clear_part(reader, &records);
     let (client, server) = (shaken.client_hello?, shaken.server_hello?);
     let hellos = Hellos {
@@ -152,6 +154,14 @@ pub(super) fn closed(reader: &mut Reader<'_>) -> Option<(Vec<Record>, Overhead)>
     let server = clear_part(reader, &records).server_hello?;
     records.retain(|record| record.is(ContentType::APPLICATION_DATA));
     Some((records, server.suite.overhead(server.version, server.encrypt_then_mac)))
+}
+
+/// The clear part of a handshake that did not lead to anything. True when the client went on to encrypt.
+pub(super) fn clear_only(reader: &mut Reader<'_>) -> bool {
+    let records = both_sides(reader, 0, 0);
+    clear_part(reader, &records);
+    reader.turn = records.last().map(|last| last.side.other());
+    records.iter().any(|one| one.side == Side::Client && one.is(ContentType::CHANGE_CIPHER_SPEC))
 }
 
 /// The records of both sides from these offsets on, in the order of time, up to a reset.
@@ -375,6 +385,7 @@ fn client_hello(hello: &ClientHello) -> What {
         resumes: hello.asks_to_resume(),
         ja3: Some(hello.ja3()),
         ja4: Some(hello.ja4()),
+        random: hello.random.first_chunk::<16>().map(|random| HEXLOWER.encode(random)),
     }
 }
 

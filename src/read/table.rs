@@ -32,6 +32,8 @@ const OPEN_MAX: usize = 50_000;
 const SEALED_MAX: usize = 1_000;
 /// TLS connections that are held at one time until their sizes tell what they are.
 const UNDISCLOSED_MAX: usize = 1_000;
+/// Where a gateway listens, where nothing was said yet.
+const HTTPS_PORT: u16 = 443;
 /// Markers of connections known not to be RDP.
 const MARKERS_MAX: usize = 1_000_000;
 /// Packets between two looks for connections that are over.
@@ -236,9 +238,12 @@ impl<'s> FlowTable<'s> {
         let (copies, first_copy) = entry.copies();
         self.copies = (self.copies.0.saturating_add(copies), self.copies.1.or(first_copy));
         let mut flow = entry.into_flow(recognised, self.now);
-        flow.neighbours = self.neighbours.of(&flow);
+        if recognised != Recognised::GatewayEndpoint {
+            flow.neighbours = self.neighbours.of(&flow);
+        }
+        let counts = !matches!(recognised, Recognised::Secrets | Recognised::GatewayEndpoint);
         for half in [&flow.from_client, &flow.from_server] {
-            if half.stream.left_out() > 0 && recognised != Recognised::Secrets {
+            if half.stream.left_out() > 0 && counts {
                 self.left_out = (self.left_out.0 + 1, self.left_out.1 + half.stream.left_out());
             }
         }
@@ -256,13 +261,13 @@ impl<'s> FlowTable<'s> {
         } else if entry.is_sized() {
             Some(Recognised::GatewaySizes)
         } else if entry.is_undisclosed() {
-            None
+            entry.is_in_handshake().then_some(Recognised::GatewayEndpoint)
         } else if self.endpoints.contains(&packed(server)) {
             Some(Recognised::NamedEndpoint)
         } else if server.port() == RDP_PORT || entry.asks_for_rdp() {
             Some(Recognised::Port)
         } else {
-            None
+            (entry.is_silent() && server.port() == HTTPS_PORT).then_some(Recognised::GatewayEndpoint)
         }
     }
 

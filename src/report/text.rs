@@ -329,6 +329,9 @@ fn named_by(out: &mut String, session: &Session, layout: Layout<'_>) {
         Some(Recognised::GatewaySizes) => {
             "taken for RDP through an RD Gateway because of the sizes of its encrypted records"
         }
+        Some(Recognised::GatewayEndpoint) => {
+            "taken for a connection to an RD Gateway because another one to the same address and port is one"
+        }
         _ => return,
     };
     item(out, layout, "is it RDP", said);
@@ -461,7 +464,7 @@ fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layo
             known.count += 1;
             if known.count > ALIKE_MAX {
                 known.until = known.until.max(Some(session.start));
-                known.clients.extend(session.client_ip());
+                known.clients.extend(session.far_client_ip());
                 continue;
             }
         }

@@ -65,6 +65,11 @@ pub(super) fn judge(session: &mut Session) {
             Mark::Fails(_) | Mark::Nothing => {}
         }
     }
+    if session.is_outside_gateway() {
+        (session.outcome, session.broke_at) = outcome(session, None, failed, begun);
+        session.broke_at = session.broke_at.map(|_| Step::GatewayTransport);
+        return;
+    }
     session.reached = passed;
     let current = begun.filter(|step| Some(*step) > passed).or_else(|| next(&steps, passed));
     (session.outcome, session.broke_at) = outcome(session, passed, failed, current);

@@ -302,6 +302,11 @@ impl Entry {
         self.state == State::Sized
     }
 
+    /// The client said nothing behind its TLS handshake.
+    pub(super) fn is_in_handshake(&self) -> bool {
+        self.walk.as_ref().is_some_and(|walk| walk.is_in_handshake())
+    }
+
     /// Nothing is known of it but that it is TLS.
     pub(super) fn is_undisclosed(&self) -> bool {
         self.state == State::Undisclosed

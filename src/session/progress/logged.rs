@@ -127,7 +127,8 @@ fn is_same_name(typed: &str, looked_up: &str) -> bool {
 /// It belongs to one step; else it says only that, not where, the connection was refused.
 pub(super) fn names_a_step(what: &What, captured: bool) -> bool {
     if let What::ClientDisconnected { reason } = what {
-        return !captured && reason.is_look_up();
+        let of_gateway = reason.is_gateway_certificate() || reason.is_gateway_unreached();
+        return !captured && (reason.is_look_up() || of_gateway);
     }
     !matches!(
         what,
@@ -176,6 +177,7 @@ fn is_reason(code: ErrorInfo) -> bool {
 fn of_client(reason: DisconnectReason) -> Option<Step> {
     Some(match reason.0 {
         _ if reason.is_look_up() => Step::Dns,
+        _ if reason.is_gateway_certificate() || reason.is_gateway_unreached() => Step::GatewayTransport,
         0x108 | 0x204 | 0x404 | 0x704 => Step::Tcp,
         0xb09 => Step::Negotiation,
         0x1b07 | 0x1907 | 0x1d07 => Step::Tls,

@@ -37,6 +37,11 @@ impl Walk {
         Self { client, next: from, records: Vec::new() }
     }
 
+    /// The client sent no record of application data.
+    pub(super) fn is_in_handshake(&self) -> bool {
+        self.records.iter().all(|(_, sized)| !sized.from_client)
+    }
+
     /// What the sizes make of it, now that this side has sent more.
     pub(super) fn take(&mut self, side: usize, stream: &Stream) -> State {
         let known = self.records.len();
