@@ -114,6 +114,8 @@ pub enum Recognised {
     Gateway,
     /// The sizes of its encrypted records are those of an RD Gateway's tunnel with RDP inside.
     GatewaySizes,
+    /// It ended before it could show what it is, and another connection to the same address and port goes to an RD Gateway.
+    GatewayEndpoint,
 }
 
 /// Identity of one TCP connection as one capture point saw it.
@@ -648,6 +650,8 @@ facts! {
         ja3: Option<String>,
         /// JA4 fingerprint.
         ja4: Option<String>,
+        /// The first 16 bytes of its random, as hexadecimal digits: no other connection has them.
+        random: Option<String>,
     }
     /// TLS ServerHello.
     ServerHello = "server-hello", Some(Step::Tls), {

@@ -24,8 +24,10 @@ mod names;
 mod beside;
 mod udp;
 mod gateway;
+mod plain;
 
 pub use gateway::HELD_MAX;
+pub use plain::plain;
 pub use udp::udp_facts;
 
 use gateway::Gateways;
@@ -79,7 +81,8 @@ impl<'k> Packets<'k> {
     pub fn take(&mut self, mut flow: Flow) -> (Vec<Fact>, Vec<Note>) {
         let in_clear = gateway::is_request(flow.from_client.stream.from(layers::proxy::passed(&flow)));
         match flow.recognised {
-            Recognised::GatewaySizes => gateway::sized(&flow, self.witness_index, self.keys),
+            Recognised::GatewaySizes => self.gateways.sized(&flow, self.witness_index, self.keys),
+            Recognised::GatewayEndpoint => self.gateways.perhaps(flow),
             Recognised::Secrets => self.gateways.take(flow, self.witness_index, self.keys),
             _ if in_clear => {
                 flow.recognised = Recognised::Gateway;

@@ -18,6 +18,7 @@ mod clock;
 mod logs;
 mod names;
 mod gather;
+mod legs;
 mod clients;
 mod credssp;
 mod progress;
@@ -292,8 +293,36 @@ impl Session {
     /// The client's connection goes to an RD Gateway, as a capture shows.
     #[must_use]
     pub fn is_through_gateway(&self) -> bool {
-        let gateway = [Recognised::Gateway, Recognised::GatewaySizes];
-        self.connections.iter().any(|connection| gateway.contains(&connection.recognised))
+        self.connections.iter().any(|connection| is_to_gateway(connection))
+    }
+
+    /// Of a session through an RD Gateway, the connections from there to the host that captures hold.
+    pub fn to_host(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        let through = self.is_through_gateway();
+        self.connections.iter().filter(move |connection| through && !is_to_gateway(connection))
+    }
+
+    /// The client whom a load balancer names that forwards the connection (PROXY protocol): its address, and its port.
+    #[must_use]
+    pub fn forwarded_for(&self) -> Option<(IpAddr, Option<u16>)> {
+        self.facts.iter().find_map(|seen| match seen.what() {
+            What::ProxiedFor { client: Some(client), port, .. } => {
+                Some((*client, port.and_then(|port| u16::try_from(port).ok())))
+            }
+            _ => None,
+        })
+    }
+
+    /// The client's address as far out as the evidence reaches.
+    #[must_use]
+    pub fn far_client_ip(&self) -> Option<IpAddr> {
+        self.forwarded_for().map(|(address, _)| address).or_else(|| self.client_ip())
+    }
+
+    /// The client's connection goes to an RD Gateway, and ended before either said anything but TLS.
+    #[must_use]
+    pub fn is_outside_gateway(&self) -> bool {
+        self.connections.iter().any(|connection| connection.recognised == Recognised::GatewayEndpoint)
     }
 
     /// The server as the user typed it at the client, without a port.
@@ -400,6 +429,11 @@ impl Session {
     }
 }
 
+fn is_to_gateway(connection: &Connection) -> bool {
+    let gateway = [Recognised::Gateway, Recognised::GatewaySizes, Recognised::GatewayEndpoint];
+    gateway.contains(&connection.recognised)
+}
+
 /// Connections of one host of which nothing is known but that its listener took them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listened {
@@ -451,6 +485,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let mut clocks = clock::offsets(&groups, witnesses);
     let names = Directory::of_groups(&groups);
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks, &steps, &names);
+    let gathered = legs::join(gathered, &mut clocks);
     let mut sessions: Vec<Session> =
         gathered.into_iter().map(|one| join::session(one, &clocks, witnesses)).collect();
     sort_and_judge(&mut sessions);

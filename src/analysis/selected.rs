@@ -98,7 +98,12 @@ impl Selection {
             })
         });
         let client = self.client.as_deref().is_none_or(|asked| {
-            any(&|session| is_end(asked, session.client_ip(), &names(session, Role::Client)))
+            any(&|session| {
+                let names = names(session, Role::Client);
+                [session.client_ip(), session.far_client_ip()]
+                    .into_iter()
+                    .any(|address| is_end(asked, address, &names))
+            })
         });
         let server = self.server.as_deref().is_none_or(|asked| {
             let ip = |session: &Session| session.server().map(|end| end.ip());

@@ -244,11 +244,15 @@ fn certificate(case: &Case<'_>) -> Option<Weighing> {
     let left = tls::refused_certificate(case).filter(|_| case.session.is_outside_gateway());
     let sent = tls::certificate_alert(case).filter(|_| case.session.is_outside_gateway());
     match (said, sent, left.and(wrong)) {
-        (Some(said), sent, wrong) => Some(Weighing::of(Evidence::Code, said).surer(sent.or(wrong), Support::Slight)),
-        (None, Some(sent), wrong) => Some(Weighing::of(Evidence::Told, sent).surer(wrong, Support::Slight).missing(tls::CLIENT_CAPI2)),
-        (None, None, Some(wrong)) => {
-            Some(Weighing::of(Evidence::Shape, wrong).and(left).missing(CLIENT_LOG).missing(tls::CLIENT_CAPI2))
+        (Some(said), sent, wrong) => {
+            Some(Weighing::of(Evidence::Code, said).surer(sent.or(wrong), Support::Slight))
         }
+        (None, Some(sent), wrong) => {
+            Some(Weighing::of(Evidence::Told, sent).surer(wrong, Support::Slight).missing(tls::CLIENT_CAPI2))
+        }
+        (None, None, Some(wrong)) => Some(
+            Weighing::of(Evidence::Shape, wrong).and(left).missing(CLIENT_LOG).missing(tls::CLIENT_CAPI2),
+        ),
         (None, None, None) => None,
     }
 }

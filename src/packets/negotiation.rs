@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>) {
 }
 
 /// The body and the length of the X.224 unit at the start, when it is of `code`.
-fn first_unit(bytes: &[u8], code: TpduCode) -> Option<(&[u8], u64)> {
+pub(super) fn first_unit(bytes: &[u8], code: TpduCode) -> Option<(&[u8], u64)> {
     match tpkt::unit(bytes) {
         Ok(Unit::Tpdu { code: found, body, length }) if found == code => {
             Some((body, u64::try_from(length).ok()?))

@@ -13,12 +13,11 @@ use crate::note::{Place, Spot};
 use crate::read::Counts;
 use crate::session::{Names, Role, Seen, Session, Witness};
 use crate::step::Step;
-use crate::wire::community_id;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 
 pub(super) mod tls;
 
-use tls::{Tls, tls};
+use tls::Tls;
 
 mod legs;
 
@@ -351,6 +350,10 @@ pub(super) fn client(session: &Session) -> End {
     let workstation = || session.hosts.iter().find_map(|part| part.workstation.clone());
     let own_log = || session.host(Role::Client).map(ToOwned::to_owned);
     let ip = session.client_ip().map(|ip| ip.to_string());
+    if let Some((address, port)) = session.forwarded_for() {
+        let name = name.or_else(own_log).or_else(workstation);
+        return End { ip: Some(address.to_string()), port, name, build: Some(build) };
+    }
     End { ip, build: Some(build), ..end(session.client(), name.or_else(own_log).or_else(workstation)) }
 }
 
@@ -408,7 +411,7 @@ pub(super) fn session<'a>(
         legs: session
             .connections
             .first()
-            .map(|c| legs(analysis, session, c, &witnesses))
+            .map(|c| legs::tcp(analysis, session, c, &witnesses))
             .into_iter()
             .flatten()
             .chain(legs::udp(analysis, session))
@@ -429,41 +432,6 @@ pub(super) fn session<'a>(
     }
 }
 
-/// The connection itself; through a gateway that to the gateway, and the one from there to the host, whose TLS goes
-/// through both.
-fn legs<'a>(
-    analysis: &'a Analysis,
-    session: &'a Session,
-    connection: &Connection,
-    seen_by: &[&'a str],
-) -> Vec<Leg<'a>> {
-    let first = Leg {
-        role: "direct",
-        client: end(Some(connection.client), None),
-        server: end(Some(connection.server), None),
-        seen_by: seen_by.to_vec(),
-        community_id: Some(community_id::tcp(connection.client, connection.server)),
-        packets: session.connections.iter().map(|connection| passed(analysis, connection)).collect(),
-        tls: tls(session),
-        closed: closed(analysis, session),
-    };
-    if !session.is_through_gateway() {
-        return vec![first];
-    }
-    let to_gateway = Leg { role: "to_gateway", tls: None, ..first };
-    let to_host = session.target().map(|(host, port)| Leg {
-        role: "gateway_to_host",
-        client: End { ip: Some(connection.server.ip().to_string()), ..end(None, None) },
-        server: End { port: u16::try_from(port).ok(), ..end(None, Some(host.to_owned())) },
-        seen_by: Vec::new(),
-        community_id: None,
-        packets: Vec::new(),
-        tls: tls(session),
-        closed: None,
-    });
-    std::iter::once(to_gateway).chain(to_host).collect()
-}
-
 fn passed<'a>(analysis: &'a Analysis, connection: &Connection) -> Passed<'a> {
     let ([client_packets, server_packets], [client_bytes, server_bytes]) =
         (connection.packets, connection.bytes);
@@ -476,17 +444,6 @@ fn passed<'a>(analysis: &'a Analysis, connection: &Connection) -> Passed<'a> {
         client_bytes,
         server_bytes,
     }
-}
-
-fn closed<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Closed<'a>> {
-    session.facts.iter().find_map(|seen| {
-        let (by, how) = match seen.what() {
-            What::Closed { by } => (by.name(), "fin"),
-            What::Reset { by, .. } => (by.name(), "reset"),
-            _ => return None,
-        };
-        Some(Closed { by, how, reference: reference(analysis, seen.place()) })
-    })
 }
 
 fn encryption(session: &Session) -> Option<Encryption> {

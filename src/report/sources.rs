@@ -40,12 +40,12 @@ pub struct Source {
 pub fn summed_up(told: &[Told<'_>], server: impl Fn(&Session) -> String) -> Vec<Source> {
     let (mut let_in, mut known_users) = (BTreeSet::new(), BTreeSet::new());
     for one in told.iter().filter(|one| one.attempt.outcome == Outcome::Active) {
-        let_in.extend(one.session.client_ip());
+        let_in.extend(one.session.far_client_ip());
         known_users.extend(one.session.user_name().map(str::to_lowercase));
     }
     let mut sources: BTreeMap<(IpAddr, String), Source> = BTreeMap::new();
     for (index, one) in told.iter().enumerate().filter(|(_, one)| one.attempt.outcome.is_failure()) {
-        let Some(client) = one.session.client_ip().filter(|client| !let_in.contains(client)) else {
+        let Some(client) = one.session.far_client_ip().filter(|client| !let_in.contains(client)) else {
             continue;
         };
         let server = server(one.session);

@@ -132,9 +132,11 @@ impl<'s> Group<'s> {
     }
 }
 
-/// The client's address, with the capture point that saw it; of a session of logs alone what they say.
+/// The client's address, with the capture point that saw it, or told that it is forwarded for that client; of a session of
+/// logs alone what they say.
 fn clients(session: &Session) -> Vec<(Option<IpAddr>, Option<u32>)> {
-    let seen = |c: &Arc<Connection>| (Some(c.client.ip()), Some(c.witness_index));
+    let far = session.forwarded_for().map(|(address, _)| address);
+    let seen = |c: &Arc<Connection>| (far.or(Some(c.client.ip())), Some(c.witness_index));
     let mut all: Vec<(Option<IpAddr>, Option<u32>)> = session.connections.iter().map(seen).collect();
     if all.is_empty() {
         all.push((session.client_ip(), None));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ironrdp_core::{decode, encode_vec};
 use ironrdp_pdu::mcs::{ConnectInitial, ConnectResponse, McsMessage};
-use ironrdp_pdu::nego::{ConnectionConfirm, ConnectionRequest, NegoRequestData};
+use ironrdp_pdu::nego::{ConnectionConfirm, ConnectionRequest, NegoRequestData, SecurityProtocol};
 use ironrdp_pdu::rdp::ClientInfoPdu;
 use ironrdp_pdu::rdp::capability_sets::CapabilitySet;
 use ironrdp_pdu::rdp::headers::{ShareControlHeader, ShareControlPdu, ShareDataPdu};
@@ -20,14 +20,31 @@ use rdpwhy::wire::share::{self, Says};
 use rdpwhy::wire::tpkt::{self, TpduCode, Unit};
 use rdpwhy_lab::rdp::{Names, pdu};
 
-use crate::support::{children, root};
+use rdpwhy::packets::plain;
+use rdpwhy::read::capture::read_source;
+use rdpwhy::read::{Unwatched, inputs};
 
-/// How many PDUs of each kind both read.
-type Counts = BTreeMap<&'static str, usize>;
+use crate::support::{children, corpus, root};
 
-fn count(counts: &mut Counts, kind: &'static str) {
-    *counts.entry(kind).or_default() += 1;
+/// How many PDUs of each kind both read, and how many it refused, by its reason.
+type Counts = BTreeMap<String, usize>;
+
+fn count(counts: &mut Counts, kind: &str) {
+    *counts.entry(kind.to_owned()).or_default() += 1;
 }
+
+/// What it reads; a refusal is counted with its reason.
+fn theirs<T>(read: Result<T, ironrdp_core::DecodeError>, kind: &str, counts: &mut Counts) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(error) => {
+            count(counts, &format!("{REFUSED}{kind}: {}", error.kind()));
+            None
+        }
+    }
+}
+
+const REFUSED: &str = "refused ";
 
 /// Compares one TPKT packet.
 fn compare(packet: &[u8], counts: &mut Counts) {
@@ -42,7 +59,10 @@ fn compare(packet: &[u8], counts: &mut Counts) {
 
 fn request(packet: &[u8], body: &[u8], counts: &mut Counts) {
     let ours = negotiation::request(body);
-    let Ok(X224(theirs)) = decode::<X224<ConnectionRequest>>(packet) else { return };
+    let Some(X224(theirs)) = theirs(decode::<X224<ConnectionRequest>>(packet), "connection request", counts)
+    else {
+        return;
+    };
     count(counts, "connection request");
     assert_eq!(ours.protocols.map_or(0, |protocols| protocols.0), theirs.protocol.bits());
     assert_eq!(ours.flags, theirs.flags.bits());
@@ -53,14 +73,18 @@ fn request(packet: &[u8], body: &[u8], counts: &mut Counts) {
 
 fn confirm(packet: &[u8], body: &[u8], counts: &mut Counts) {
     let ours = negotiation::confirm(body);
-    let Ok(X224(theirs)) = decode::<X224<ConnectionConfirm>>(packet) else { return };
+    let Some(X224(theirs)) = theirs(decode::<X224<ConnectionConfirm>>(packet), "connection confirm", counts)
+    else {
+        return;
+    };
     match (ours, theirs) {
         (
             Ok(Confirm::Selected { flags, protocol }),
             ConnectionConfirm::Response { flags: f, protocol: p },
         ) => {
             count(counts, "connection confirm");
-            assert_eq!((flags, protocol.0), (f.bits(), p.bits()));
+            // It drops bits that it does not know.
+            assert_eq!((flags, protocol.0 & SecurityProtocol::all().bits()), (f.bits(), p.bits()));
         }
         (Ok(Confirm::Refused(code)), ConnectionConfirm::Failure { code: theirs }) => {
             count(counts, "negotiation failure");
@@ -80,7 +104,7 @@ fn data(packet: &[u8], body: &[u8], counts: &mut Counts) {
     if let Ok(McsPdu::ConnectResponse(ours)) = &ours {
         return connect_response(ours, body, counts);
     }
-    let Ok(X224(theirs)) = decode::<X224<McsMessage<'_>>>(packet) else { return };
+    let Some(X224(theirs)) = theirs(decode::<X224<McsMessage<'_>>>(packet), "MCS", counts) else { return };
     match (ours.unwrap(), theirs) {
         (McsPdu::ErectDomain, McsMessage::ErectDomainRequest(_))
         | (McsPdu::AttachUserRequest, McsMessage::AttachUserRequest(_)) => count(counts, "MCS request"),
@@ -121,7 +145,7 @@ fn ultimatum(theirs: &ironrdp_pdu::mcs::DisconnectProviderUltimatum) -> String {
 }
 
 fn connect_initial(ours: &mcs::ConnectInitial, body: &[u8], counts: &mut Counts) {
-    let Ok(theirs) = decode::<ConnectInitial>(body) else { return };
+    let Some(theirs) = theirs(decode::<ConnectInitial>(body), "connect initial", counts) else { return };
     count(counts, "connect initial");
     let blocks = theirs.conference_create_request.gcc_blocks();
     let (client, core, more) = (&ours.client, &blocks.core, &blocks.core.optional_data);
@@ -154,7 +178,7 @@ fn connect_initial(ours: &mcs::ConnectInitial, body: &[u8], counts: &mut Counts)
 }
 
 fn connect_response(ours: &mcs::ConnectResponse, body: &[u8], counts: &mut Counts) {
-    let Ok(theirs) = decode::<ConnectResponse>(body) else { return };
+    let Some(theirs) = theirs(decode::<ConnectResponse>(body), "connect response", counts) else { return };
     count(counts, "connect response");
     let blocks = theirs.conference_create_response.gcc_blocks();
     let (server, more) = (&ours.server, &blocks.core.optional_data);
@@ -174,9 +198,12 @@ fn connect_response(ours: &mcs::ConnectResponse, body: &[u8], counts: &mut Count
 
 /// What MCS data carries on the I/O channel.
 fn payload(ours: &share::Payload, bytes: &[u8], counts: &mut Counts) {
+    if ours.channel != IO_CHANNEL {
+        return count(counts, "data of other channels");
+    }
     match &ours.says {
         Some(Says::License(ours)) => {
-            let Ok(theirs) = decode::<LicensePdu>(bytes) else { return };
+            let Some(theirs) = theirs(decode::<LicensePdu>(bytes), "licensing", counts) else { return };
             count(counts, "licensing");
             let name = ours.kind.name().unwrap().replace('_', "").to_lowercase();
             let theirs_name = format!("{theirs:?}").to_lowercase();
@@ -192,7 +219,7 @@ fn payload(ours: &share::Payload, bytes: &[u8], counts: &mut Counts) {
             }
         }
         Some(Says::ClientInfo(ours)) => {
-            let Ok(theirs) = decode::<ClientInfoPdu>(bytes) else { return };
+            let Some(theirs) = theirs(decode::<ClientInfoPdu>(bytes), "client info", counts) else { return };
             count(counts, "client info");
             let (info, more) = (&theirs.client_info, &theirs.client_info.extra_info);
             assert_eq!(ours.user.as_deref(), Some(&*info.credentials.username));
@@ -209,7 +236,11 @@ fn payload(ours: &share::Payload, bytes: &[u8], counts: &mut Counts) {
             assert_eq!(ours.has_reconnect_cookie, more.optional_data.reconnect_cookie().is_some());
         }
         _ => {
-            let Ok(theirs) = decode::<ShareControlHeader>(bytes) else { return };
+            let kind = ours.says.as_ref().map_or("data that we leave closed".to_owned(), |says| {
+                let name = format!("{says:?}");
+                name.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+            });
+            let Some(theirs) = theirs(decode::<ShareControlHeader>(bytes), &kind, counts) else { return };
             share_control(ours.says.as_ref(), theirs.share_control_pdu, counts);
         }
     }
@@ -313,6 +344,9 @@ fn session_info(ours: &SessionInfo, theirs: &SaveSessionInfoPdu) {
     }
 }
 
+/// The channel of the desktop's own PDUs (MS-RDPBCGR 2.2.1.4.4), with every server seen.
+const IO_CHANNEL: u16 = 1003;
+
 /// Compares every packet of a stream, behind whatever stands before MCS.
 fn stream(bytes: &[u8], counts: &mut Counts) {
     let mut rest = bytes;
@@ -412,4 +446,43 @@ fn pdus_of_real_programs_and_damaged_ones() {
         }
     }
     assert!(counts.contains_key("connect initial"), "{counts:?}");
+}
+
+/// PDUs of real connections, of the lab and of Windows: those in clear, and those that their secrets open. The table that
+/// is printed has every kind that both read equal, and every refusal of `ironrdp-pdu` with its reason.
+#[test]
+fn pdus_of_every_stream_that_can_be_read() {
+    let Some(folder) = corpus("") else { return };
+    let mut counts = Counts::new();
+    let mut streams = 0;
+    let mut folders = children(&folder.join("lab"));
+    folders.push(folder.join("public/pcap"));
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        let inventory = inputs::inventory(std::slice::from_ref(folder), &[]);
+        let keys = rdpwhy::read::keys::collect(&inventory.inputs);
+        for source in &inventory.sources {
+            read_source(source, &inventory.inputs, &keys.log, &Unwatched, &mut |flow| {
+                for half in plain(&flow, &keys.log).into_iter().flatten().filter(|half| !half.is_empty()) {
+                    stream(half.from(0), &mut counts);
+                    streams += 1;
+                }
+                // The negotiation stands in front of what opens.
+                for half in [&flow.from_client, &flow.from_server] {
+                    if let Ok(unit @ Unit::Tpdu { .. }) = tpkt::unit(half.stream.from(0)) {
+                        compare(&half.stream.from(0)[..unit.length()], &mut counts);
+                    }
+                }
+            });
+        }
+    }
+    eprintln!("{streams} streams of one direction");
+    for (kind, count) in &counts {
+        eprintln!("{count:>7}  {kind}");
+    }
+    let both: usize =
+        counts.iter().filter(|(kind, _)| !kind.starts_with(REFUSED)).map(|(_, count)| count).sum();
+    assert!(streams >= 40 && both >= 1_000, "{streams} streams, {both} PDUs");
+    for kind in ["connect initial", "connect response", "client info", "demand active", "confirm active"] {
+        assert!(counts.contains_key(kind), "{kind} was not read by both: {counts:?}");
+    }
 }

@@ -474,3 +474,152 @@ fn real_gateways_without_their_secrets() {
         assert_eq!(found, outcome.into_iter().collect::<Vec<_>>(), "{name}");
     }
 }
+
+/// What a client does at port 443.
+type Does<'d> = &'d dyn Fn(&mut Conversation);
+
+/// A connection to port 443 of the gateway that works, and then whatever `more` does there.
+fn beside_a_gateway(known: bool, more: Does<'_>) -> Analysis {
+    let mut packets = tunnel(0);
+    packets.extend([(Side::Client, data(REQUEST)), (Side::Server, data(REFUSED))]);
+    let mut good = Conversation::new(end("198.51.100.7:50300"), end("203.0.113.30:443"), BASE_NS);
+    good.handshake();
+    good.client_sends(&ask("RDG_OUT_DATA", &format!("{UPGRADE}{TOKEN}"))).server_sends(SWITCHED);
+    for (side, bytes) in &packets {
+        good.sends(*side, &frame(*side, bytes));
+    }
+    let later = BASE_NS + 600_000_000_000;
+    let mut bad = Conversation::new(end("198.51.100.8:50301"), end("203.0.113.30:443"), later);
+    more(&mut bad);
+    let mut frames = bad.finish();
+    if known {
+        frames.extend(ended(good));
+    }
+    answer(frames)
+}
+
+/// Who never answers, refuses, or shows a certificate that the client does not take, is known as a gateway by another
+/// connection; without one, these are connections to port 443 like any other.
+#[test]
+fn a_known_gateway_that_is_not_reached_or_not_trusted() {
+    let silent = |talk: &mut Conversation| {
+        for _ in 0..3 {
+            talk.syn().wait_ns(3_000_000_000);
+        }
+    };
+    let refused = |talk: &mut Conversation| {
+        talk.syn().server_resets();
+    };
+    let untrusted = |talk: &mut Conversation| {
+        talk.handshake().client_sends(&hello(1, false));
+        talk.server_sends(&[hello(2, false), record(22, 900)].concat());
+        talk.client_sends(&[21, 3, 3, 0, 2, 2, 48]).client_closes();
+    };
+    let browsed = |talk: &mut Conversation| {
+        talk.handshake().client_sends(&hello(1, false));
+        talk.server_sends(&[hello(2, false), record(22, 900), record(20, 1), record(22, 40)].concat());
+        talk.client_sends(&record(23, 300)).server_sends(&record(23, 900)).client_closes();
+    };
+    let checked = |talk: &mut Conversation| {
+        talk.handshake().client_closes().server_closes();
+    };
+    let shaken = |talk: &mut Conversation| {
+        talk.handshake().client_sends(&hello(1, false));
+        talk.server_sends(&[hello(2, false), record(22, 900)].concat());
+        talk.client_sends(&[record(22, 102), record(20, 1), record(22, 40)].concat());
+        talk.server_sends(&[record(20, 1), record(22, 40)].concat()).client_closes();
+    };
+    let cases: [(Does<'_>, Option<&str>); 6] = [
+        (&silent, Some("gw-unreachable")),
+        (&refused, Some("gw-unreachable")),
+        (&untrusted, Some("gw-cert")),
+        (&browsed, None),
+        (&checked, None),
+        (&shaken, None),
+    ];
+    for (number, (more, cause)) in cases.into_iter().enumerate() {
+        let analysis = beside_a_gateway(true, more);
+        let found = analysis.story.sessions.iter().position(|session| session.is_outside_gateway());
+        let best = found.and_then(|at| Some(analysis.verdicts.get(at)?.first()?.rule.id));
+        assert_eq!(best, cause, "{number}: {:?}", analysis.story.sessions);
+        let session = found.and_then(|at| analysis.story.sessions.get(at));
+        assert_eq!(session.and_then(|session| session.broke_at), cause.map(|_| Step::GatewayTransport));
+        assert!(beside_a_gateway(false, more).story.sessions.is_empty(), "{number}");
+    }
+}
+
+/// What both ends of the connection inside say: the negotiation, the hellos, and a fatal alert of the host.
+fn inside(random: u8) -> Vec<(Side, Vec<u8>)> {
+    let confirmed: Vec<u8> = [&REFUSED[..11], &[2, 0, 8, 0, 1, 0, 0, 0]].concat();
+    let mut asked = hello(1, false);
+    asked[11..43].fill(random);
+    vec![
+        (Side::Client, REQUEST.to_vec()),
+        (Side::Server, confirmed),
+        (Side::Client, asked),
+        (Side::Server, vec![21, 3, 3, 0, 2, 2, 40]),
+    ]
+}
+
+/// Both legs, each in a capture of its own; the clock of the one at the host is 90 s ahead.
+fn both_legs(random_at_host: u8) -> (serde_json::Value, Analysis) {
+    let mut packets = tunnel(0);
+    packets.extend(inside(9).into_iter().map(|(side, bytes)| (side, data(&bytes))));
+    let at_client = ended(socket(50200, &packets));
+    let from = BASE_NS + 90_000_000_000 + 300_000_000;
+    let mut leg = Conversation::new(end("10.9.0.30:61000"), end("10.9.0.51:3389"), from);
+    leg.handshake();
+    for (side, bytes) in inside(random_at_host) {
+        leg.sends(side, &bytes);
+    }
+    leg.server_closes().client_closes();
+    let held = scratch(&format!("legs-{random_at_host}"));
+    for (name, frames) in [("client.pcap", at_client), ("host.pcap", leg.finish())] {
+        let mut pcap = PcapWriter::new(Vec::new(), LINKTYPE_ETHERNET).unwrap();
+        for frame in frames {
+            pcap.frame(&frame).unwrap();
+        }
+        std::fs::write(held.join(name), pcap.finish().unwrap()).unwrap();
+    }
+    let files = ["client.pcap", "host.pcap"];
+    let output = run(&held, &[&["--format", "json", "-q"][..], &files].concat());
+    let bytes = files.map(|name| (name.to_owned(), std::fs::read(held.join(name)).unwrap()));
+    let analysis = analyze_inventory(inputs::held(bytes.to_vec()), &Unwatched);
+    (serde_json::from_slice(&output.stdout).unwrap(), analysis)
+}
+
+#[test]
+fn both_legs_of_a_gateway_are_one_session() {
+    let (json, analysis) = both_legs(9);
+    let session = only(&analysis);
+    assert_eq!((session.connections.len(), session.witnesses().len()), (2, 2));
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Tls)));
+    assert!(session.id.starts_with("198.51.100.7:50200-"), "{}", session.id);
+    assert!(session.aliases.iter().any(|name| name.starts_with("10.9.0.30:61000-")), "{:?}", session.aliases);
+    let offset =
+        analysis.story.clocks.iter().find(|clock| clock.pairs == 1).and_then(|clock| clock.offset_ns);
+    let off = offset.map(|ns| (ns - 90_000_000_000).abs());
+    assert!(off.is_some_and(|off| off < 1_000_000_000), "{offset:?}");
+    let legs = json["sessions"][0]["legs"].as_array().unwrap();
+    let roles: Vec<&str> = legs.iter().filter_map(|leg| leg["role"].as_str()).collect();
+    assert_eq!(roles, ["to_gateway", "gateway_to_host"]);
+    assert_eq!(
+        (&legs[0]["client"]["ip"], &legs[1]["client"]["ip"]),
+        (&"198.51.100.7".into(), &"10.9.0.30".into())
+    );
+    assert_eq!((&legs[1]["server"]["ip"], &legs[1]["server"]["port"]), (&"10.9.0.51".into(), &3389.into()));
+    assert_eq!(
+        (legs[0]["packets"].as_array().unwrap().len(), legs[1]["packets"].as_array().unwrap().len()),
+        (1, 1)
+    );
+    assert_ne!(legs[0]["seen_by"], legs[1]["seen_by"]);
+    assert_eq!((&legs[0]["closed"]["by"], &legs[1]["closed"]["by"]), (&"client".into(), &"server".into()));
+}
+
+/// Another ClientHello is another connection; so is everything where the tunnel stays closed.
+#[test]
+fn legs_that_share_nothing_stay_apart() {
+    let (_, analysis) = both_legs(8);
+    assert_eq!(analysis.story.sessions.len(), 2);
+    assert!(analysis.story.sessions.iter().all(|session| session.connections.len() == 1));
+}

@@ -325,6 +325,15 @@ fn a_load_balancer_names_the_client() {
         assert_eq!(verdict(&analysis), "refused at negotiation by ssl-not-allowed, reached tcp");
         let wanted = format!("proxied-for version={version} client=198.51.100.77 port=50112");
         assert!(facts(&analysis).contains(&wanted), "{:?}", facts(&analysis));
+        let json = rdpwhy::report::json::document(&analysis, &[]).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let session = &answer["sessions"][0];
+        for client in [&session["client"], &answer["attempts"][0]["client"]] {
+            assert_eq!((&client["ip"], &client["port"]), (&"198.51.100.77".into(), &50112.into()));
+        }
+        assert_eq!(session["legs"][0]["client"]["ip"], "198.51.100.7", "the balancer's own connection");
+        let says = session["timeline"].to_string();
+        assert!(says.contains("forwarded for 198.51.100.77 port 50112"), "{says}");
     }
 }
 
