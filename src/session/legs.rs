@@ -1,7 +1,7 @@
 //! The way from an RD Gateway to the host, as another capture holds it, joined with the one from the client to the gateway:
 //! the connection inside of the tunnel is the host's own, so that both hold the same ClientHello.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::{ClockOffset, offset_ns};
 use super::gather::Gathered;
@@ -32,9 +32,10 @@ fn pairs(gathered: &[Gathered]) -> Vec<(usize, usize)> {
         return Vec::new();
     }
     for (index, one) in gathered.iter().enumerate() {
-        let Some(mark) = mark(one) else { continue };
-        let [gateways, hosts] = known.entry(mark).or_default();
-        if is_gateway(one) { gateways.push(index) } else { hosts.push(index) }
+        for mark in marks(one) {
+            let [gateways, hosts] = known.entry(mark).or_default();
+            if is_gateway(one) { gateways.push(index) } else { hosts.push(index) }
+        }
     }
     let only = |[gateways, hosts]: &[Vec<usize>; 2]| match (gateways.as_slice(), hosts.as_slice()) {
         ([gateway], [host]) => Some((*gateway, *host)),
@@ -49,22 +50,18 @@ fn is_gateway(one: &Gathered) -> bool {
     one.group.iter().any(|part| part.connection.recognised == Recognised::Gateway)
 }
 
-/// The random of the ClientHello; where the negotiation was refused, the correlation id that the client made for it.
-fn mark(one: &Gathered) -> Option<String> {
-    let facts = || one.group.iter().flat_map(|part| &part.facts);
-    let random = facts().find_map(|fact| match &fact.what {
+/// The random of the ClientHello, and the correlation id that the client made for its request: the one where no TLS
+/// followed, the other where a program sends none.
+fn marks(one: &Gathered) -> BTreeSet<String> {
+    let facts = one.group.iter().flat_map(|part| &part.facts);
+    let mark = |fact: &Fact| match &fact.what {
         What::ClientHello { random, .. } => random.as_ref().map(|random| format!("random {random}")),
+        What::ConnectionRequest { correlation, .. } => {
+            correlation.as_ref().map(|id| format!("correlation {id}"))
+        }
         _ => None,
-    });
-    let correlation = || {
-        facts().find_map(|fact| match &fact.what {
-            What::ConnectionRequest { correlation, .. } => {
-                correlation.as_ref().map(|id| format!("correlation {id}"))
-            }
-            _ => None,
-        })
     };
-    random.or_else(correlation)
+    facts.filter_map(mark).collect()
 }
 
 /// The clock of the capture at the host, where nothing else compared it: what passed there did so on its way between two

@@ -8,8 +8,9 @@ pub const OVERHEADS: [u32; 3] = [16, 17, 24];
 /// Bytes in front of the data in a data packet (MS-TSGU 2.2.10.6).
 const DATA_HEADER: u32 = 10;
 
-/// Application records among which a tunnel has to begin and be told; Windows authenticates to the gateway in 2 to 6.
-pub const RECORDS_MAX: usize = 32;
+/// Application records among which a tunnel has to begin and be told: Windows authenticates to the gateway in 2 to 6, and
+/// TLS 1.3 has as many of its own in front.
+pub const RECORDS_MAX: usize = 24;
 
 /// A record of application data: who sent it, and its length behind the record header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,16 @@ pub fn beginning(records: &[Sized], overhead: u32) -> Option<Beginning> {
     let at = within.windows(BEGINNING.len()).position(begins)?;
     let cookie = within.get(at..).and_then(create) != Some(CREATE);
     Some(Beginning { behind: at.checked_add(BEGINNING.len())?, cookie })
+}
+
+/// More records behind these may still make a tunnel of them: it begins in some of the last, or has yet to.
+#[must_use]
+pub fn may_follow(records: &[Sized], overhead: u32) -> bool {
+    let last_start = RECORDS_MAX.saturating_sub(BEGINNING.len());
+    (0..=last_start).any(|start| {
+        let rest = records.get(start..).unwrap_or_default();
+        rest.iter().zip(&BEGINNING).all(|(record, wanted)| wanted.is(*record, overhead))
+    })
 }
 
 /// Bytes of the packet that a record holds, when it is one WebSocket frame: two bytes in front, two more for 126 bytes and
@@ -231,6 +242,20 @@ mod tests {
             records[2] = record((true, 16 + more), 24);
             let found = beginning(&records, 24);
             assert_eq!(found.map(|found| found.cookie), begins.then_some(more > 0), "{more} more");
+        }
+    }
+
+    #[test]
+    fn what_may_follow_is_a_beginning_or_none_yet() {
+        let whole = tunnel(24);
+        let other = Sized { from_client: true, length: 700 };
+        for count in 0..=whole.len() {
+            let mut records = vec![other; 14];
+            assert!(may_follow(&records, 24), "a tunnel may begin at the last place");
+            records.extend(&whole[..count]);
+            assert!(may_follow(&records, 24), "{count} of them");
+            records.insert(14, other);
+            assert!(!may_follow(&records, 24), "{count} of them, too late");
         }
     }
 

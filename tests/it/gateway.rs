@@ -561,19 +561,30 @@ fn inside(random: u8) -> Vec<(Side, Vec<u8>)> {
     ]
 }
 
+/// A request with a correlation id (MS-RDPBCGR 2.2.1.1.2), and the refusal that only NLA will do.
+fn refused_with(id: u8) -> Vec<(Side, Vec<u8>)> {
+    let mut request = [REQUEST, &[6, 0, 36, 0], &[id; 16], &[0; 16]].concat();
+    (request[3], request[4], request[12]) = (55, 50, 8);
+    vec![(Side::Client, request), (Side::Server, REFUSED.to_vec())]
+}
+
 /// Both legs, each in a capture of its own; the clock of the one at the host is 90 s ahead.
-fn both_legs(random_at_host: u8) -> (serde_json::Value, Analysis) {
+fn both_legs(
+    name: &str,
+    in_tunnel: Vec<(Side, Vec<u8>)>,
+    at_host: Vec<(Side, Vec<u8>)>,
+) -> (serde_json::Value, Analysis) {
     let mut packets = tunnel(0);
-    packets.extend(inside(9).into_iter().map(|(side, bytes)| (side, data(&bytes))));
+    packets.extend(in_tunnel.into_iter().map(|(side, bytes)| (side, data(&bytes))));
     let at_client = ended(socket(50200, &packets));
     let from = BASE_NS + 90_000_000_000 + 300_000_000;
     let mut leg = Conversation::new(end("10.9.0.30:61000"), end("10.9.0.51:3389"), from);
     leg.handshake();
-    for (side, bytes) in inside(random_at_host) {
+    for (side, bytes) in at_host {
         leg.sends(side, &bytes);
     }
     leg.server_closes().client_closes();
-    let held = scratch(&format!("legs-{random_at_host}"));
+    let held = scratch(&format!("legs-{name}"));
     for (name, frames) in [("client.pcap", at_client), ("host.pcap", leg.finish())] {
         let mut pcap = PcapWriter::new(Vec::new(), LINKTYPE_ETHERNET).unwrap();
         for frame in frames {
@@ -590,7 +601,7 @@ fn both_legs(random_at_host: u8) -> (serde_json::Value, Analysis) {
 
 #[test]
 fn both_legs_of_a_gateway_are_one_session() {
-    let (json, analysis) = both_legs(9);
+    let (json, analysis) = both_legs("same", inside(9), inside(9));
     let session = only(&analysis);
     assert_eq!((session.connections.len(), session.witnesses().len()), (2, 2));
     assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Tls)));
@@ -619,7 +630,13 @@ fn both_legs_of_a_gateway_are_one_session() {
 /// Another ClientHello is another connection; so is everything where the tunnel stays closed.
 #[test]
 fn legs_that_share_nothing_stay_apart() {
-    let (_, analysis) = both_legs(8);
-    assert_eq!(analysis.story.sessions.len(), 2);
-    assert!(analysis.story.sessions.iter().all(|session| session.connections.len() == 1));
+    for (name, in_tunnel, at_host) in
+        [("other", inside(9), inside(8)), ("other-id", refused_with(9), refused_with(8))]
+    {
+        let (_, analysis) = both_legs(name, in_tunnel, at_host);
+        assert_eq!(analysis.story.sessions.len(), 2, "{name}");
+        assert!(analysis.story.sessions.iter().all(|session| session.connections.len() == 1), "{name}");
+    }
+    let (_, analysis) = both_legs("same-id", refused_with(9), refused_with(9));
+    assert_eq!((only(&analysis).connections.len(), best(&analysis)), (2, Some("hybrid-required")));
 }

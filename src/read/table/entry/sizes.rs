@@ -3,7 +3,7 @@
 use super::State;
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
-use crate::wire::gateway_sizes::{OVERHEADS, RECORDS_MAX, Sized, beginning};
+use crate::wire::gateway_sizes::{OVERHEADS, RECORDS_MAX, Sized, beginning, may_follow};
 use crate::wire::tls::{ContentType, Handshake, RECORD_HEADER, client_random, handshake, record_header};
 
 /// Bytes of one side within which a tunnel has to be told; handshake, authentication and consent take fewer.
@@ -21,25 +21,26 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
     }
 }
 
-/// The records of application data that were seen so far.
+/// The records of application data that were seen so far, in the order of time.
 #[derive(Debug)]
 pub(super) struct Walk {
     /// Index of the side that sent the ClientHello.
     client: usize,
     /// Where the next record of each side begins.
     next: [u64; 2],
-    records: Vec<(Sighting, Sized)>,
+    seen: Vec<Sighting>,
+    records: Vec<Sized>,
 }
 
 impl Walk {
     /// The side of index `client` sent the ClientHello; TLS begins at these offsets.
     pub(super) fn of(client: usize, from: [u64; 2]) -> Self {
-        Self { client, next: from, records: Vec::new() }
+        Self { client, next: from, seen: Vec::new(), records: Vec::new() }
     }
 
     /// The client sent no record of application data.
     pub(super) fn is_in_handshake(&self) -> bool {
-        self.records.iter().all(|(_, sized)| !sized.from_client)
+        self.records.iter().all(|record| !record.from_client)
     }
 
     /// What the sizes make of it, now that this side has sent more.
@@ -47,10 +48,11 @@ impl Walk {
         let known = self.records.len();
         self.collect(side, stream);
         if self.records.len() > known {
-            self.records.sort_by_key(|(seen, _)| *seen);
-            let sized: Vec<Sized> = self.records.iter().map(|(_, sized)| *sized).collect();
-            if OVERHEADS.iter().any(|overhead| beginning(&sized, *overhead).is_some()) {
+            if OVERHEADS.iter().any(|overhead| beginning(&self.records, *overhead).is_some()) {
                 return State::Sized;
+            }
+            if !OVERHEADS.iter().any(|overhead| may_follow(&self.records, *overhead)) {
+                return State::Other;
             }
         }
         let is_long = stream.end() > BYTES_MAX;
@@ -68,8 +70,10 @@ impl Walk {
                 break;
             };
             if header.content == ContentType::APPLICATION_DATA {
-                let from_client = side == self.client;
-                self.records.push((seen, Sized { from_client, length: u32::from(header.length) }));
+                let record = Sized { from_client: side == self.client, length: u32::from(header.length) };
+                let at = self.seen.iter().rposition(|known| *known <= seen).map_or(0, |before| before + 1);
+                self.seen.insert(at, seen);
+                self.records.insert(at, record);
             }
             *next = end;
         }
