@@ -352,7 +352,7 @@ pub(super) fn client(session: &Session) -> End {
     let ip = session.client_ip().map(|ip| ip.to_string());
     if let Some((address, port)) = session.forwarded_for() {
         let name = name.or_else(own_log).or_else(workstation);
-        return End { ip: Some(address.to_string()), port, name, build: Some(build) };
+        return End { ip: Some(address.to_string()), port, name, build: Some(build), aliases: Vec::new() };
     }
     End { ip, build: Some(build), ..end(session.client(), name.or_else(own_log).or_else(workstation)) }
 }

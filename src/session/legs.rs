@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::clock::{ClockOffset, offset_ns};
+use super::clock::{ClockOffset, on_reference};
 use super::gather::Gathered;
 use crate::fact::{Fact, Recognised, Side, What};
 use crate::time::UnixNanos;
@@ -80,7 +80,7 @@ fn compare(outer: &Gathered, inner: &Gathered, clocks: &mut [ClockOffset]) {
     else {
         return;
     };
-    let reference = offset_ns(clocks, near);
+    let reference = out.since(on_reference(clocks, near, out));
     let is_free = |clock: &&mut ClockOffset| clock.witness_index == far && clock.offset_ns.is_none();
     if let Some(clock) = clocks.iter_mut().find(is_free).filter(|_| near != far) {
         let half = back.since(out).max(0) / 2;

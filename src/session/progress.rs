@@ -321,11 +321,6 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
     }
 }
 
-/// Codes of Set Error Info that tell of no failure: none, and that the user ended the session from inside.
-fn is_users_own_end(code: ErrorInfo) -> bool {
-    matches!(code.0, 0x0 | 0xb | 0xc)
-}
-
 /// The server's reason for the end, where it is one that nobody at the client wished for. `DISCONNECT_BYUSER` right at
 /// the start is how Windows refuses a Restricted Admin logon.
 fn ended_by_code(session: &Session) -> Option<&Seen> {
@@ -333,7 +328,7 @@ fn ended_by_code(session: &Session) -> Option<&Seen> {
     let in_time = |seen: &&Seen| left.is_none_or(|left| seen.at <= left);
     session.facts.iter().filter(in_time).find(|seen| match seen.what() {
         What::ErrorInfo { code: ErrorInfo(0xb) } => at_the_start(session, seen),
-        What::ErrorInfo { code } => !is_users_own_end(*code),
+        What::ErrorInfo { code } => !logged::is_users_own_end(*code),
         _ => false,
     })
 }

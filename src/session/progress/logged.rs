@@ -190,6 +190,11 @@ fn of_client(reason: DisconnectReason) -> Option<Step> {
     })
 }
 
+/// Codes of Set Error Info that tell of no failure: none, and that the user ended the session from inside.
+pub(super) const fn is_users_own_end(code: ErrorInfo) -> bool {
+    matches!(code.0, 0x0 | 0xb | 0xc)
+}
+
 /// Why an active session was ended, when it was not by its user: a time limit, another connection, an administrator, a
 /// shutdown.
 pub(super) fn ended_by_reason(session: &Session) -> Option<&Seen> {
