@@ -273,7 +273,8 @@ impl<'a> Writer<'a> {
     }
 
     fn fact(&mut self, facts: &mut Columns, session: &Session, seen: &Seen, lines: &[(Role, String)]) {
-        let line = |role: Role| lines.iter().position(|(known, _)| *known == role);
+        let known = |role: Role| lines.iter().position(|(known, _)| *known == role);
+        let line = |role: Role| known(role).or_else(|| known(Role::Gateway));
         let (shape, from, to) = match way(session, seen) {
             Way::Sent(from, to, arrives) => (if arrives { 1 } else { 2 }, line(from), line(to)),
             Way::Logged(role) => (3, line(role), None),
@@ -340,15 +341,12 @@ fn life_lines(session: &Session) -> Vec<(Role, String)> {
     let host = |role: Role| session.host(role).map(str::to_owned);
     let gateway = if through { session.server().map(|end| end.to_string()) } else { host(Role::Gateway) };
     let target = session.target().map(|(name, port)| format!("{name}:{port}"));
-    let server = if through {
-        target.or_else(|| host(Role::Server)).unwrap_or_else(|| "the host behind it".to_owned())
-    } else {
-        server
-    };
+    // Behind a gateway that was asked for no host there is none.
+    let server = if through { target.or_else(|| host(Role::Server)) } else { Some(server) };
     let all = [
         (Role::Client, Some(client)),
         (Role::Gateway, gateway),
-        (Role::Server, Some(server)),
+        (Role::Server, server),
         (Role::Broker, host(Role::Broker)),
         (Role::DomainController, host(Role::DomainController)),
     ];

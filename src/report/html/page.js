@@ -294,7 +294,7 @@
       before = row.at;
       if (row === broke) body.push(s("rect", { class: "break", x: 0, y: y - 15, width: WIDTH, height: STEP + 1 }));
       // The steps climbed, each once; and the one that broke.
-      if (row === broke) body.push(s("text", { class: "bad", x: 6, y: y + 3, text: "✕ " + cut(stepTitle(d.step), 22) }));
+      if (row === broke) body.push(s("text", { class: "bad", x: 6, y: y + 3, text: "✕ " + cut(stepTitle(d.step), 19) }));
       else if (row.step !== null && row.step > highest) body.push(s("text", { class: "dim", x: 6, y: y + 3, text: cut(stepTitle(row.step), 24) }));
       if (row.step !== null) highest = Math.max(highest, row.step);
       body.push(s("text", { class: "dim", x: LEFT - 58, y: y + 3, "text-anchor": "end", text: since(row.at) }));
@@ -324,7 +324,7 @@
     if ((row.way === 1 || row.way === 2) && row.from !== null && row.to !== null && row.from !== row.to) {
       const from = x(row.from), whole = x(row.to), forward = whole > from;
       const to = row.way === 2 ? from + (whole - from) * 0.62 : whole;
-      const label = cut(row.says, Math.floor((Math.abs(whole - from) - 40) / 6.7)) + seen;
+      const label = cut(row.says, Math.floor((Math.abs(whole - from) - 40) / (bad ? 7.6 : 6.7))) + seen;
       const head = forward ? -7 : 7;
       return group(s("line", { class: "arrow" + inferred + bad, x1: from, y1: y + 6, x2: to - (forward ? 3 : -3), y2: y + 6 }),
         row.way === 2
