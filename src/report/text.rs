@@ -425,7 +425,7 @@ fn clocks_alone(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
 }
 
 /// What a clock gains or loses, as far as it shows.
-fn drift(ppb: i64) -> String {
+pub(super) fn drift(ppb: i64) -> String {
     let tenths = ppb.abs() / 100;
     match (tenths, ppb < 0) {
         (0, _) => String::new(),
@@ -435,7 +435,7 @@ fn drift(ppb: i64) -> String {
 }
 
 /// Seconds with milliseconds, as clocks are compared.
-fn seconds(ns: i64) -> String {
+pub(super) fn seconds(ns: i64) -> String {
     format!("{}.{:03} s", ns / 1_000_000_000, (ns / 1_000_000) % 1_000)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::json::tls::{Certificate, Tls, tls};
-use super::super::{input_name, text, words};
+use super::super::{entries, input_name, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
 use super::strings::Strings;
 use super::way::{Way, way};
@@ -90,6 +90,8 @@ struct Columns {
     own: usize,
     /// Microseconds from the start of the session, by the reference clock.
     at: Vec<i64>,
+    /// Microseconds by which the witness's own clock shows more.
+    off: Vec<i64>,
     step: Vec<Option<usize>>,
     says: Vec<u32>,
     name: Vec<u32>,
@@ -220,24 +222,24 @@ impl<'a> Writer<'a> {
                 .iter()
                 .map(|(role, name)| LifeLine { role: role.name(), name: name.clone() })
                 .collect(),
+            left_out: session.facts.len().saturating_sub(facts.own),
             facts,
-            left_out,
         };
         Ok(Some(block::written(&line)?))
     }
 
     /// The facts that are shown: of too many, the first and the last, and the proofs. And how many are not.
     fn kept(&self, session: &'a Session, verdicts: &[Verdict]) -> (Vec<&'a Seen>, usize) {
-        let all = session.facts.len();
+        let listed: Vec<&Seen> = entries(self.analysis, session).map(|entry| entry.seen).collect();
+        let all = listed.len();
         let most = self.limits.facts;
         if all <= most {
-            return (session.facts.iter().collect(), 0);
+            return (listed, 0);
         }
         let is_proof = |seen: &Seen| verdicts.iter().any(|verdict| verdict.weighing.proofs.contains(seen));
         let (first, last) = (most / 2, all - (most - most / 2));
-        let kept: Vec<&Seen> = session
-            .facts
-            .iter()
+        let kept: Vec<&Seen> = listed
+            .into_iter()
             .enumerate()
             .filter(|(index, seen)| *index < first || *index >= last || is_proof(seen))
             .map(|(_, seen)| seen)
@@ -285,6 +287,7 @@ impl<'a> Writer<'a> {
             Spot::Whole => None,
         };
         facts.at.push(seen.at.since(session.start) / 1_000);
+        facts.off.push(seen.fact.at.since(seen.at) / 1_000);
         facts.step.push(seen.what().step().and_then(step_number));
         facts.says.push(self.strings.number(&words::says(seen.what())));
         facts.name.push(self.strings.number(seen.what().name()));

@@ -100,7 +100,7 @@
     const input = table.inputs[f.input[i]] || { path: "", capture: false };
     const number = f.number[i];
     const place = number === null ? "" : (input.capture ? "frame " : "record ") + number;
-    return { i, at: f.at[i], says: texts[f.says[i]], name: texts[f.name[i]], step: f.step[i], path: input.path, capture: input.capture,
+    return { i, at: f.at[i], off: f.off[i], says: texts[f.says[i]], name: texts[f.name[i]], step: f.step[i], path: input.path, capture: input.capture,
       number, place, reading: f.reading[i], witness: f.witness[i], way: f.way[i], from: f.from[i], to: f.to[i], fields: f.fields[i] };
   };
   const READ = ["", "decrypted", "told by size and position"];
@@ -109,12 +109,7 @@
     if (one.capture) return "frame.number == " + one.number;
     return 'wevtutil qe "' + one.path + '" /lf:true /f:text /q:"*[System[EventRecordID=' + one.number + ']]"';
   };
-  const clockOf = (witness) => {
-    if (!witness || witness === table.witnesses[0]) return witness ? "the reference clock" : "";
-    if (witness.offset === null) return "clock not compared";
-    return "clock " + (Math.abs(witness.offset) / 1e6).toFixed(3) + " s" + (witness.offset < 0 ? " behind" : " ahead") + " ± " + spoken(witness.error) +
-      " (" + witness.pairs + (witness.pairs === 1 ? " connection)" : " connections)");
-  };
+  const clockOf = (witness) => (!witness ? "" : witness.clock === "the reference" ? "the reference clock" : "clock " + witness.clock);
   const rawFields = (d, one) => {
     const witness = table.witnesses[one.witness];
     const list = h("dl", { class: "facts" });
@@ -122,7 +117,7 @@
     add("fact", one.name, true);
     if (one.step !== null) add("step", stepTitle(one.step));
     add("time", stamp(d.start + one.at), true);
-    if (witness && witness.offset) add("by its own clock", stamp(d.start + one.at + witness.offset), true);
+    if (one.off) add("by its own clock", stamp(d.start + one.at + one.off), true);
     add("witness", (witness ? witness.name + ", " : "") + clockOf(witness));
     add("input", one.path + (one.place ? ", " + one.place : ""), true);
     if (one.reading) add("read", READ[one.reading]);

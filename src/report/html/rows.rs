@@ -9,6 +9,7 @@ use super::super::sources::{Source, summed_up};
 use super::super::{Told, text, words};
 use super::Asked;
 use super::strings::Strings;
+use super::summary::charts;
 use crate::analysis::Analysis;
 use crate::diagnosis::{RULES, Rule, Verdict};
 use crate::session::{Outcome, Session};
@@ -75,15 +76,13 @@ struct InputText<'a> {
     capture: bool,
 }
 
-/// Times in microseconds since 1970, by the reference clock; offsets in microseconds.
+/// Times in microseconds since 1970, by the reference clock; the error of the clock in microseconds.
 #[derive(Serialize)]
 struct WitnessText<'a> {
     name: &'a str,
-    host: bool,
     covers: Option<[i64; 2]>,
-    offset: Option<i64>,
+    clock: String,
     error: i64,
-    pairs: u32,
 }
 
 #[derive(Serialize, Default)]
@@ -246,20 +245,14 @@ fn note(analysis: &Analysis, told: &Told<'_>) -> String {
 }
 
 fn witnesses(analysis: &Analysis) -> Vec<WitnessText<'_>> {
-    let clock = |index: u32| analysis.story.clocks.iter().find(|clock| clock.witness_index == index);
     let tell = |(index, witness)| {
         let witness: &crate::session::Witness = witness;
-        let clock = clock(index);
-        let offset = clock.and_then(|clock| clock.offset_ns);
-        let on_reference =
-            |at: crate::time::UnixNanos| at.plus(offset.unwrap_or(0).saturating_neg()).0 / 1_000;
+        let clock = analysis.story.clocks.iter().find(|clock| clock.witness_index == index);
         WitnessText {
             name: &witness.name,
-            host: witness.host.is_some(),
-            covers: witness.coverage.covers.map(|(from, to)| [on_reference(from), on_reference(to)]),
-            offset: offset.map(|ns| ns / 1_000),
+            covers: charts::span(analysis, index).map(|(from, to)| [from.0 / 1_000, to.0 / 1_000]),
+            clock: charts::clock_words(analysis, index),
             error: clock.map_or(0, |clock| clock.error_ns / 1_000),
-            pairs: clock.map_or(0, |clock| clock.pairs),
         }
     };
     (0_u32..).zip(&analysis.witnesses).map(tell).collect()

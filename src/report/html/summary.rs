@@ -18,7 +18,7 @@ use crate::session::Outcome;
 use crate::step::Step;
 use crate::time::{UnixNanos, spoken};
 
-mod charts;
+pub(super) mod charts;
 
 use charts::{Band, Chart, Rung};
 

@@ -3,6 +3,7 @@
 use minijinja::Value;
 use serde::Serialize;
 
+use super::super::super::text;
 use super::super::rows::Rows;
 use super::{drawn, share};
 use crate::analysis::Analysis;
@@ -133,11 +134,11 @@ fn clock(analysis: &Analysis, index: u32) -> Option<&ClockOffset> {
     analysis.story.clocks.iter().find(|clock| clock.witness_index == index)
 }
 
-fn span(analysis: &Analysis, index: u32) -> Option<(UnixNanos, UnixNanos)> {
+pub(in super::super) fn span(analysis: &Analysis, index: u32) -> Option<(UnixNanos, UnixNanos)> {
     let witness = analysis.witnesses.get(usize::try_from(index).ok()?)?;
     let (from, to) = witness.coverage.covers?;
-    let off = clock(analysis, index).and_then(|clock| clock.offset_ns).unwrap_or(0).saturating_neg();
-    Some((from.plus(off), to.plus(off)))
+    let on_reference = |at| clock(analysis, index).map_or(at, |clock| clock.on_reference(at));
+    Some((on_reference(from), on_reference(to)))
 }
 
 /// A band for every witness.
@@ -161,40 +162,65 @@ pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
             x: drawn((x * WIDTH).min(WIDTH - 4.0)),
             width: drawn(if span.is_some() { ((end - x) * WIDTH).max(4.0) } else { 0.0 }),
             covers: span.map(|(from, to)| [from.to_string(), to.to_string()]),
-            clock: offset(index, clock(analysis, index)),
+            clock: clock_words(analysis, index),
             sessions,
         }
     };
     (0_u32..).zip(&analysis.witnesses).zip(counts).map(band).collect()
 }
 
-fn offset(index: u32, clock: Option<&ClockOffset>) -> String {
-    let known = clock.and_then(|clock| Some((clock, clock.offset_ns?)));
-    match known {
-        _ if index == 0 => "the reference".to_owned(),
-        None => "not compared: its own times are used as they are".to_owned(),
-        Some((clock, ns)) => {
-            let way = if ns < 0 { "behind" } else { "ahead" };
-            let pairs = if clock.pairs == 1 { "connection" } else { "connections" };
-            let error = spoken(clock.error_ns);
-            let off = ns.saturating_abs() / 1_000_000;
-            format!(
-                "{}.{:03} s {way}, give or take {error}, from {} {pairs}",
-                off / 1_000,
-                off % 1_000,
-                clock.pairs
-            )
-        }
+/// How far a clock is off, against which, and what it did.
+pub(in super::super) fn clock_words(analysis: &Analysis, index: u32) -> String {
+    let name = |index: u32| {
+        let witness = usize::try_from(index).ok().and_then(|index| analysis.witnesses.get(index));
+        witness.map_or("", |witness| witness.name.as_str())
+    };
+    offset(index, clock(analysis, index), name)
+}
+
+fn offset<'a>(index: u32, clock: Option<&ClockOffset>, name: impl Fn(u32) -> &'a str) -> String {
+    let Some((clock, ns)) = clock.and_then(|clock| Some((clock, clock.offset_ns?))) else {
+        return "not compared".to_owned();
+    };
+    if index == 0 {
+        return "the reference".to_owned();
     }
+    if clock.pairs == 0 {
+        return "not compared".to_owned();
+    }
+    let way = match (ns < 0, clock.against) {
+        (true, 0) => "behind".to_owned(),
+        (false, 0) => "ahead".to_owned(),
+        (true, other) => format!("behind {}", name(other)),
+        (false, other) => format!("ahead of {}", name(other)),
+    };
+    let pairs = if clock.pairs == 1 { "connection" } else { "connections" };
+    let mut text = format!(
+        "{} {way}, give or take {}, from {} {pairs}{}",
+        text::seconds(ns.saturating_abs()),
+        spoken(clock.error_ns),
+        clock.pairs,
+        text::drift(clock.drift_ppb)
+    );
+    for step in &clock.steps {
+        let way = if step.by_ns < 0 { "back" } else { "forward" };
+        text.push_str(&format!(
+            "; set {way} by {} at {}",
+            text::seconds(step.by_ns.saturating_abs()),
+            step.at
+        ));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::ClockStep;
 
     #[test]
-    fn a_clock_is_told_with_its_error() {
-        let off = ClockOffset {
+    fn a_clock_is_told_with_its_error_its_drift_and_when_it_was_set() {
+        let mut off = ClockOffset {
             witness_index: 1,
             against: 0,
             offset_ns: Some(-3_000_000),
@@ -204,8 +230,17 @@ mod tests {
             drift_from: UnixNanos(0),
             steps: Vec::new(),
         };
-        assert_eq!(offset(1, Some(&off)), "0.003 s behind, give or take 20 µs, from 1 connection");
-        assert_eq!(offset(0, Some(&off)), "the reference");
-        assert_eq!(offset(2, None), "not compared: its own times are used as they are");
+        let told = |index: u32, clock: Option<&ClockOffset>| offset(index, clock, |_| "host7");
+        assert_eq!(told(1, Some(&off)), "0.003 s behind, give or take 20 µs, from 1 connection");
+        assert_eq!(told(0, Some(&off)), "the reference");
+        assert_eq!(told(2, None), "not compared");
+        off.against = 7;
+        off.drift_ppb = 4_200;
+        off.steps.push(ClockStep { at: UnixNanos(0), by_ns: -5_000_000_000 });
+        assert_eq!(
+            told(1, Some(&off)),
+            "0.003 s behind host7, give or take 20 µs, from 1 connection; it gains 4.2 ppm; set back by 5.000 s at \
+             1970-01-01T00:00:00.000000Z"
+        );
     }
 }
