@@ -19,7 +19,8 @@ use rdpwhy::exchange;
 use rdpwhy::explain::explain;
 use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
-use rdpwhy::read::inputs::{open_facts, shown};
+use rdpwhy::read::facts;
+use rdpwhy::read::inputs::shown;
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
 use rdpwhy::time::Stretch;
@@ -29,7 +30,7 @@ use answers::{Answer, Begun};
 use arguments::{
     Analyze, Arguments, Collect, Command, Diagnose, Explain, FactsOf, FailOn, Given, InputsOf, Shown, Working,
 };
-use format::Shape;
+use format::{Format, Shape};
 use output::{Output, Partials};
 use progress::{Bar, Progress};
 
@@ -127,10 +128,12 @@ fn begin(
 }
 
 fn run_facts(arguments: &FactsOf) -> ExitCode {
+    let format = match answers::of_facts(arguments.output.as_ref()) {
+        Ok(format) => format,
+        Err(wrong) => return complain(&wrong, status::NOTHING),
+    };
     let inventory = inventory(&arguments.given, &arguments.working);
-    let file = arguments.output.clone().filter(|file| file.as_os_str() != "-");
-    let answer = Answer { format: format::Format::Jsonl, file };
-    if let Err(refused) = answers::check(std::slice::from_ref(&answer), &inventory) {
+    if let Err(refused) = answers::check_file(arguments.output.as_ref(), &inventory) {
         return complain(&refused, status::NOT_WRITTEN);
     }
     if !inventory.is_readable() {
@@ -140,8 +143,17 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     let (progress, partials) = (Progress::default(), Partials::default());
     partials.on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
-    let written = Output::to(answer.file.as_deref(), &partials).and_then(|mut out| {
-        let notes = rdpwhy::write_facts(&inventory, &bar, &mut out)?;
+    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
+    let written = Output::to(file, &partials).and_then(|mut out| {
+        let notes = match format {
+            Format::Parquet => {
+                let mut table = exchange::Tabled::new(&mut out)?;
+                let notes = rdpwhy::write_facts(&inventory, &bar, &mut table)?;
+                table.finish().map(|()| notes)
+            }
+            _ => rdpwhy::write_facts(&inventory, &bar, &mut out),
+        };
+        let notes = notes?;
         out.finish().map(|()| notes)
     });
     bar.done();
@@ -166,7 +178,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     let mut given = BTreeSet::new();
     let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     for path in arguments.facts.iter().filter(|path| given.insert(own(path))) {
-        let read = open_facts(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read);
+        let read = facts::open(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read_file);
         match read {
             Ok(part) => parts.push(part),
             Err(error) => {

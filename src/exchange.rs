@@ -1,4 +1,4 @@
-//! Facts to JSON lines and back: what crosses machines when evidence is read in one place and judged in another.
+//! Facts to JSON lines or a Parquet file and back: what crosses machines when evidence is read in one place and judged in another.
 //!
 //! The first line names the format and its version, the last one counts what stands before it, so that a file that was
 //! cut is known. Between them stand connections, facts, and at the end inputs, sources and notes, each on a line of its
@@ -9,13 +9,19 @@ use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
+use parquet::file::reader::ChunkReader;
 use serde::Serialize;
 
 use crate::fact::{Connection, Fact, Subject};
 use crate::note::Note;
+use crate::read::facts::FactsFile;
 use crate::read::{Counts, Input, Source};
 
+pub mod columns;
 mod line;
+mod tabled;
+
+pub use tabled::Tabled;
 
 use line::{ConnectionLine, FactLine, FactWritten, Head, InputLine, Line, NoteLine, SourceLine, Totals};
 
@@ -141,7 +147,18 @@ impl fmt::Display for ExchangeError {
 
 impl std::error::Error for ExchangeError {}
 
-/// Reads one file.
+/// Reads one file, whatever its form.
+///
+/// # Errors
+/// As [`read`] and [`read_table`].
+pub fn read_file(file: FactsFile) -> Result<Part, ExchangeError> {
+    match file {
+        FactsFile::Lines(lines) => read(lines),
+        FactsFile::Table(file) => read_table(file),
+    }
+}
+
+/// Reads JSON lines.
 ///
 /// # Errors
 /// Names the line that is not of this format or version, or says that the file is cut.
@@ -163,6 +180,31 @@ pub fn read(mut reader: impl BufRead) -> Result<Part, ExchangeError> {
         incoming.take(line).map_err(|found| ExchangeError::Line(number, found))?;
     }
     incoming.finish()
+}
+
+/// Reads a Parquet file.
+///
+/// # Errors
+/// Names the row that is not of this format or version, or says that the file is cut.
+pub fn read_table<R: ChunkReader + 'static>(file: R) -> Result<Part, ExchangeError> {
+    let mut incoming = Incoming::default();
+    let mut number = 0;
+    let mut refused = None;
+    let taken = columns::read(file, tabled::COLUMNS, |row| {
+        number += 1;
+        let line = serde_json::from_value(tabled::line_of(row)).map_err(|error| error.to_string());
+        let is_first = number == 1;
+        let took = line.and_then(|line: Line| match matches!(line, Line::Facts(_)) == is_first {
+            true => incoming.take(line),
+            false => Err("expected exactly one line of the kind `facts`, at the beginning".to_owned()),
+        });
+        took.inspect_err(|found| refused = Some(ExchangeError::Line(number, found.clone())))
+    });
+    match (taken, refused) {
+        (_, Some(refused)) => Err(refused),
+        (Err(found), None) => Err(ExchangeError::Cut(format!("not a table of facts: {found}"))),
+        (Ok(()), None) => incoming.finish(),
+    }
 }
 
 fn line_of(text: &[u8]) -> Result<Line, String> {

@@ -67,6 +67,18 @@ pub enum Reading {
     Inferred,
 }
 
+impl Reading {
+    /// `clear`, `opened` or `inferred`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Opened => "opened",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
 /// What carries the packets of a connection inside of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tunnel {

@@ -8,6 +8,7 @@ pub mod stream;
 mod export;
 pub mod inputs;
 pub mod hashes;
+pub mod facts;
 pub mod keys;
 mod watched;
 pub mod capture;

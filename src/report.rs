@@ -10,6 +10,7 @@ pub mod csv;
 pub mod markdown;
 pub mod timesketch;
 pub mod html;
+pub mod parquet;
 pub mod explained;
 pub mod held;
 pub mod query;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rdpwhy::Analysis;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::inputs::shown;
+use rdpwhy::report::parquet::{self, Table};
 use rdpwhy::report::safe::printable;
 
 use super::arguments::Shown;
@@ -39,6 +40,21 @@ pub(super) struct Answer {
     pub(super) file: Option<PathBuf>,
 }
 
+impl Answer {
+    /// The files that are written; none for standard output.
+    fn files(&self) -> Vec<PathBuf> {
+        match (&self.file, self.format.tables()) {
+            (None, _) => Vec::new(),
+            (Some(file), None) => vec![file.clone()],
+            (Some(folder), Some(tables)) => tables.iter().map(|table| in_folder(folder, *table)).collect(),
+        }
+    }
+}
+
+fn in_folder(folder: &Path, table: Table) -> PathBuf {
+    folder.join(table.name()).with_extension("parquet")
+}
+
 /// Every answer that the arguments ask for; standard output last.
 ///
 /// With `-o`, standard output stays empty unless `-o -` or a `--format` that no file gets asks for it.
@@ -61,13 +77,23 @@ pub(super) fn answers(shown: &Shown) -> Result<Vec<Answer>, String> {
     if to_stdout == 0 {
         answers.extend(asked.or(plain).map(|format| Answer { format, file: None }));
     }
+    let of_folder = |answer: &Answer| answer.file.is_none() && answer.format.tables().is_some();
+    if let Some(answer) = answers.iter().find(|answer| of_folder(answer)) {
+        let name = answer.format.name();
+        return Err(format!("{name} is a folder of tables: give one with `-o {name}:FOLDER`"));
+    }
     let mut files = BTreeSet::new();
-    for file in answers.iter().filter_map(|answer| answer.file.as_deref()) {
-        if file.as_os_str().is_empty() {
+    for answer in &answers {
+        if answer.file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
             return Err("no FILE stands behind the format of --output".to_owned());
         }
-        if !files.insert(identity(file)) {
-            return Err(format!("two answers for {}: give each a FILE of its own", printable(&name(file))));
+        for file in answer.files() {
+            if !files.insert(identity(&file)) {
+                return Err(format!(
+                    "two answers for {}: give each a FILE of its own",
+                    printable(&name(&file))
+                ));
+            }
         }
     }
     answers.sort_by_key(|answer| answer.file.is_none());
@@ -88,21 +114,42 @@ fn name(file: &Path) -> String {
 
 /// Refuses to write over what is read.
 pub(super) fn check(answers: &[Answer], inventory: &Inventory) -> Result<(), String> {
-    let files = answers.iter().filter_map(|answer| answer.file.as_deref());
-    for file in files {
-        if let Some(input) = overwritten(file, inventory) {
+    for file in answers.iter().flat_map(Answer::files) {
+        if let Some(input) = overwritten(&file, inventory) {
             return Err(would_overwrite(input));
         }
     }
     Ok(())
 }
 
+/// The same for a file of facts.
+pub(super) fn check_file(wanted: Option<&Wanted>, inventory: &Inventory) -> Result<(), String> {
+    let file = wanted.and_then(|wanted| wanted.file.as_deref());
+    match file.and_then(|file| overwritten(file, inventory)) {
+        Some(input) => Err(would_overwrite(input)),
+        None => Ok(()),
+    }
+}
+
+/// The form of a file of facts: a Parquet file by its ending or by word, else JSON lines.
+pub(super) fn of_facts(wanted: Option<&Wanted>) -> Result<Format, String> {
+    let Some(wanted) = wanted else { return Ok(Format::Jsonl) };
+    let ending =
+        || wanted.file.as_deref().and_then(Format::of_ending).filter(|format| *format == Format::Parquet);
+    match wanted.format.or_else(ending).unwrap_or(Format::Jsonl) {
+        Format::Parquet if wanted.file.is_none() => {
+            Err("facts go to standard output as JSON lines only: give a FILE for parquet".to_owned())
+        }
+        format @ (Format::Jsonl | Format::Parquet) => Ok(format),
+        other => Err(format!("facts are written as jsonl or parquet, found {}", other.name())),
+    }
+}
+
 /// The same for inputs that are known by their paths.
 pub(super) fn check_paths(answers: &[Answer], inputs: &[PathBuf]) -> Result<(), String> {
     let inputs: Vec<(PathBuf, &PathBuf)> = inputs.iter().map(|input| (identity(input), input)).collect();
     let written = |file: &Path| inputs.iter().find(|(input, _)| *input == identity(file));
-    let files = answers.iter().filter_map(|answer| answer.file.as_deref());
-    match files.into_iter().find_map(written) {
+    match answers.iter().flat_map(Answer::files).find_map(|file| written(&file)) {
         Some((_, input)) => Err(would_overwrite(&name(input))),
         None => Ok(()),
     }
@@ -113,25 +160,32 @@ pub(super) fn would_overwrite(input: &str) -> String {
     format!("the answer would overwrite the input {input}: choose another FILE for --output")
 }
 
-/// An answer whose file is begun.
+/// An answer whose files are begun.
 pub(super) struct Begun {
     format: Format,
     to_stdout: bool,
     /// For messages.
     name: String,
-    out: Output,
+    parts: Vec<(Option<Table>, Output)>,
 }
 
 /// Begins every file, so that what cannot be written is known before hours of reading.
 pub(super) fn begin(answers: &[Answer], partials: &Partials) -> Result<Vec<Begun>, String> {
     let begin = |answer: &Answer| {
         let name = answer.file.as_deref().map_or_else(|| "standard output".to_owned(), name);
-        match Output::to(answer.file.as_deref(), partials) {
-            Ok(out) => Ok(Begun { format: answer.format, to_stdout: answer.file.is_none(), name, out }),
-            Err(error) => Err(not_written(&name, &error)),
-        }
+        let parts = parts(answer, partials).map_err(|error| not_written(&name, &error))?;
+        Ok(Begun { format: answer.format, to_stdout: answer.file.is_none(), name, parts })
     };
     answers.iter().map(begin).collect()
+}
+
+fn parts(answer: &Answer, partials: &Partials) -> io::Result<Vec<(Option<Table>, Output)>> {
+    let (Some(folder), Some(tables)) = (&answer.file, answer.format.tables()) else {
+        return Ok(vec![(None, Output::to(answer.file.as_deref(), partials)?)]);
+    };
+    partials.folder(folder)?;
+    let part = |table: &Table| Ok((Some(*table), Output::to(Some(&in_folder(folder, *table)), partials)?));
+    tables.iter().map(part).collect()
 }
 
 fn not_written(name: &str, error: &io::Error) -> String {
@@ -141,16 +195,28 @@ fn not_written(name: &str, error: &io::Error) -> String {
 /// Writes all of them; tells of each that could not be written. Standard output that is closed wants no more.
 pub(super) fn write(begun: Vec<Begun>, analysis: &Analysis, shape: &Shape<'_>) -> Vec<String> {
     let mut failed = Vec::new();
-    for Begun { format, to_stdout, name, mut out } in begun {
-        let written = format.write(&mut out, analysis, shape, to_stdout).and_then(|()| out.finish());
-        match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    for begun in begun {
+        match begun.write(analysis, shape) {
+            Err((name, error)) if error.kind() != io::ErrorKind::BrokenPipe => {
                 failed.push(not_written(&name, &error));
             }
             _ => {}
         }
     }
     failed
+}
+
+impl Begun {
+    /// Writes all parts, and only when all of them are written gives them their names.
+    fn write(self, analysis: &Analysis, shape: &Shape<'_>) -> Result<(), (String, io::Error)> {
+        let Self { format, to_stdout, name, mut parts } = self;
+        let written = parts.iter_mut().try_for_each(|(table, out)| match table {
+            None => format.write(out, analysis, shape, to_stdout),
+            Some(table) => parquet::write(out, analysis, *table),
+        });
+        let finished = written.and_then(|()| parts.into_iter().try_for_each(|(_, out)| out.finish()));
+        finished.map_err(|error| (name, error))
+    }
 }
 
 #[cfg(test)]

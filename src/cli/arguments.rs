@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Analyse files and folders (the default)
     Analyze(Analyze),
-    /// Read files and folders and write what they say as JSON lines, for `diagnose`
+    /// Read files and folders and write what they say, as JSON lines or Parquet, for `diagnose`
     Facts(FactsOf),
     /// Give the answer of `analyze` from facts that were written before, on any number of machines
     Diagnose(Diagnose),
@@ -182,9 +182,9 @@ pub(crate) struct Analyze {
 pub(crate) struct FactsOf {
     #[command(flatten)]
     pub(crate) given: Given,
-    /// Write the facts to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    /// Write the facts to FILE instead of standard output: as a Parquet file where it ends in .parquet, else as JSON lines
+    #[arg(short, long, value_name = "[FORMAT:]FILE", value_parser = written())]
+    pub(crate) output: Option<Wanted>,
     #[command(flatten)]
     pub(crate) working: Working,
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use rdpwhy::Analysis;
+use rdpwhy::report::parquet::Table;
 use rdpwhy::report::{csv, html, json, jsonl, markdown, text, timesketch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +24,8 @@ pub(crate) enum Format {
     Timesketch,
     /// One page for people, which a browser shows without any network
     Html,
+    /// Three tables in a folder: sessions, facts, causes
+    Parquet,
 }
 
 /// What the writers need to know beside the analysis.
@@ -52,6 +55,7 @@ impl Format {
             Self::Markdown => &["md", "markdown"],
             Self::Timesketch => &[],
             Self::Html => &["html", "htm"],
+            Self::Parquet => &["parquet"],
         }
     }
 
@@ -82,7 +86,15 @@ impl Format {
         Self::value_variants().iter().map(one).collect::<Vec<String>>().join(", ")
     }
 
-    /// Writes the answer in this form.
+    /// The tables of the format, where it is a folder of several files.
+    pub(super) const fn tables(self) -> Option<&'static [Table]> {
+        match self {
+            Self::Parquet => Some(&Table::ALL),
+            _ => None,
+        }
+    }
+
+    /// Writes the answer in this form; one that is a folder is written table by table.
     pub(super) fn write(
         self,
         out: &mut dyn Write,
@@ -112,6 +124,7 @@ impl Format {
                 let page = html::page(analysis, &asked).map_err(io::Error::other)?;
                 out.write_all(page.as_bytes())
             }
+            Self::Parquet => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
 }

@@ -30,8 +30,9 @@ impl Partials {
     fn give_up(&self, progress: &Progress) {
         // The lock is kept to the end: nothing is begun or gets its name behind this.
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in begun.iter() {
-            let _ = fs::remove_file(path);
+        // Folders stand before what is in them.
+        for path in begun.iter().rev() {
+            gone(path);
         }
         let left = if begun.is_empty() { "" } else { "; the files that were begun are removed" };
         // Standard error that is closed leaves nobody to tell.
@@ -56,6 +57,18 @@ impl Partials {
         })
     }
 
+    /// Makes the folder for several files; one that was not there goes away with them when they do not become whole.
+    pub(super) fn folder(&self, path: &Path) -> io::Result<()> {
+        self.with(|begun| match fs::create_dir(path) {
+            Ok(()) => {
+                begun.insert(path.to_owned());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        })
+    }
+
     fn name(&self, partial: &Path, path: &Path) -> io::Result<()> {
         self.with(|begun| {
             fs::rename(partial, path)?;
@@ -66,10 +79,19 @@ impl Partials {
 
     fn remove(&self, partial: &Path) {
         self.with(|begun| {
-            let _ = fs::remove_file(partial);
+            gone(partial);
             begun.remove(partial);
+            // The folder goes with the last of its files; one that holds others stays.
+            if let Some(folder) = partial.parent().filter(|folder| begun.contains(*folder)) {
+                gone(folder);
+            }
         });
     }
+}
+
+/// A file, or a folder in which nothing is.
+fn gone(path: &Path) {
+    let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
 }
 
 /// An answer on its way out. Without `finish` a file that was begun is removed.

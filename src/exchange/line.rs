@@ -190,8 +190,11 @@ const RECOGNISED: &[(&str, Recognised)] = &[
     ("gateway endpoint", Recognised::GatewayEndpoint),
 ];
 
-const READINGS: &[(&str, Reading)] =
-    &[("clear", Reading::Clear), ("opened", Reading::Opened), ("inferred", Reading::Inferred)];
+const READINGS: &[(&str, Reading)] = &[
+    (Reading::Clear.name(), Reading::Clear),
+    (Reading::Opened.name(), Reading::Opened),
+    (Reading::Inferred.name(), Reading::Inferred),
+];
 
 fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
     names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)

@@ -84,7 +84,7 @@ impl Kind {
 }
 
 /// Names of what is known and not read.
-const KNOWN: &[&str] = &["big-endian modified pcap", "zip", "7z", "zstd", "gzip", FACTS];
+const KNOWN: &[&str] = &["big-endian modified pcap", "zip", "7z", "zstd", "gzip", "parquet", FACTS];
 /// What `rdpwhy facts` writes.
 const FACTS: &str = "facts";
 
@@ -180,18 +180,6 @@ impl Inventory {
     pub fn is_readable(&self) -> bool {
         !self.sources.is_empty() || !self.logs.is_empty()
     }
-}
-
-/// Opens a file of facts, or standard input where the path is `-`.
-///
-/// # Errors
-/// When the file cannot be opened.
-#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
-pub fn open_facts(path: &Path) -> io::Result<Box<dyn io::BufRead>> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(io::BufReader::new(io::stdin())));
-    }
-    Ok(Box::new(io::BufReader::new(File::open(path)?)))
 }
 
 /// Path with `/` on every system.
@@ -393,6 +381,7 @@ fn plain_kind(first: &[u8]) -> Kind {
         [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
+        [b'P', b'A', b'R', b'1', ..] => Kind::Known("parquet"),
         [b'{', b'"', b'l', b'i', b'n', b'e', b'"', b':', b'"', b'f', b'a', b'c', b't', b's', b'"', ..] => {
             Kind::Known(FACTS)
         }

@@ -28,6 +28,7 @@ mod robustness;
 mod evtx;
 mod exchange;
 mod formats;
+mod parquet;
 mod docs;
 mod sources;
 mod catalogue;
