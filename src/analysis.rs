@@ -83,7 +83,7 @@ pub fn inventory(options: &Options) -> Inventory {
 pub fn analyze_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Analysis {
     let keys = read::keys::collect(&inventory.inputs);
     let (hashes, (facts, read)) =
-        rayon::join(|| read::hashes::of_files(&inventory), || readings::read_all(&inventory, &keys, watch));
+        read::hashes::beside(&inventory, || readings::read_all(&inventory, &keys, watch));
     inventory.take_hashes(hashes);
     watch.judging();
     let (counts, notes) = readings::account(&inventory, &keys, read);

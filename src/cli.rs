@@ -10,6 +10,7 @@ mod terminal;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -178,7 +179,8 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     let mut given = BTreeSet::new();
     let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     for path in arguments.facts.iter().filter(|path| given.insert(own(path))) {
-        let read = facts::open(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read_file);
+        let read =
+            silently(|| facts::open(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read_file));
         match read {
             Ok(part) => parts.push(part),
             Err(error) => {
@@ -206,6 +208,15 @@ fn no_facts(path: &Path, error: &exchange::ExchangeError) -> String {
         ),
         None => format!("{}: {}", printable(&path), printable(&error)),
     }
+}
+
+/// What a package says when it panics on a damaged file is said by us, in one line.
+fn silently<T>(act: impl FnOnce() -> T) -> T {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let done = act();
+    panic::set_hook(loud);
+    done
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {

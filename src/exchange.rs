@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use parquet::file::reader::ChunkReader;
@@ -185,8 +186,15 @@ pub fn read(mut reader: impl BufRead) -> Result<Part, ExchangeError> {
 /// Reads a Parquet file.
 ///
 /// # Errors
-/// Names the row that is not of this format or version, or says that the file is cut.
+/// Names the row that is not of this format or version, or says that the file is cut or damaged.
 pub fn read_table<R: ChunkReader + 'static>(file: R) -> Result<Part, ExchangeError> {
+    // The reader of the package takes some damaged files for whole ones and panics on them; nothing that it began is
+    // used then.
+    let read = panic::catch_unwind(AssertUnwindSafe(|| rows_of(file)));
+    read.unwrap_or_else(|_| Err(ExchangeError::Cut("the Parquet file is damaged".to_owned())))
+}
+
+fn rows_of<R: ChunkReader + 'static>(file: R) -> Result<Part, ExchangeError> {
     let mut incoming = Incoming::default();
     let mut number = 0;
     let mut refused = None;

@@ -12,6 +12,7 @@ mod decoders;
 mod logs;
 mod pdus;
 mod reassembly;
+mod reports;
 mod secrets;
 mod texts;
 mod tunnels;
@@ -23,6 +24,7 @@ pub use decoders::{certificate, mcs, proxy, tls, x224};
 pub use logs::evtx;
 pub use pdus::{auto_detect, capability, client_info, gcc, redirection, session_info, share};
 pub use reassembly::reassembly;
+pub use reports::{exchange_table, reports};
 pub use secrets::{credssp, keylog, licensing, ntlm, rdsaad, rdstls, spnego};
 pub use texts::{exchange, fact_text, printable};
 pub use tunnels::gateway;
@@ -61,6 +63,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("gateway", gateway),
     ("fact_text", fact_text),
     ("exchange", exchange),
+    ("exchange_table", exchange_table),
+    ("reports", reports),
     ("printable", printable),
     ("pipeline", pipeline),
     ("slice", slice),

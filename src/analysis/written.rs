@@ -26,8 +26,7 @@ pub fn write_facts(
     watch: &dyn Watch,
     out: &mut (impl Write + Send),
 ) -> io::Result<Vec<Note>> {
-    let (hashes, written) =
-        rayon::join(|| read::hashes::of_files(inventory), || write_readings(inventory, watch, &mut *out));
+    let (hashes, written) = read::hashes::beside(inventory, || write_readings(inventory, watch, &mut *out));
     let (counts, notes, facts) = written?;
     let mut inventory = inventory.clone();
     inventory.take_hashes(hashes);

@@ -69,14 +69,14 @@ impl Inventory {
     }
 }
 
-/// The hashes of the inputs that can be opened again, by input index; all `None` where none are wanted.
-#[must_use]
-pub fn of_files(inventory: &Inventory) -> Vec<Option<String>> {
+/// Reads, and beside it finds the hashes of the inputs that can be opened again, by input index, where they are wanted.
+pub fn beside<T: Send>(inventory: &Inventory, read: impl FnOnce() -> T + Send) -> (Vec<Option<String>>, T) {
+    if inventory.hashed { rayon::join(|| of_files(&inventory.inputs), read) } else { (Vec::new(), read()) }
+}
+
+fn of_files(inputs: &[Input]) -> Vec<Option<String>> {
     let hash = |input: &Input| input.is_read_again().then(|| of_file(input).ok()).flatten();
-    match inventory.hashed {
-        true => inventory.inputs.par_iter().map(hash).collect(),
-        false => vec![None; inventory.inputs.len()],
-    }
+    inputs.par_iter().map(hash).collect()
 }
 
 fn of_file(input: &Input) -> io::Result<String> {
@@ -111,14 +111,12 @@ mod tests {
 
     #[test]
     fn known_answers() {
-        let mut inventory = held(vec![("abc".to_owned(), b"abc".to_vec()), ("empty".to_owned(), Vec::new())]);
-        assert_eq!(of_files(&inventory), [None, None]);
-        inventory.hash();
+        let inventory = held(vec![("abc".to_owned(), b"abc".to_vec()), ("empty".to_owned(), Vec::new())]);
         let known = [
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ];
-        assert_eq!(of_files(&inventory), known.map(|hash| Some(hash.to_owned())));
+        assert_eq!(of_files(&inventory.inputs), known.map(|hash| Some(hash.to_owned())));
     }
 
     #[test]

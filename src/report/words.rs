@@ -217,7 +217,7 @@ fn of_tls(what: &What) -> Option<String> {
                 (true, false) => "self-signed".to_owned(),
                 (false, _) => format!("issued by {}", printable(issuer)),
             };
-            let subject = printable(subject);
+            let (subject, key) = (printable(subject), printable(key));
             format!(
                 "{} shows certificate {subject}, {issuer}, {key}, valid {not_before} to {not_after}",
                 by.name()

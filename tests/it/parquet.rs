@@ -118,6 +118,27 @@ fn a_table_that_is_cut_or_none_of_facts_is_refused() {
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: x.parquet: "));
 }
 
+/// One line for each damaged file, whatever the package that reads them does.
+#[test]
+fn damage_is_said_in_one_line() {
+    let folder = scratch("parquet-damaged");
+    let whole = tabled(&root().join("samples/nla-required"));
+    let mut refused = 0;
+    for place in (4..whole.len()).step_by(whole.len() / 40) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x55;
+        std::fs::write(folder.join("x.parquet"), bytes).unwrap();
+        let output = run(&folder, &["diagnose", "-q", "x.parquet"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            refused += 1;
+            assert_eq!(output.status.code(), Some(2), "{place}: {said}");
+            assert!(said.starts_with("error: x.parquet: ") && said.lines().count() == 1, "{place}: {said}");
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
+
 fn answered(folder: &Path, threads: &str) -> PathBuf {
     let out = folder.join(format!("why{threads}"));
     let to = format!("parquet:{}", out.display());

@@ -20,7 +20,7 @@ const REQUIRE_CORPUS: &str = "RDPWHY_REQUIRE_CORPUS";
 const FILE_TIME_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_000 } else { 1_000 });
 /// Mutations of all seeds of one target together.
 const MUTATIONS: usize = 2_000;
-/// The same for targets that read whole captures.
+/// The same for targets that read whole captures, or write every form of an answer.
 const MUTATIONS_OF_CAPTURES: usize = 500;
 /// How many times as many mutations are wanted: for a long run by hand, in release.
 const TIMES: &str = "RDPWHY_MUTATIONS_TIMES";
@@ -54,7 +54,8 @@ fn seeds_break_no_promise() {
 fn mutated_seeds_break_no_promise() {
     let times = std::env::var(TIMES).map_or(1, |times| times.parse().unwrap());
     TARGETS.par_iter().for_each(|(name, target)| {
-        let reads_captures = matches!(*name, "capture" | "pipeline" | "slice" | "dialogue" | "evtx");
+        let reads_captures =
+            matches!(*name, "capture" | "pipeline" | "slice" | "dialogue" | "evtx" | "reports");
         let count = if reads_captures { MUTATIONS_OF_CAPTURES } else { MUTATIONS };
         mutate_all(name, *target, count * times);
     });
