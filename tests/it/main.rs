@@ -39,6 +39,7 @@ mod differential;
 mod gateway;
 mod ends;
 mod terminal;
+mod cookbook;
 mod slice;
 mod real;
 mod calibration;
