@@ -302,6 +302,12 @@ impl Session {
         self.connections.iter().filter(move |connection| through && !is_to_gateway(connection))
     }
 
+    /// The client's own connection, as each capture point saw it.
+    pub fn of_client(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        let through = self.is_through_gateway();
+        self.connections.iter().filter(move |connection| !through || is_to_gateway(connection))
+    }
+
     /// The client whom a load balancer names that forwards the connection (PROXY protocol): its address, and its port.
     #[must_use]
     pub fn forwarded_for(&self) -> Option<(IpAddr, Option<u16>)> {

@@ -404,9 +404,13 @@ pub(super) fn session<'a>(
         client: known_as(
             analysis,
             client(session),
-            session.connections.iter().map(|c| c.client.ip()).chain(session.client_ip()),
+            session
+                .of_client()
+                .filter(|_| session.forwarded_for().is_none())
+                .map(|c| c.client.ip())
+                .chain(session.far_client_ip()),
         ),
-        server: known_as(analysis, server(session), session.connections.iter().map(|c| c.server.ip())),
+        server: known_as(analysis, server(session), session.of_client().map(|c| c.server.ip())),
         user: user(session),
         legs: session
             .connections

@@ -137,7 +137,7 @@ impl<'s> Group<'s> {
 fn clients(session: &Session) -> Vec<(Option<IpAddr>, Option<u32>)> {
     let far = session.forwarded_for().map(|(address, _)| address);
     let seen = |c: &Arc<Connection>| (far.or(Some(c.client.ip())), Some(c.witness_index));
-    let mut all: Vec<(Option<IpAddr>, Option<u32>)> = session.connections.iter().map(seen).collect();
+    let mut all: Vec<(Option<IpAddr>, Option<u32>)> = session.of_client().map(seen).collect();
     if all.is_empty() {
         all.push((session.client_ip(), None));
     }
