@@ -9,6 +9,13 @@ use crate::fact::{Side, What};
 const SYNCHRONIZE_BYTES: u32 = 36;
 /// Control, Font List and Font Map.
 const CONTROL_BYTES: u32 = 40;
+/// Save Session Info of type Logon Long without its names: TPKT, X.224 and MCS 15, share data header 18, type 4, the fields
+/// 18 and a padding of 558 (MS-RDPBCGR 2.2.10.1.1.2; 657 with 44 bytes of names measured with Windows).
+const LOGON_BYTES: u32 = 613;
+/// User and domain in it: each ends in a zero of two bytes, and has at most 512 and 52 bytes.
+const LOGON_NAMES_BYTES: std::ops::RangeInclusive<u32> = 4..=564;
+/// Save Session Info with the auto-reconnect cookie of 28 bytes and a padding of 570 (2.2.10.1.1.4; measured with Windows).
+const RECONNECT_BYTES: u32 = 645;
 /// MCS Disconnect Provider Ultimatum.
 const ULTIMATUM_BYTES: u32 = 9;
 /// Demand Active and Confirm Active are never shorter: the mandatory capability sets alone are.
@@ -48,6 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], details: &Deta
         if let Some(message) = after.get(done) {
             reader.tell(message, What::Finalized {});
         }
+        logged_on(reader, after.get(done + 1..).unwrap_or_default());
         running(reader, after.get(done..).unwrap_or_default());
         ending(reader, after.get(done + 1..).unwrap_or_default());
     } else {
@@ -99,6 +107,42 @@ fn font_map(messages: &[Message]) -> Option<usize> {
     controls.filter(|(_, m)| server(m) && m.is_about(CONTROL_BYTES)).nth(CONTROLS - 1).map(|(at, _)| at)
 }
 
+/// What Windows tells of the logon.
+fn logged_on(reader: &mut Reader<'_>, messages: &[Message]) {
+    let from_server: Vec<&Message> = messages.iter().filter(|m| m.side == Side::Server).collect();
+    let exact = |m: &&Message| (m.kind.is_none() && m.low == m.high).then_some(m.high);
+    let sizes: Vec<Option<u32>> = from_server.iter().map(exact).collect();
+    let told = logon_at(&sizes).and_then(|at| from_server.get(at..=at + 1));
+    let Some([logon, cookie]) = told else { return };
+    reader.infer(logon.seen, session_info(LOGON_LONG, false));
+    reader.infer(cookie.seen, session_info(LOGON_EXTENDED, true));
+}
+
+/// Where among the messages of a server, by their exact sizes, the logon is told and the next one gives the auto-reconnect
+/// cookie. One of the two alone may be a picture of that size.
+fn logon_at(sizes: &[Option<u32>]) -> Option<usize> {
+    sizes.windows(2).position(|two| {
+        let [Some(logon), Some(RECONNECT_BYTES)] = two else { return false };
+        let names = logon.checked_sub(LOGON_BYTES);
+        names.is_some_and(|bytes| bytes % 2 == 0 && LOGON_NAMES_BYTES.contains(&bytes))
+    })
+}
+
+const LOGON_LONG: u32 = 1;
+const LOGON_EXTENDED: u32 = 3;
+
+const fn session_info(kind: u32, auto_reconnect: bool) -> What {
+    What::SessionInfo {
+        kind,
+        session_id: None,
+        user: None,
+        domain: None,
+        error: None,
+        data: None,
+        auto_reconnect,
+    }
+}
+
 fn running(reader: &mut Reader<'_>, messages: &[Message]) {
     let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
     let from_server = messages.iter().skip(1).filter(|m| m.side == Side::Server);
@@ -143,4 +187,25 @@ fn padded_ending(messages: &[Message]) -> Option<(Message, Message)> {
     let padded = |m: &Message| m.kind.is_none() && m.low < m.high;
     let fits = ultimatum.is(ULTIMATUM_BYTES) && error_info.is_about(SYNCHRONIZE_BYTES);
     (padded(ultimatum) && padded(error_info) && fits).then_some((*error_info, *ultimatum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logon_is_told_by_two_sizes_in_a_row() {
+        let at = |sizes: &[u32]| {
+            let sizes: Vec<Option<u32>> = sizes.iter().map(|size| Some(*size)).collect();
+            logon_at(&sizes)
+        };
+        assert_eq!(at(&[40, 657, 645, 82]), Some(1));
+        assert_eq!(at(&[617, 645]), Some(0), "two empty names");
+        assert_eq!(at(&[645, 657, 82]), None, "the other way round");
+        assert_eq!(at(&[657, 82, 645]), None, "something in between");
+        assert_eq!(at(&[656, 645]), None, "no names of UTF-16 are so long");
+        assert_eq!(at(&[615, 645]), None, "names without their ends");
+        assert_eq!(at(&[1_179, 645]), None, "names that are too long");
+        assert_eq!(logon_at(&[Some(657), None]), None, "a size that is not exact");
+    }
 }
