@@ -134,8 +134,7 @@ pub(super) fn check_file(wanted: Option<&Wanted>, inventory: &Inventory) -> Resu
 /// The form of a file of facts: a Parquet file by its ending or by word, else JSON lines.
 pub(super) fn of_facts(wanted: Option<&Wanted>) -> Result<Format, String> {
     let Some(wanted) = wanted else { return Ok(Format::Jsonl) };
-    let ending =
-        || wanted.file.as_deref().and_then(Format::of_ending).filter(|format| *format == Format::Parquet);
+    let ending = || wanted.file.as_deref().and_then(Format::of_ending);
     match wanted.format.or_else(ending).unwrap_or(Format::Jsonl) {
         Format::Parquet if wanted.file.is_none() => {
             Err("facts go to standard output as JSON lines only: give a FILE for parquet".to_owned())

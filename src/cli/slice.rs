@@ -16,6 +16,10 @@ use super::{complain, inventory, nothing, print, status, tell, written_or};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
+    if arguments.output.as_os_str() == "-" {
+        let text = "a slice goes to a file only, as what it holds is told on standard output: give a FILE to --output";
+        return complain(text, status::NOTHING);
+    }
     let inventory = inventory(&arguments.given, &arguments.working);
     let answer = Answer { format: Format::Text, file: Some(arguments.output.clone()) };
     if let Err(refused) = answers::check(&[answer], &inventory) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::safe::escaped;
 use super::text::{filter, how_sure, ladder, log_query, some, user};
-use super::{Told, ends, entries, told, where_seen, words};
+use super::{Told, ends, entries, slice, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::diagnosis;
 use crate::fact::Reading;
@@ -101,6 +101,9 @@ fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layou
     let shown = filter(session);
     if !shown.is_empty() {
         let _ = writeln!(out, "Wireshark:\n\n{}", fenced(&shown));
+    }
+    if let Some(command) = slice::command(analysis, told.session) {
+        let _ = writeln!(out, "The packets of this connection alone:\n\n{}", fenced(&command));
     }
     if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
         let _ = writeln!(out, "Records:\n\n{}", fenced(&query));

@@ -366,6 +366,9 @@ impl Slice<'_> {
     }
 }
 
+/// Among more sessions than this nobody looks whether a shorter name than the id is of one alone.
+const SOUGHT_MAX: usize = 1_000;
+
 /// The command that makes the slice of a session, with the paths that were given: `None` without packets, or where nobody
 /// knows the paths.
 #[must_use]
@@ -376,7 +379,8 @@ pub fn command(analysis: &Analysis, session: &Session) -> Option<String> {
         return None;
     }
     let short = client.to_string();
-    let id = if find(analysis, &short).is_ok() { short } else { session.id.clone() };
+    let few = analysis.story.sessions.len() <= SOUGHT_MAX;
+    let id = if few && find(analysis, &short).is_ok() { short } else { session.id.clone() };
     let quoted = |path: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,+=@%\\~".contains(c);
         let path = printable(path);

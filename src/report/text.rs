@@ -586,10 +586,14 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Lay
         read.push(format!("{records} records of {}{lost}", some(logs, "event log")));
     }
     let attempts = told.len();
-    let said = if named.is_empty() { "no RDP connection".to_owned() } else { named.join(", ") };
+    let said = match (named.is_empty(), analysis.left_out) {
+        (true, 0) => "no RDP connection".to_owned(),
+        (true, _) => "none of what was found is as asked".to_owned(),
+        _ => named.join(", "),
+    };
     let left_out = match analysis.left_out {
         0 => String::new(),
-        count => format!(" {count} more were left out, as asked."),
+        count => format!(" {} left out.", some(count, "attempt")),
     };
     let text = format!("{}: {said}.{left_out} Read {}.", some(attempts, "attempt"), read.join(" and "));
     paragraph(out, layout, &text, None);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::json::tls::{Certificate, Tls, tls};
-use super::super::{entries, input_name, text, words};
+use super::super::{entries, input_name, slice, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
 use super::strings::Strings;
 use super::way::{Way, way};
@@ -62,6 +62,7 @@ struct Line<'a> {
     certificate: Option<u32>,
     filter: String,
     query: Option<String>,
+    slice: Option<String>,
     ends: Vec<LifeLine>,
     facts: Columns,
     left_out: usize,
@@ -218,6 +219,7 @@ impl<'a> Writer<'a> {
             certificate: self.certificate(told_tls.as_ref())?,
             filter: text::filter(session),
             query: best.and_then(|best| text::log_query(analysis, &best.weighing.proofs)),
+            slice: slice::command(analysis, session).filter(|_| failed),
             ends: lines
                 .iter()
                 .map(|(role, name)| LifeLine { role: role.name(), name: name.clone() })

@@ -167,6 +167,7 @@
       if (text) card.append(h("h3", { text: title }), copyable(h("pre", { text }), text, title));
     };
     look("Wireshark display filter", d.filter);
+    look("The packets of this connection alone, with the break marked", d.slice);
     look("Records of the proof", d.query);
     if (best && table.causes[best.rule].refs.length) card.append(h("p", { class: "refs", text: "Known from " + table.causes[best.rule].refs.join("; ") }));
     return card;
