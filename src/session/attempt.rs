@@ -121,7 +121,9 @@ impl<'s> Group<'s> {
             let of = |client| self.ends.iter().filter(move |(known, _)| may_be(known, client));
             views.iter().flat_map(move |(client, _)| of(client))
         };
-        let near = known().any(|(_, [active, other])| within(*active, RECONNECT_NS) || within(*other, retry))
+        // What fails long behind a session that worked is no part of it: told as one, the success would hide it.
+        let reconnect = if session.outcome.is_failure() { RETRY_NS } else { RECONNECT_NS };
+        let near = known().any(|(_, [active, other])| within(*active, reconnect) || within(*other, retry))
             || (within(self.sent_on, HOP_NS) && known().next().is_some());
         let is_beside = |end: UnixNanos| end.since(session.start) > OVERLAP_NS;
         let by_both =
