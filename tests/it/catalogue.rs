@@ -26,7 +26,7 @@ fn known() -> Option<String> {
     let path = corpus.parent()?.join("knowledge/events.tsv");
     let text = std::fs::read_to_string(&path).ok();
     if text.is_none() {
-        eprintln!("SKIPPED: no table of events at {}", path.display());
+        aloud!("SKIPPED: no table of events at {}", path.display());
     }
     text
 }
@@ -397,7 +397,7 @@ fn every_known_code_has_a_name() {
     for (file, column, tables) in CODES {
         let path = corpus.parent().unwrap().join("knowledge").join(file);
         let Ok(text) = std::fs::read_to_string(&path) else {
-            eprintln!("SKIPPED: no table at {}", path.display());
+            aloud!("SKIPPED: no table at {}", path.display());
             return;
         };
         let mut lines = text.lines();

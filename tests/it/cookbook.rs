@@ -47,7 +47,7 @@ fn is_there(program: &Path, arguments: &[&str]) -> bool {
     if !there {
         let name = program.display();
         assert!(std::env::var_os("RDPWHY_REQUIRE_TOOLS").is_none(), "{name} is not there and is required");
-        eprintln!("SKIPPED: {name} {} does not run", arguments.join(" "));
+        aloud!("SKIPPED: {name} {} does not run", arguments.join(" "));
     }
     there
 }

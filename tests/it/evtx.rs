@@ -155,7 +155,7 @@ fn counts_are_those_of_python_evtx_where_it_is_installed() {
     let probe = Command::new(&python).args(["-c", "import Evtx.Evtx"]).output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
         assert!(std::env::var_os("RDPWHY_REQUIRE_TOOLS").is_none(), "python-evtx is required");
-        eprintln!("SKIPPED: no Python with python-evtx (set RDPWHY_PYTHON)");
+        aloud!("SKIPPED: no Python with python-evtx (set RDPWHY_PYTHON)");
         return;
     }
     // It takes a second for a hundred records, so that logs of one chunk must do; and those of a sample without a corpus.

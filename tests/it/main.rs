@@ -7,6 +7,13 @@
     reason = "tests read files and say aloud what they skip"
 )]
 
+/// What a test skips, past the capture that keeps the output of tests that pass.
+macro_rules! aloud {
+    ($($text:tt)*) => {
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    };
+}
+
 mod support;
 mod beside;
 mod cases;

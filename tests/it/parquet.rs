@@ -194,7 +194,7 @@ fn python(folder: &Path, facts: &Path) -> Option<Value> {
     let there = Command::new(&python).args(["-c", "import duckdb, pyarrow.parquet"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
         assert!(std::env::var_os("RDPWHY_REQUIRE_TOOLS").is_none(), "no Python with duckdb and pyarrow");
-        eprintln!("SKIPPED: no Python with duckdb and pyarrow (set RDPWHY_PYTHON)");
+        aloud!("SKIPPED: no Python with duckdb and pyarrow (set RDPWHY_PYTHON)");
         return None;
     }
     let script = root().join("tests/it/parquet_tables.py");

@@ -184,7 +184,6 @@ fn corpus(folder: &str) -> Vec<(PathBuf, Analysis)> {
     paths.into_iter().map(|path| (path.clone(), in_time(&path))).collect()
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn corpus_root(folder: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let root = std::env::var_os(CORPUS).map_or(beside, PathBuf::from);
@@ -195,7 +194,7 @@ fn corpus_root(folder: &str) -> Option<PathBuf> {
         std::env::var_os(REQUIRE_CORPUS).is_none(),
         "no {folder} in {root:?} and {REQUIRE_CORPUS} is set"
     );
-    eprintln!("SKIPPED: no corpus in {root:?} (set {CORPUS}), so {folder} was not read");
+    aloud!("SKIPPED: no corpus in {root:?} (set {CORPUS}), so {folder} was not read");
     None
 }
 

@@ -365,7 +365,7 @@ fn files_of_a_ring_buffer_are_one_capture() {
 /// What tshark says of a file, one line for each packet; says aloud when there is no tshark.
 fn tshark(file: &Path, arguments: &[&str]) -> Option<Vec<String>> {
     let Ok(output) = Command::new("tshark").arg("-r").arg(file).args(arguments).output() else {
-        eprintln!("SKIPPED: no tshark");
+        aloud!("SKIPPED: no tshark");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

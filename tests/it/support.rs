@@ -21,7 +21,7 @@ pub(crate) fn corpus(part: &str) -> Option<PathBuf> {
         "{} is not there and is required",
         folder.display()
     );
-    eprintln!("SKIPPED: no corpus at {} (set RDPWHY_CORPUS)", folder.display());
+    aloud!("SKIPPED: no corpus at {} (set RDPWHY_CORPUS)", folder.display());
     None
 }
 

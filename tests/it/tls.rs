@@ -159,7 +159,7 @@ fn overheads_are_those_of_the_table() {
     let Some(folder) = corpus("") else { return };
     let table = folder.join("../knowledge/record_overhead.tsv");
     let Ok(table) = std::fs::read_to_string(&table) else {
-        eprintln!("SKIPPED: no {}", table.display());
+        aloud!("SKIPPED: no {}", table.display());
         return;
     };
     let mut rows = 0;
@@ -237,7 +237,7 @@ fn tshark(capture: &Path, filter: &str, field: &str) -> Option<Vec<String>> {
     // Without it, tshark 4.0 takes the bytes behind X.224 for more of TPKT.
     command.args(["-d", "tcp.port==3389,tls", "--enable-protocol", "communityid"]);
     let Ok(output) = command.output() else {
-        eprintln!("SKIPPED: no tshark");
+        aloud!("SKIPPED: no tshark");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -283,7 +283,7 @@ fn tshark_opens_what_we_open() {
         let mut command = Command::new("tshark");
         command.args(["-r", capture.to_str().unwrap(), "-q", "-d", "tcp.port==3389,tls", "-o", &keys]);
         let Ok(output) = command.args(["-z", "follow,tls,raw,0"]).output() else {
-            eprintln!("SKIPPED: no tshark");
+            aloud!("SKIPPED: no tshark");
             return;
         };
         let plain = String::from_utf8(output.stdout).unwrap().replace(['\n', '\r', '\t'], "");

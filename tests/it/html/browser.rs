@@ -39,7 +39,7 @@ fn chromium() -> Option<PathBuf> {
         return found;
     }
     assert!(std::env::var_os("RDPWHY_REQUIRE_TOOLS").is_none(), "chromium is not there and is required");
-    eprintln!("SKIPPED: no chromium (set RDPWHY_CHROMIUM)");
+    aloud!("SKIPPED: no chromium (set RDPWHY_CHROMIUM)");
     None
 }
 
