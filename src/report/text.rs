@@ -443,7 +443,6 @@ fn index_of(witness_index: u32) -> usize {
     usize::try_from(witness_index).unwrap_or(usize::MAX)
 }
 
-/// What did not fail, in a line each.
 /// Attempts of one kind beyond the first few.
 #[derive(Default)]
 struct Alike {
@@ -452,6 +451,7 @@ struct Alike {
     clients: BTreeSet<IpAddr>,
 }
 
+/// What did not fail, in a line each.
 fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout<'_>) {
     let mut alike: BTreeMap<(Outcome, String, String), Alike> = BTreeMap::new();
     for attempt in told.iter().filter(|t| !t.attempt.outcome.is_failure()) {
