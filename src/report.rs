@@ -1,5 +1,6 @@
 //! Verdicts into words and data: one file per format. Nothing is printed outside of here and the command line.
 
+mod broke;
 pub mod safe;
 pub mod words;
 pub mod sources;

@@ -1,5 +1,7 @@
 //! Causes that can strike at any step: the path between the two ends, and connections that nobody meant.
 
+use std::collections::BTreeSet;
+
 use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen};
@@ -14,6 +16,8 @@ const OTHER_END: &str = "a capture at the other end over the same time (`pktmon 
 const CLAIMANTS: &str = "System logs of client and server (`wevtutil epl System System.evtx`): Tcpip 4198 or 4199 names the link address of the other host";
 /// Connections that only looked, before they are called a scan.
 const PROBES_MIN: usize = 5;
+/// That many different requests of one client are a scan.
+const REQUESTS_MIN: usize = 4;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -94,7 +98,9 @@ pub(super) const RULES: &[Rule] = &[
             let probes = case.attempt.iter().filter(|s| s.outcome == Outcome::Probe).count();
             let seen = case.session.facts.first()?;
             let is_scan = case.session.outcome == Outcome::Probe && probes >= PROBES_MIN;
-            is_scan.then(|| Weighing::of(Evidence::Mark, seen))
+            let lists = asks_for_each(case);
+            let weighing = Weighing::of(Evidence::Mark, seen);
+            (is_scan || lists).then(|| weighing.surer(lists.then_some(seen), Support::Strong))
         },
     },
     Rule {
@@ -113,6 +119,17 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+/// A client that falls back asks for less each time, three times at most. More different requests of one attempt, none of
+/// which went beyond the server's answer, are a list of what the server supports.
+fn asks_for_each(case: &Case<'_>) -> bool {
+    let asked = case.attempt.iter().flat_map(|session| &session.facts).filter_map(|seen| match seen.what() {
+        What::ConnectionRequest { protocols, .. } => Some(protocols.map(|offered| offered.0)),
+        _ => None,
+    });
+    let different: BTreeSet<Option<u32>> = asked.collect();
+    different.len() >= REQUESTS_MIN && case.attempt.iter().all(|session| session.reached <= Some(Step::Mcs))
+}
 
 /// A reset of another hop distance or out of any window; one that only who knows of no connection sends; or one that the
 /// capture at the other end does not have.

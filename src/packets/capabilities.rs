@@ -18,6 +18,8 @@ const LOGON_NAMES_BYTES: std::ops::RangeInclusive<u32> = 4..=564;
 const RECONNECT_BYTES: u32 = 645;
 /// MCS Disconnect Provider Ultimatum.
 const ULTIMATUM_BYTES: u32 = 9;
+/// License Error Message with `STATUS_VALID_CLIENT` and no data: nothing more of licensing follows (MS-RDPBCGR 2.2.1.12).
+const VALID_CLIENT_BYTES: u32 = 34;
 /// Demand Active and Confirm Active are never shorter: the mandatory capability sets alone are.
 const ACTIVE_BYTES_MIN: u32 = 150;
 /// The server's control messages behind Synchronize: cooperate, granted, and Font Map.
@@ -35,8 +37,10 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], details: &Deta
     let confirm = confirm_active(behind);
     let demand = confirm
         .and_then(|at| demand_active(behind.get(..at)?))
-        .or_else(|| known(behind, Known::DemandActive));
-    for message in behind.get(..demand.or(confirm).unwrap_or(behind.len())).unwrap_or(behind) {
+        .or_else(|| known(behind, Known::DemandActive))
+        .or_else(|| behind_licensing(behind));
+    let talk = behind.get(..before_ultimatum(behind)).unwrap_or(behind);
+    for message in talk.get(..demand.or(confirm).unwrap_or(talk.len())).unwrap_or(talk) {
         if is_licensing(message) {
             reader.tell(message, details.told(message, What::hidden_license(message.side)));
         }
@@ -94,6 +98,24 @@ fn confirm_active(messages: &[Message]) -> Option<usize> {
 fn demand_active(before: &[Message]) -> Option<usize> {
     known(before, Known::DemandActive)
         .or_else(|| before.iter().rposition(|m| m.side == Side::Server && m.high >= ACTIVE_BYTES_MIN))
+}
+
+/// Demand Active that nobody confirmed: the long message of the server behind the end of licensing.
+fn behind_licensing(messages: &[Message]) -> Option<usize> {
+    let valid = |m: &Message| m.side == Side::Server && is_licensing(m) && m.is_about(VALID_CLIENT_BYTES);
+    let done = messages.iter().position(valid)?;
+    let mut rest = messages.iter().enumerate().skip(done + 1);
+    let (at, next) = rest.find(|(_, m)| m.kind.is_none())?;
+    (next.side == Side::Server && next.low >= ACTIVE_BYTES_MIN).then_some(at)
+}
+
+/// How many messages there are before the server ends the connection. What the client had under way by then is no answer.
+fn before_ultimatum(messages: &[Message]) -> usize {
+    let ends = |m: &Message| match m.kind {
+        Some(kind) => kind == Known::Ultimatum,
+        None => m.low == m.high && m.is(ULTIMATUM_BYTES),
+    };
+    messages.iter().position(|m| m.side == Side::Server && ends(m)).unwrap_or(messages.len())
 }
 
 /// Font Map: the third Control-sized server message behind its Synchronize.
@@ -192,6 +214,41 @@ fn padded_ending(messages: &[Message]) -> Option<(Message, Message)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fact::Reading;
+    use crate::note::{Place, Spot};
+    use crate::packets::Sighting;
+    use crate::time::UnixNanos;
+
+    fn message(side: Side, bytes: u32, kind: Option<Known>) -> Message {
+        let seen = Sighting { at: UnixNanos(0), place: Place { input_index: 0, spot: Spot::Whole } };
+        Message { side, low: bytes, high: bytes, seen, kind, reading: Reading::Inferred }
+    }
+
+    #[test]
+    fn demand_active_behind_licensing_needs_no_answer() {
+        let server = |bytes| message(Side::Server, bytes, None);
+        let client = |bytes| message(Side::Client, bytes, None);
+        assert_eq!(behind_licensing(&[server(34), server(400)]), Some(1));
+        assert_eq!(behind_licensing(&[server(2_000), client(300), server(34), server(400)]), Some(3));
+        assert_eq!(behind_licensing(&[server(34), server(36), server(9)]), None, "it ends there");
+        assert_eq!(behind_licensing(&[server(34), client(400)]), None, "the client speaks next");
+        assert_eq!(behind_licensing(&[server(321), server(400)]), None, "licensing goes on");
+        let encrypted = [message(Side::Server, 34, Some(Known::License)), server(437)];
+        assert_eq!(behind_licensing(&encrypted), Some(1), "under Standard RDP Security the header tells");
+    }
+
+    #[test]
+    fn behind_the_ultimatum_of_the_server_nothing_is_an_answer() {
+        let all = [
+            message(Side::Client, 12, None),
+            message(Side::Server, ULTIMATUM_BYTES, None),
+            message(Side::Client, 437, None),
+        ];
+        assert_eq!(before_ultimatum(&all), 1);
+        assert_eq!(before_ultimatum(&all[..1]), 1);
+        let own = [message(Side::Client, ULTIMATUM_BYTES, None), message(Side::Client, 30, None)];
+        assert_eq!(before_ultimatum(&own), 2, "the client's own may cross an answer");
+    }
 
     #[test]
     fn a_logon_is_told_by_two_sizes_in_a_row() {

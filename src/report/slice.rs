@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use super::broke::broke;
 use super::safe::printable;
 use super::{input_name, query, text, words};
 use crate::analysis::Analysis;
@@ -133,20 +134,16 @@ fn conversation(connection: &Connection, udp: bool) -> Conversation {
     }
 }
 
-/// The packet at which it broke: the first that proves the cause, else the last of the step, else the last of all.
+/// The packet at which it broke.
 fn broke_at(session: &Session, verdicts: &[Verdict]) -> Option<Place> {
     if !session.outcome.is_failure() {
         return None;
     }
     let is_frame = |place: &Place| matches!(place.spot, Spot::Frame(_));
-    let told = |place: &Place| session.facts.iter().any(|seen| seen.place() == *place);
-    let proofs = verdicts.first().map(|best| best.weighing.proofs.as_slice()).unwrap_or_default();
-    let proof = proofs.iter().map(Seen::place).find(|place| is_frame(place) && told(place));
-    let of_step = || {
-        let at_step = |seen: &&Seen| is_frame(&seen.place()) && seen.what().step() == session.broke_at;
-        session.facts.iter().rfind(at_step).map(Seen::place)
-    };
-    proof.or_else(of_step).or_else(|| session.connections.first().map(|connection| connection.last))
+    let frames: Vec<&Seen> = session.facts.iter().filter(|seen| is_frame(&seen.place())).collect();
+    let place =
+        broke(session, verdicts, &frames).and_then(|index| frames.get(index)).map(|seen| seen.place());
+    place.or_else(|| session.connections.first().map(|connection| connection.last))
 }
 
 /// What is said of each packet: the steps it told, what it proves, and that it broke there.

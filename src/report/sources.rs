@@ -10,6 +10,8 @@ use crate::time::UnixNanos;
 
 /// This often without success, one address is no user who mistyped.
 const TIMES_MIN: usize = 10;
+/// Clients try again by themselves, some up to 20 times; so many connections of one attempt are a program's.
+const CONNECTIONS_MIN: usize = 50;
 /// That many users tried from one address are a list of names.
 const USERS_MIN: usize = 4;
 /// From so many addresses the same failure at the same server is a crowd.
@@ -24,7 +26,9 @@ pub struct Source {
     pub server: String,
     /// Attempts, by their index.
     pub attempts: Vec<usize>,
-    /// First and last.
+    /// The connections of those attempts.
+    pub connections: usize,
+    /// Start of the first connection.
     pub from: UnixNanos,
     /// End of the last.
     pub until: UnixNanos,
@@ -37,7 +41,11 @@ pub struct Source {
 /// The sources that are summed up, those that tried most often first. No user's failure is among them: nobody got in from
 /// there, and nobody got in elsewhere under a name that was tried there.
 #[must_use]
-pub fn summed_up(told: &[Told<'_>], server: impl Fn(&Session) -> String) -> Vec<Source> {
+pub fn summed_up(
+    sessions: &[Session],
+    told: &[Told<'_>],
+    server: impl Fn(&Session) -> String,
+) -> Vec<Source> {
     let (mut let_in, mut known_users) = (BTreeSet::new(), BTreeSet::new());
     for one in told.iter().filter(|one| one.attempt.outcome == Outcome::Active) {
         let_in.extend(one.session.far_client_ip());
@@ -53,14 +61,18 @@ pub fn summed_up(told: &[Told<'_>], server: impl Fn(&Session) -> String) -> Vec<
             client,
             server,
             attempts: Vec::new(),
+            connections: 0,
             from: one.session.start,
             until: one.session.end,
             users: BTreeSet::new(),
             causes: BTreeMap::new(),
         });
         source.attempts.push(index);
-        source.from = source.from.min(one.session.start);
-        source.until = source.until.max(one.session.end);
+        source.connections += one.attempt.sessions.len();
+        for session in one.attempt.sessions.iter().filter_map(|index| sessions.get(*index)) {
+            source.from = source.from.min(session.start);
+            source.until = source.until.max(session.end);
+        }
         source.users.extend(one.session.user_name().map(str::to_lowercase));
         let cause = one.best().map_or("cause not told", |best| best.rule.id);
         *source.causes.entry(cause).or_default() += 1;
@@ -78,7 +90,10 @@ pub fn summed_up(told: &[Told<'_>], server: impl Fn(&Session) -> String) -> Vec<
         !is_inside(source.client) && source.causes.keys().map(size).max() >= Some(CROWD_MIN)
     };
     sources.retain(|source| {
-        source.attempts.len() >= TIMES_MIN || source.users.len() >= USERS_MIN || in_crowd(source)
+        source.attempts.len() >= TIMES_MIN
+            || source.connections >= CONNECTIONS_MIN
+            || source.users.len() >= USERS_MIN
+            || in_crowd(source)
     });
     sources.sort_by(|a, b| {
         (b.attempts.len(), a.client, &a.server).cmp(&(a.attempts.len(), b.client, &b.server))

@@ -7,13 +7,14 @@ use std::net::IpAddr;
 mod batch;
 mod ladder;
 mod paint;
+mod summed;
 
 pub use paint::Layout;
 
 use paint::{Paint, columns, wrapped};
 
 use super::safe::printable;
-use super::sources::{Source, summed_up};
+use super::sources::summed_up;
 use super::{Told, ends, entries, input_name, query, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
@@ -34,10 +35,6 @@ const SURE_PERCENT: u8 = 90;
 const MISSING_MAX: usize = 3;
 /// Attempts that did not fail, to one server and with the same thing not seen, that are told one by one.
 const ALIKE_MAX: usize = 5;
-/// Sources that never got in that are named.
-const SOURCES_MAX: usize = 20;
-/// Users named of one source.
-const USERS_MAX: usize = 5;
 /// So many failures get a picture each; of more with `-v` only.
 const DRAWN_MAX: usize = 3;
 /// Witnesses that are named whose clock nothing tells.
@@ -50,12 +47,13 @@ const PROOFS_MAX: usize = 4;
 pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
     let mut out = String::new();
     let told = told(analysis);
-    let sources = if layout.verbose { Vec::new() } else { summed_up(&told, server_end) };
+    let sources =
+        if layout.verbose { Vec::new() } else { summed_up(&analysis.story.sessions, &told, server_end) };
     let summed: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
     let alone = told.iter().enumerate().filter(|(index, _)| !summed.contains(index)).map(|(_, one)| one);
     let failed: Vec<&Told<'_>> = alone.filter(|t| t.attempt.outcome.is_failure()).collect();
     failures(&mut out, analysis, &failed, layout);
-    sources_table(&mut out, &sources, layout);
+    summed::sources(&mut out, &sources, layout);
     if !layout.only_failed {
         others(&mut out, analysis, &told, layout);
         listened(&mut out, analysis, layout);
@@ -93,44 +91,6 @@ fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout:
             out.push('\n');
         }
     }
-}
-
-/// Sources that never got in, one line each.
-fn sources_table(out: &mut String, sources: &[Source], layout: Layout<'_>) {
-    if sources.is_empty() {
-        return;
-    }
-    let attempts: usize = sources.iter().map(|source| source.attempts.len()).sum();
-    let heading = format!(
-        "GUESSING OR SCANNING: {} from {}, none of which ever got in (each one stands in JSON and with -v)",
-        some(attempts, "failed attempt"),
-        some(sources.len(), "source"),
-    );
-    paragraph(out, layout, &heading, Some(Paint::Failure));
-    for source in sources.iter().take(SOURCES_MAX) {
-        let mut causes: Vec<(&&str, &usize)> = source.causes.iter().collect();
-        causes.sort_by_key(|(cause, times)| (std::cmp::Reverse(**times), **cause));
-        let causes: Vec<&str> = causes.into_iter().map(|(cause, _)| *cause).collect();
-        let users: Vec<_> = source.users.iter().take(USERS_MAX).map(|user| printable(user)).collect();
-        let more = source.users.len().saturating_sub(USERS_MAX);
-        let users = match (users.is_empty(), more) {
-            (true, _) => String::new(),
-            (false, 0) => format!(", as {}", users.join(", ")),
-            (false, more) => format!(", as {} and {more} more", users.join(", ")),
-        };
-        let times = source.attempts.len();
-        let (client, server) = (source.client, printable(&source.server));
-        let when = if times == 1 {
-            layout.zone.shown(source.from)
-        } else {
-            format!("{} to {}", layout.zone.shown(source.from), layout.zone.shown(source.until))
-        };
-        line(out, &format!("  {times:>5} x {client} -> {server}: {}{users}; {when}", causes.join(", ")));
-    }
-    if let Some(more) = sources.len().checked_sub(SOURCES_MAX).filter(|more| *more > 0) {
-        line(out, &format!("  and {more} more"));
-    }
-    out.push('\n');
 }
 
 fn server_end(session: &Session) -> String {

@@ -63,7 +63,10 @@ fn a_crowd_is_summed_up_and_a_colleague_is_not() {
     let mut clients: Vec<&str> = strangers.iter().map(String::as_str).collect();
     clients.extend(["10.1.2.3", "fd00::7"]);
     let text = diagnosed("sources-crowd", &clients, &[]);
-    assert!(text.contains("GUESSING OR SCANNING: 12 failed attempts from 12 sources"), "{text}");
+    assert!(
+        text.contains("GUESSING OR SCANNING: 12 failed attempts with 24 connections from 12 sources"),
+        "{text}"
+    );
     assert_eq!(text.matches(" x 192.0.2.").count(), 12, "{text}");
     assert!(
         text.contains("[2/2] ") && text.contains(": 10.1.2.3:") && text.contains(": [fd00::7]:"),
@@ -90,11 +93,22 @@ fn a_log_of_a_server_on_the_internet_fits_on_a_screen() {
         "hayabusa-evtx_samples__2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS%4Operational.evtx";
     let output = run(&folder, &["-q", "--only-failed", name]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("failed attempts from 62 sources"), "{text}");
+    assert!(text.contains(" from 62 sources"), "{text}");
     assert!(text.lines().count() < 60, "{} lines", text.lines().count());
     let text = String::from_utf8(run(&folder, &["-q", name]).stdout).unwrap();
     assert!(text.contains(" more unknown from "), "{text}");
     assert!(text.lines().count() < 80, "{} lines", text.lines().count());
     let whole = String::from_utf8(run(&folder, &["-q", "-v", name]).stdout).unwrap();
     assert!(!whole.contains(" more unknown from ") && whole.lines().count() > 1_000);
+}
+
+#[test]
+fn many_connections_of_one_attempt_are_a_guesser_too() {
+    let [text, few] = [60, 9].map(|count| {
+        let clients = vec!["192.0.2.1"; count];
+        diagnosed(&format!("sources-connections-{count}"), &clients, &[])
+    });
+    assert!(text.contains("1 failed attempt with 120 connections from 1 source"), "{text}");
+    assert!(text.contains(" 120 x 192.0.2.1 -> "), "{text}");
+    assert!(!few.contains("GUESSING"), "a client that tries eighteen times by itself: {few}");
 }

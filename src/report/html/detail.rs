@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::super::broke::broke;
 use super::super::json::tls::{Certificate, Tls, tls};
 use super::super::{entries, input_name, slice, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
@@ -65,6 +66,8 @@ struct Line<'a> {
     slice: Option<String>,
     ends: Vec<LifeLine>,
     facts: Columns,
+    /// The fact at which it broke.
+    broke: Option<usize>,
     left_out: usize,
 }
 
@@ -224,6 +227,7 @@ impl<'a> Writer<'a> {
                 .iter()
                 .map(|(role, name)| LifeLine { role: role.name(), name: name.clone() })
                 .collect(),
+            broke: broke(session, shown, &kept).filter(|_| failed),
             left_out: session.facts.len().saturating_sub(facts.own),
             facts,
         };

@@ -246,15 +246,7 @@
     }
     return drawn;
   };
-  // The fact at which it broke: the first proof, else the last fact of the step that broke.
-  const breakOf = (d, drawn) => {
-    if (!failed(d.outcome)) return null;
-    const best = d.causes[0];
-    const first = best && best.for.find((i) => i < d.facts.own);
-    if (first !== undefined && first !== null) return drawn.find((row) => row.facts.includes(first)) || null;
-    const own = drawn.filter((row) => row.step === d.step);
-    return own.length ? own[own.length - 1] : drawn[drawn.length - 1] || null;
-  };
+  const breakOf = (d, drawn) => drawn.find((row) => row.facts.includes(d.broke)) || null;
   const fewer = (drawn, broke) => {
     if (drawn.length <= DRAWN) return { list: drawn, at: -1, left: 0 };
     const head = Math.floor(DRAWN * 0.55), tail = drawn.length - (DRAWN - head);

@@ -106,7 +106,7 @@ struct Columns<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn new(analysis: &'a Analysis, told: &[Told<'a>], asked: &Asked) -> Self {
-        let sources = summed_up(told, |session| ends_of(&server(session)));
+        let sources = summed_up(&analysis.story.sessions, told, |session| ends_of(&server(session)));
         let guesses: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
         let wanted = |one: &Told<'_>| !asked.only_failed || one.attempt.outcome.is_failure();
         let mut order: Vec<usize> =

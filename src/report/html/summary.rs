@@ -304,7 +304,7 @@ fn source(source: &Source) -> SourceLine<'_> {
     SourceLine {
         client: source.client.to_string(),
         server: &source.server,
-        times: source.attempts.len(),
+        times: source.connections,
         causes: causes.join(", "),
         users: source.users.iter().take(USERS_MAX).map(String::as_str).collect(),
         users_left_out: source.users.len().saturating_sub(USERS_MAX),

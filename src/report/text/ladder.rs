@@ -7,6 +7,7 @@ use super::line;
 use super::paint::{Layout, Paint, columns, wrapped};
 use crate::fact::{Side, What};
 use crate::report::Told;
+use crate::report::broke::broke;
 use crate::report::safe::printable;
 use crate::report::words;
 use crate::session::{Role, Seen, Session};
@@ -69,7 +70,8 @@ pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout<'_>) {
         rows.retain(|row| row.rank < Rank::Detail || matches!(row.lane, Lane::Packet(_)));
     }
     keep(&mut rows, if layout.verbose { ROWS_LIMIT } else { ROWS_MAX });
-    let broken = broken_row(told, &rows);
+    let seen: Vec<&Seen> = rows.iter().map(|row| row.seen).collect();
+    let broken = broke(told.session, told.best().map_or(&[], |_| told.verdicts), &seen);
     let head = format!("  {:>TIME$} {:>GAP$}  client    server", "time", "gap");
     line(out, &layout.paint(Paint::Label, &head));
     let mut before = told.session.start;
@@ -270,18 +272,4 @@ fn keep(rows: &mut Vec<Row<'_>>, most: usize) {
         index += 1;
         kept.contains(&(index - 1))
     });
-}
-
-/// The row at which it broke: the last proof at or behind the step that broke, of the packets if there is one there, else of
-/// the logs of both ends, else of any log; without a proof the last word of the connection.
-fn broken_row(told: &Told<'_>, rows: &[Row<'_>]) -> Option<usize> {
-    let proofs = told.best().map(|best| best.weighing.proofs.as_slice()).unwrap_or_default();
-    let late = |seen: &Seen| seen.what().step() >= told.session.broke_at || seen.what().step().is_none();
-    let last = |wanted: &dyn Fn(&Lane) -> bool| {
-        rows.iter().rposition(|row| wanted(&row.lane) && proofs.contains(row.seen) && late(row.seen))
-    };
-    last(&|lane| matches!(lane, Lane::Packet(_)))
-        .or_else(|| last(&|lane| matches!(lane, Lane::LogOf(_))))
-        .or_else(|| last(&|_| true))
-        .or_else(|| rows.iter().rposition(|row| matches!(row.lane, Lane::Packet(_))))
 }
