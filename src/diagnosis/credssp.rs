@@ -161,7 +161,9 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(refused) = case.find(|what| matches!(what, What::CredsspVersionRefused { .. })) {
                 return Some(Weighing::of(Evidence::Code, refused).and(left_by_client(case)));
             }
-            Some(Weighing::of(Evidence::OneOfSeveral, left_by_client(case)?).missing(CLIENT_LOGS))
+            let answered = |what: &What| matches!(what, What::CredsspMessage { by: Side::Server, .. });
+            let left = left_by_client(case).filter(|_| case.find(answered).is_some())?;
+            Some(Weighing::of(Evidence::OneOfSeveral, left).missing(CLIENT_LOGS))
         },
     },
     Rule {

@@ -4,6 +4,7 @@ use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Seen, Session};
 use crate::step::Step;
+use crate::wire::negotiation::Protocols;
 use crate::wire::tls::AlertDescription;
 
 const SERVER_SCHANNEL: &str = "System log of the server (`wevtutil epl System System.evtx`): Schannel 36870, 36871, 36874, 36888 in the same second";
@@ -338,7 +339,21 @@ fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
         .surer(self_signed, Support::Clear)
         .surer(mismatch, Support::Slight)
         .surer(before, Support::Clear);
-    Some(weighing.unless(super::credssp::client_waited(case), Doubt::Slight).missing(CLIENT_CAPI2))
+    Some(
+        weighing
+            .unless(super::credssp::client_waited(case), Doubt::Slight)
+            .unless(asked_without_nla(case), Doubt::Strong)
+            .missing(CLIENT_CAPI2),
+    )
+}
+
+/// The client came back and asked for less: it minds NLA, not the certificate, which it would have been shown again.
+fn asked_without_nla<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let later = case.attempt.iter().filter(|session| session.start > case.session.start);
+    let less = |what: &What| {
+        matches!(what, What::ConnectionRequest { protocols: Some(asked), .. } if asked.0 & Protocols::SSL.0 != 0 && !asked.is_nla())
+    };
+    later.filter_map(|session| session.find(less)).next()
 }
 
 /// Neither the subject nor the alternative names of the certificate hold the name that the client asked for.
