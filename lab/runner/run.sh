@@ -24,6 +24,8 @@ xrdp xrdp
 xfreerdp freerdp2-x11
 freerdp-shadow-cli freerdp2-shadow-x11
 winpr-hash winpr-utils
+rdesktop rdesktop
+weston weston
 LIST
 
 case "${1:-}" in

@@ -350,9 +350,7 @@ fn cert_untrusted(case: &Case<'_>) -> Option<Weighing> {
 /// The client came back and asked for less: it minds NLA, not the certificate, which it would have been shown again.
 fn asked_without_nla<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let later = case.attempt.iter().filter(|session| session.start > case.session.start);
-    let less = |what: &What| {
-        matches!(what, What::ConnectionRequest { protocols: Some(asked), .. } if asked.0 & Protocols::SSL.0 != 0 && !asked.is_nla())
-    };
+    let less = |what: &What| matches!(what, What::ConnectionRequest { protocols: Some(asked), .. } if asked.0 & Protocols::SSL.0 != 0 && !asked.is_nla());
     later.filter_map(|session| session.find(less)).next()
 }
 

@@ -1,7 +1,8 @@
 """The cases, in the order they are made. Each says what was done, so the list reads as the lab's table of contents."""
 from .case import Case, Exit, Frames, Says
 from .network import SERVER
-from .parts import nothing, odd, one_after_the_other, scripted, shadow, touch_port, verifying_client, xfreerdp, xrdp
+from .parts import (
+    nothing, odd, one_after_the_other, rdesktop, scripted, shadow, touch_port, verifying_client, weston, xfreerdp, xrdp)
 
 GOOD_PASSWORD, WRONG_PASSWORD = "Correct-horse-1", "Battery-staple-2"
 TLS12_ONLY = ("/enforce-tlsv1_2",)
@@ -406,5 +407,60 @@ PATH = [
     ),
 ]
 
+# ---- other clients and servers -------------------------------------------------------------------------------------
+
+NO_TICKET = "Failed to initialize NLA, do you have correct Kerberos TGT initialized"
+OTHER_PROGRAMS = [
+    Case(
+        name="ok-rdesktop-tls",
+        done="rdesktop with TLS security, the server's login window is shown",
+        cause="none: the client is stopped while the session is active",
+        server=xrdp("tls"),
+        client=rdesktop(stay=4),
+        expect=worked(),
+        proof=(Says("client", "Connection established using SSL"), Exit("stopped"),
+               Frames("client.pcap", f"ip.src == {SERVER} && rdp.pduType2 == 40")),
+    ),
+    Case(
+        name="ok-rdesktop-rdp-security",
+        done="rdesktop with Standard RDP Security, the server's login window is shown",
+        cause="none: the client is stopped while the session is active",
+        server=xrdp("rdp"),
+        client=rdesktop(stay=4),
+        expect=worked(),
+        proof=(Says("client", "Connection established using plain RDP"), Exit("stopped"),
+               Frames("client.pcap", f"ip.src == {SERVER} && tcp.len > 0", least=20)),
+    ),
+    Case(
+        name="ok-weston",
+        done="TLS security, the compositor's desktop is shown",
+        cause="none: the client is stopped while the session is active",
+        server=weston(),
+        client=xfreerdp("/sec:tls", "/size:200x160", stay=2),
+        expect=worked(),
+        proof=ACTIVE,
+    ),
+    Case(
+        name="rdesktop-without-ticket",
+        done="NLA is required; the client knows Kerberos only and has no ticket: it leaves behind the TLS handshake and asks again without NLA",
+        cause="the client cannot begin NLA: no Kerberos ticket, and it knows no NTLM",
+        server=shadow(),
+        client=rdesktop(),
+        # no single cause can be told from the packets; the certificate was accepted, and no password was ever checked
+        expect=failed(["broke", "refused"], ["credssp", "negotiation"], [], forbid=["cert-untrusted", "bad-password"]),
+        proof=(Says("client", NO_TICKET, quote=True), Says("client", "CredSSP required by server"),
+               Frames("client.pcap", "tcp.payload[11:8] == 03:00:08:00:05:00:00:00")),
+    ),
+    Case(
+        name="rdesktop-mcs-refused",
+        done="TLS security; the server takes the client's Erect Domain Request for too long and closes",
+        cause="the server cannot read a PDU of the client: two programs that do not agree",
+        server=shadow(security="tls"),
+        client=rdesktop(stay=3),
+        expect=failed(["broke", "refused"], ["mcs"], [], forbid=["cert-untrusted", "path-lost", "middlebox-rst"]),
+        proof=(Says("server", "mcs_recv_erect_domain_request", quote=True),),
+    ),
+]
+
 CASES = {case.name: case for case in (
-    *REFUSED_ON_PURPOSE, *CREDENTIALS_AND_CERTIFICATES, *WORKING, *WORKING_AGAINST_ODDS, *NAMES, *PATH)}
+    *REFUSED_ON_PURPOSE, *CREDENTIALS_AND_CERTIFICATES, *WORKING, *WORKING_AGAINST_ODDS, *NAMES, *PATH, *OTHER_PROGRAMS)}

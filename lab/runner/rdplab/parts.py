@@ -79,12 +79,29 @@ def account_file(lab, user, domain, password):
     return sam
 
 
-def shadow(user="alice", domain="", password="Correct-horse-1"):
-    """FreeRDP's shadow server with Network Level Authentication; it knows one account, from a SAM file."""
+def weston():
+    """Weston's RDP backend: a compositor without a screen, which asks for no password."""
+    @part("weston", "weston {version} (RDP backend)")
+    def start(lab):
+        crt, key = lab.certificate("valid")
+        # its library reads the older form of a key only
+        older = lab.work / "weston.key"
+        older.write_text(run("openssl", "rsa", "-in", str(key), "-traditional"))
+        folder = lab.work / "weston"
+        folder.mkdir(mode=0o700)
+        settings = ["--backend=rdp-backend.so", "--port=3389", f"--rdp-tls-cert={crt}", f"--rdp-tls-key={older}"]
+        child = lab.start("server", "server.log", "env", f"XDG_RUNTIME_DIR={folder}", "weston", *settings)
+        lab.wait_for_listener(child)
+    return start
+
+
+def shadow(user="alice", domain="", password="Correct-horse-1", security="nla"):
+    """FreeRDP's shadow server, with Network Level Authentication if not told otherwise; it knows one account, from a SAM file."""
     @part("freerdp2-shadow-x11", "freerdp-shadow-cli {version}")
     def start(lab):
         sam = account_file(lab, user, domain, password)
-        settings = ["/port:3389", "/sec:nla", "+auth", f"/sam-file:{sam}", "/bind-address:0.0.0.0"]
+        checks = ["+auth", f"/sam-file:{sam}"] if security == "nla" else ["-auth"]
+        settings = ["/port:3389", f"/sec:{security}", *checks, "/bind-address:0.0.0.0"]
         child = lab.start("server", "server.log", "freerdp-shadow-cli", *settings, display="server")
         lab.wait_for_listener(child)
     return start
@@ -130,6 +147,20 @@ def xfreerdp(*options, user="alice", domain="", password="Correct-horse-1", stay
         settings = [f"/v:{SERVER}", *account, "/cert:ignore", "/size:640x480", "/bpp:16", "/timeout:6000", *options]
         # line by line: a client that is stopped does not flush its log
         child = lab.start("client", f"client-{len(lab.children)}.log", "stdbuf", "-oL", "xfreerdp", *settings, display="client", keys=True)
+        status = child.wait(stay or CLIENT_LIMIT)
+        if status is None:
+            child.stop()
+            return "stopped" if stay else "did not end"
+        return status
+    return connect
+
+
+def rdesktop(*options, stay=None):
+    """rdesktop, which takes any certificate when it is answered yes, and knows Kerberos only."""
+    @part("rdesktop", "rdesktop {version}")
+    def connect(lab):
+        command = " ".join(["yes yes | rdesktop -u alice -p Correct-horse-1 -g 640x480 -a 16", *options, SERVER])
+        child = lab.start("client", f"client-{len(lab.children)}.log", "sh", "-c", command, display="client", keys=True)
         status = child.wait(stay or CLIENT_LIMIT)
         if status is None:
             child.stop()
