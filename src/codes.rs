@@ -56,6 +56,10 @@ table!(
     FAILURE_REASONS, "failure_reason.tsv"
 );
 table!(
+    /// Errors of connecting that FreeRDP and xfreerdp print as their last error.
+    FREERDP, "freerdp.tsv"
+);
+table!(
     /// RD Gateway errors, as its events give them.
     GATEWAY, "gateway.tsv"
 );
@@ -141,11 +145,12 @@ fn row(line: &'static str) -> Option<Row> {
 mod tests {
     use super::*;
 
-    const TABLES: [&Table; 14] = [
+    const TABLES: [&Table; 15] = [
         &DISCONNECT_REASONS,
         &ERROR_INFO,
         &EXTENDED_REASONS,
         &FAILURE_REASONS,
+        &FREERDP,
         &GATEWAY,
         &KERBEROS,
         &LICENSE_ERRORS,

@@ -42,6 +42,7 @@ const SMALL: &[(&Table, &str)] = &[
     (&codes::EXTENDED_REASONS, "extended error code of mstsc"),
     (&codes::ERROR_INFO, "Set Error Info of the server, reason of RdpCoreTS 103 and LocalSessionManager 40"),
     (&codes::RDPCORETS_REASONS, "reason of RdpCoreTS 103"),
+    (&codes::FREERDP, "last error of FreeRDP"),
     (&codes::GATEWAY, "RD Gateway error"),
     (&codes::LICENSE_ERRORS, "licensing error PDU"),
     (&codes::KERBEROS, "Kerberos error"),
@@ -55,9 +56,16 @@ const SMALL: &[(&Table, &str)] = &[
 /// The tables with status values.
 const STATUS: &[(&Table, &str)] = &[(&codes::NTSTATUS, "NTSTATUS"), (&codes::SEC_E, "HRESULT")];
 
-/// Explains each word; two numbers are a pair of mstsc's error box; a text is searched for its numbers and constants.
+/// Words of a sentence: so many without one that is known are no list of codes.
+const SENTENCE_MIN: usize = 3;
+
+/// Explains each word; two numbers are a pair of mstsc's error box, the name of a log and a number an event of that log; a
+/// text is searched for its numbers and constants. Nothing at all comes of a sentence that holds none.
 #[must_use]
 pub fn explain(words: &[String]) -> Vec<Explanation> {
+    if let Some(event) = event_of_log(&words.join(" ")) {
+        return vec![event];
+    }
     let is_text = |word: &String| word.split_whitespace().count() > 1;
     let asked: Vec<String> = match words.iter().any(is_text) {
         true => tokens(&words.join(" ")),
@@ -68,8 +76,46 @@ pub fn explain(words: &[String]) -> Vec<Explanation> {
     if let ([code, extended], true) = (numbers.as_slice(), asked.len() == numbers.len()) {
         told.extend(of_pair(*code, *extended));
     }
-    told.extend(asked.iter().take(ASKED_MAX).map(|word| of_word(word)));
-    told
+    let mut known = BTreeSet::new();
+    let each = asked.iter().filter(|word| known.insert(word.to_ascii_lowercase()));
+    told.extend(each.take(ASKED_MAX).map(|word| of_word(word)));
+    let is_sentence = asked.len() >= SENTENCE_MIN && told.iter().all(|one| one.says.is_empty());
+    if is_sentence { Vec::new() } else { told }
+}
+
+/// `RdpCoreTS 226`, `event 1149`, `Event ID 36870 Schannel`: one number, and at most one name, which some log has.
+fn event_of_log(text: &str) -> Option<Explanation> {
+    let parts = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')'));
+    let (mut id, mut log, mut says_event) = (None, None, false);
+    for part in parts.filter(|part| !part.is_empty()) {
+        if part.eq_ignore_ascii_case("event") || part.eq_ignore_ascii_case("id") {
+            says_event = true;
+        } else if let (Ok(number), None) = (part.parse::<u32>(), id) {
+            id = Some(number);
+        } else if log.is_none() && part.len() >= LOG_NAME_MIN && is_log(part) {
+            log = Some(part);
+        } else {
+            return None;
+        }
+    }
+    let asked_as_event = says_event || log.is_some();
+    let (id, log) = (id.filter(|_| asked_as_event)?, log.unwrap_or_default());
+    let asked = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(Explanation { asked, says: of_event(log, id), near: Vec::new() })
+}
+
+/// Letters of a log's name that tell it.
+const LOG_NAME_MIN: usize = 3;
+
+/// Some log or provider has this in its name.
+fn is_log(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    events::described().any(|row| of_log(&row, &name))
+}
+
+/// The name, in lower case, is a part of the row's log or of one of its providers.
+fn of_log(row: &events::Described, name: &str) -> bool {
+    row.log.contains(name) || row.providers.iter().any(|known| known.to_ascii_lowercase().contains(name))
 }
 
 /// The numbers of a text, such as that of an error box, in their order.
@@ -104,8 +150,26 @@ fn is_hexadecimal(word: &str) -> bool {
 
 /// In capitals with a low line, as constants are written, and known.
 fn is_constant(word: &str) -> bool {
-    word.contains('_') && names().any(|name| name.eq_ignore_ascii_case(word))
+    word.contains('_') && names().any(|name| is_called(name, word))
 }
+
+/// The constant of that name, or what FreeRDP calls it in its own numbering: `FREERDP_ERROR_CONNECT_LOGON_FAILURE` is
+/// `ERRCONNECT_LOGON_FAILURE`, `FREERDP_ERROR_IDLE_TIMEOUT` is `ERRINFO_IDLE_TIMEOUT`.
+fn is_called(name: &str, word: &str) -> bool {
+    if name.eq_ignore_ascii_case(word) {
+        return true;
+    }
+    let (Some(prefix), Some(rest)) = (word.get(..FREERDP_PREFIX.len()), word.get(FREERDP_PREFIX.len()..))
+    else {
+        return false;
+    };
+    let plain = name.strip_prefix("ERRCONNECT_").or_else(|| name.strip_prefix("ERRINFO_"));
+    let rest = [Some(rest), rest.strip_prefix("CONNECT_")];
+    prefix.eq_ignore_ascii_case(FREERDP_PREFIX)
+        && plain.is_some_and(|plain| rest.into_iter().flatten().any(|rest| plain.eq_ignore_ascii_case(rest)))
+}
+
+const FREERDP_PREFIX: &str = "FREERDP_ERROR_";
 
 /// Hexadecimal with `0x`, or of eight digits; decimal; negative as its two's complement.
 fn number(word: &str) -> Option<u32> {
@@ -152,9 +216,7 @@ fn event(word: &str) -> Option<(&str, u32)> {
 
 fn of_event(log: &str, id: u32) -> Vec<Says> {
     let log = log.to_ascii_lowercase();
-    let named = |row: &events::Described| {
-        row.log.contains(&log) || row.providers.iter().any(|name| name.to_ascii_lowercase().contains(&log))
-    };
+    let named = |row: &events::Described| of_log(row, &log);
     let say = |row: events::Described| {
         let provider = row.providers.first().copied().unwrap_or(row.log);
         Says { of: format!("event {id} of {provider}"), text: row.says.to_owned() }
@@ -166,6 +228,10 @@ fn of_number(number: u32) -> Vec<Says> {
     let row = |(table, of): &(&Table, &str)| table.row(number).map(|row| said(of, row));
     let mut says: Vec<Says> = SMALL.iter().filter_map(row).collect();
     says.extend(STATUS.iter().filter(|_| number != 0).filter_map(row));
+    if number >> 16 == FREERDP_ERROR_INFO {
+        let info = codes::ERROR_INFO.row(number & 0xffff);
+        says.extend(info.map(|row| said("last error of FreeRDP: Set Error Info of the server", row)));
+    }
     if says.is_empty()
         && let Some(row) = Status(number).row()
     {
@@ -181,6 +247,9 @@ fn of_number(number: u32) -> Vec<Says> {
     says
 }
 
+/// The class of Set Error Info codes in FreeRDP's own numbers.
+const FREERDP_ERROR_INFO: u32 = 1;
+
 fn said(of: &str, row: &Row) -> Says {
     let name = if row.name == "undocumented" { "" } else { row.name };
     let text = if name.is_empty() { row.meaning.to_owned() } else { format!("{name}: {}", row.meaning) };
@@ -190,7 +259,7 @@ fn said(of: &str, row: &Row) -> Says {
 fn of_name(word: &str) -> Vec<Says> {
     let mut says = Vec::new();
     for (table, of) in SMALL.iter().chain(STATUS) {
-        let named = table.rows().iter().filter(|row| row.name.eq_ignore_ascii_case(word));
+        let named = table.rows().iter().filter(|row| is_called(row.name, word));
         says.extend(named.map(|row| Says {
             of: format!("{of} {:#x} ({})", row.code, row.code),
             text: row.meaning.to_owned(),
@@ -309,6 +378,45 @@ mod tests {
         assert!(told(&["bad-password"]).contains("cause, CredSSP (NLA): "));
         assert!(told(&["status_wrong_password"]).contains("NTSTATUS 0xc000006a"));
         assert!(told(&["credssp"]).contains("step: CredSSP (NLA)"));
+    }
+
+    #[test]
+    fn what_freerdp_prints_is_known_by_number_and_by_both_names() {
+        for word in
+            ["0x00020014", "131092", "ERRCONNECT_LOGON_FAILURE", "FREERDP_ERROR_CONNECT_LOGON_FAILURE"]
+        {
+            let said = told(&[word]);
+            assert!(said.contains("last error of FreeRDP") && said.contains("password is wrong"), "{said}");
+        }
+        assert!(told(&["freerdp_error_dns_name_not_found"]).contains("0x20005"));
+        for word in ["0x00010007", "FREERDP_ERROR_SERVER_DENIED_CONNECTION"] {
+            assert!(told(&[word]).contains("refused the connection on purpose"), "{}", told(&[word]));
+        }
+        let line = "[ERROR][com.freerdp.core] - [freerdp_set_last_error_ex]: ERRCONNECT_TLS_CONNECT_FAILED [0x00020008]";
+        assert_eq!(told(&[line]).lines().count(), 2, "{}", told(&[line]));
+        assert_eq!(told(&["0x00020014 0x00020014"]).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_log_before_or_behind_a_number_leaves_its_events_only() {
+        let one = told(&["RdpCoreTS 226"]);
+        assert!(one.contains("event 226 of Microsoft-Windows-RemoteDesktopServices-RdpCoreTS"), "{one}");
+        assert!(!one.contains("ClientActiveXCore") && one.lines().count() == 1, "{one}");
+        for words in [&["rdpcorets", "226"][..], &["Event ID 226, RdpCoreTS"], &["Event 226 (RdpCoreTS)"]] {
+            let said = told(words);
+            assert!(said.contains("RdpCoreTS: ") && !said.contains("ActiveX"), "{said}");
+        }
+        assert!(told(&["226"]).contains("ClientActiveXCore"));
+        assert!(told(&["event 1149"]).contains("RemoteConnectionManager"));
+        assert_eq!(told(&["RdpCoreTS 9999"]), "RdpCoreTS 9999 = \n");
+    }
+
+    #[test]
+    fn a_sentence_without_a_number_is_no_list_of_codes() {
+        let quoted = "Ein interner Fehler ist aufgetreten.";
+        assert!(told(&[quoted]).is_empty());
+        assert!(told(&["Une", "erreur", "interne", "s'est", "produite."]).is_empty());
+        assert_eq!(told(&["bad-pasword", "0x7"]).lines().count(), 2);
     }
 
     #[test]

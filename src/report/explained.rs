@@ -8,6 +8,12 @@ const WIDTH: usize = 100;
 /// Columns before a meaning.
 const INDENT: &str = "      ";
 
+/// What to look for where a text says nothing.
+const NOTHING: &str = "the sentence of an error box is another one in each language and stands for many errors: its numbers \
+    carry the meaning. mstsc shows them at the end of the box or behind its button for details, such as `Error code: 0x3` \
+    and `Extended error code: 0x7`, and Ctrl+C copies all of the box. Where it has none, the client's log has the number: \
+    event 1026 of Microsoft-Windows-TerminalServices-RDPClient/Operational (`rdpwhy collect --client`).";
+
 /// All explanations.
 #[must_use]
 pub fn text(explanations: &[Explanation]) -> String {
@@ -32,6 +38,7 @@ pub fn text(explanations: &[Explanation]) -> String {
     }
     if out.is_empty() {
         out.push_str("no number, constant, event or cause is in the text\n");
+        wrapped(&mut out, NOTHING);
     }
     out
 }
