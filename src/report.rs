@@ -4,13 +4,14 @@ mod broke;
 pub mod safe;
 pub mod words;
 pub mod sources;
+mod kinds;
 pub mod text;
 pub mod json;
 pub mod jsonl;
 pub mod csv;
-pub mod markdown;
 pub mod timesketch;
 pub mod html;
+pub mod markdown;
 pub mod parquet;
 pub mod explained;
 pub mod held;
@@ -44,6 +45,21 @@ impl Told<'_> {
     pub fn best(&self) -> Option<&Verdict> {
         self.attempt.outcome.is_failure().then(|| self.verdicts.first()).flatten()
     }
+}
+
+/// Causes behind the best one that are named.
+const RIVALS_MAX: usize = 3;
+/// A rival this much less sure than the best is not named.
+const RIVAL_PERCENT: u8 = 45;
+
+/// The causes behind the best one that are near enough to be named, in every format for people.
+#[must_use]
+pub fn rivals(verdicts: &[Verdict]) -> &[Verdict] {
+    let Some((best, others)) = verdicts.split_first() else { return &[] };
+    let near =
+        |verdict: &&Verdict| verdict.weighing.percent.saturating_add(RIVAL_PERCENT) > best.weighing.percent;
+    let count = others.iter().take(RIVALS_MAX).take_while(near).count();
+    others.get(..count).unwrap_or_default()
 }
 
 /// Every attempt, in order of time.

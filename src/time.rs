@@ -31,6 +31,40 @@ impl UnixNanos {
     }
 }
 
+/// A time as a person types it: with an offset or `Z` it is a moment, without one it is meant in some time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed {
+    /// A moment.
+    Moment(UnixNanos),
+    /// What a clock on the wall shows.
+    Wall(jiff::civil::DateTime),
+}
+
+impl Typed {
+    /// RFC 3339 with or without an offset; seconds may be left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.parse::<jiff::Timestamp>().is_ok() {
+            return UnixNanos::parse(text).map(Self::Moment);
+        }
+        text.parse().ok().map(Self::Wall)
+    }
+
+    /// The moment that is meant in this zone. Of an hour that comes twice it is the first, of one that is skipped the time
+    /// as much later.
+    #[must_use]
+    pub fn moment(self, zone: &Zone) -> UnixNanos {
+        let wall = match self {
+            Self::Moment(at) => return at,
+            Self::Wall(wall) => wall,
+        };
+        let far = if wall.year() < 1970 { i64::MIN } else { i64::MAX };
+        let zoned = wall.to_zoned(zone.0.clone()).map(|zoned| zoned.timestamp().as_nanosecond());
+        UnixNanos(zoned.ok().and_then(|ns| i64::try_from(ns).ok()).unwrap_or(far))
+    }
+}
+
 /// A time zone in which times are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(jiff::tz::TimeZone);
@@ -60,6 +94,28 @@ impl Zone {
                 zoned.strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string()
             }
             _ => at.to_string(),
+        }
+    }
+}
+
+impl Zone {
+    /// The same without what is finer than a second, where many times stand together.
+    #[must_use]
+    pub fn to_second(&self, at: UnixNanos) -> String {
+        let whole = self.shown(at);
+        let fraction = whole.find('.').and_then(|dot| Some((whole.get(..dot)?, whole.get(dot + 7..)?)));
+        fraction.map_or_else(|| whole.clone(), |(before, behind)| format!("{before}{behind}"))
+    }
+
+    /// From when to when: of an end on the same day only the time.
+    #[must_use]
+    pub fn span(&self, from: UnixNanos, until: UnixNanos) -> String {
+        let (from, until) = (self.to_second(from), self.to_second(until));
+        let day = |text: &str| text.split_once('T').map(|(day, time)| (day.to_owned(), time.to_owned()));
+        match (day(&from), day(&until)) {
+            _ if from == until => from,
+            (Some((first, _)), Some((last, time))) if first == last => format!("{from} to {time}"),
+            _ => format!("{from} to {until}"),
         }
     }
 }
@@ -193,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_an_offset_is_meant_in_a_zone() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let meant = |text: &str, zone: &Zone| Typed::parse(text).map(|typed| typed.moment(zone).to_string());
+        for text in ["2026-11-22T10:12", "2026-11-22 10:12:00", "2026-11-22T10:12:00.000"] {
+            assert_eq!(meant(text, &berlin).as_deref(), Some("2026-11-22T09:12:00.000000Z"), "{text}");
+            assert_eq!(meant(text, &UTC).as_deref(), Some("2026-11-22T10:12:00.000000Z"), "{text}");
+        }
+        for text in ["2026-11-22T09:12Z", "2026-11-22T04:12:00-05:00"] {
+            assert_eq!(meant(text, &berlin).as_deref(), Some("2026-11-22T09:12:00.000000Z"), "{text}");
+        }
+        // 02:30 comes twice on 25 October and never on 29 March.
+        assert_eq!(meant("2026-10-25T02:30", &berlin).as_deref(), Some("2026-10-25T00:30:00.000000Z"));
+        assert_eq!(meant("2026-03-29T02:30", &berlin).as_deref(), Some("2026-03-29T01:30:00.000000Z"));
+        for wrong in ["yesterday", "", "10:12", "2026-13-01T00:00"] {
+            assert_eq!(Typed::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn zones_change_with_the_season() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
         let shown = |text: &str| berlin.shown(UnixNanos::parse(text).unwrap());
@@ -210,6 +285,16 @@ mod tests {
         for wrong in ["Europe/Nowhere", "", "+1", "+99:00", "+02:61", "CEST?"] {
             assert_eq!(named(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn spans_name_a_day_once() {
+        let at = |text: &str| UnixNanos::parse(text).unwrap();
+        let (from, until) = (at("2026-11-20T10:00:00.9Z"), at("2026-11-20T23:30:01Z"));
+        assert_eq!(UTC.span(from, until), "2026-11-20T10:00:00Z to 23:30:01Z");
+        assert_eq!(UTC.span(from, from), "2026-11-20T10:00:00Z");
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        assert_eq!(berlin.span(from, until), "2026-11-20T11:00:00+01:00 to 2026-11-21T00:30:01+01:00");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::analysis::Analysis;
 use detail::{Details, details};
 use rows::Rows;
 use summary::Summary;
+pub(super) use summary::charts::clock_words;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");

@@ -3,8 +3,11 @@
 
 use std::fmt::Write as _;
 
+use super::html::clock_words;
+use super::kinds::{NO_CAUSE, headline, kinds};
 use super::safe::escaped;
-use super::text::{filter, how_sure, ladder, log_query, some, user};
+use super::sources::summed_up;
+use super::text::{filter, how_sure, ladder, log_query, server_end, some, user};
 use super::{Told, ends, entries, slice, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::diagnosis;
@@ -13,6 +16,8 @@ use crate::session::{Outcome, Seen};
 use crate::step::Step;
 use crate::time::{Zone, spoken};
 
+/// More failures than this are counted by kind.
+const KINDS_FROM: usize = 10;
 /// Failures with a section of their own.
 const SECTIONS_MAX: usize = 50;
 /// Attempts that did not fail, and failures beyond those with a section, that are listed.
@@ -44,7 +49,9 @@ pub fn page(analysis: &Analysis, layout: Layout<'_>) -> String {
     let (failed, others): (Vec<&Told<'_>>, Vec<&Told<'_>>) =
         all.iter().partition(|told| told.attempt.outcome.is_failure());
     let mut out = String::new();
-    let _ = writeln!(out, "# Remote Desktop: {} of {} failed\n", failed.len(), some(all.len(), "attempt"));
+    let sources = summed_up(&analysis.story.sessions, &all, server_end);
+    let _ = writeln!(out, "# Remote Desktop: {}\n", prose(&headline(&all, &sources)));
+    kinds_table(&mut out, &failed);
     for (number, told) in (1..).zip(failed.iter().take(SECTIONS_MAX)) {
         section(&mut out, analysis, told, layout, number);
     }
@@ -58,6 +65,21 @@ pub fn page(analysis: &Analysis, layout: Layout<'_>) -> String {
     out
 }
 
+/// Many failures are counted by kind first.
+fn kinds_table(out: &mut String, failed: &[&Told<'_>]) {
+    if failed.len() <= KINDS_FROM {
+        return;
+    }
+    out.push_str("| failed | cause | at |\n|---:|---|---|\n");
+    let kinds = kinds(failed.iter().copied());
+    for kind in kinds.iter().take(LISTED_MAX) {
+        let step = kind.step.map_or("an unknown step", Step::title);
+        row(out, &[&kind.count().to_string(), kind.cause(), step]);
+    }
+    more(out, kinds.len(), LISTED_MAX);
+    out.push('\n');
+}
+
 fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<'_>, number: usize) {
     let session = told.session;
     let step = session.broke_at.map_or("an unknown step", Step::title);
@@ -65,14 +87,19 @@ fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layou
     let _ = writeln!(out, "## {number}. {outcome} at {step}: {}\n", prose(&ends(session)));
     match told.best() {
         Some(best) => {
-            let _ = writeln!(out, "**{}** ({})\n", own(best.rule.cause), prose(&how_sure(told.verdicts)));
+            let _ = writeln!(out, "**{}**\n", own(best.rule.cause));
         }
-        None => out.push_str("The evidence shows where it broke and does not tell why.\n\n"),
+        None => {
+            let _ = writeln!(out, "{NO_CAUSE}\n");
+        }
     }
     if let Some(contradiction) = analysis.said.and_then(|said| said.contradicted_by(session)) {
         let _ = writeln!(out, "The error box does not tell of this connection: {}.\n", prose(&contradiction));
     }
     out.push_str("| | |\n|---|---|\n");
+    if told.best().is_some() {
+        row(out, &["how sure", &how_sure(told.verdicts)]);
+    }
     let took = spoken(session.lasted_ns());
     row(out, &["when", &format!("{}, lasted {took}", layout.zone.shown(session.start))]);
     if let Some(user) = user(session) {
@@ -180,14 +207,12 @@ fn more(out: &mut String, all: usize, most: usize) {
 }
 
 fn clocks(out: &mut String, analysis: &Analysis) {
-    let off = analysis.story.clocks.iter().filter(|clock| clock.pairs > 0);
+    let off = analysis.story.clocks.iter().filter(|clock| clock.pairs > 0 && clock.offset_ns.is_some());
     let lines: Vec<String> = off
         .filter_map(|clock| {
             let witness = analysis.witnesses.get(usize::try_from(clock.witness_index).ok()?)?;
-            let offset = clock.offset_ns?;
-            let way = if offset < 0 { "behind" } else { "ahead" };
-            let (name, off) = (prose(&witness.name), spoken(offset.saturating_abs()));
-            Some(format!("- {name}: {off} {way}, give or take {}", spoken(clock.error_ns)))
+            let words = clock_words(analysis, clock.witness_index);
+            Some(format!("- {}: {}", prose(&witness.name), prose(&words)))
         })
         .collect();
     if !lines.is_empty() {
@@ -196,12 +221,17 @@ fn clocks(out: &mut String, analysis: &Analysis) {
 }
 
 fn inputs(out: &mut String, analysis: &Analysis) {
-    out.push_str("## Inputs\n\n| path | kind | bytes | SHA-256 |\n|---|---|---|---|\n");
-    for input in analysis.inventory.inputs.iter().take(LISTED_MAX) {
-        let hash = input.sha256.as_deref().unwrap_or("");
-        row(out, &[&input.shown, input.kind.name(), &input.bytes.to_string(), hash]);
+    let all = &analysis.inventory.inputs;
+    let hashed = all.iter().any(|input| input.sha256.is_some());
+    let (title, line) = if hashed { (" SHA-256 |", "---|") } else { ("", "") };
+    let _ = writeln!(out, "## Inputs\n\n| path | kind | bytes |{title}\n|---|---|---:|{line}");
+    for input in all.iter().take(LISTED_MAX) {
+        let (kind, bytes) = (input.kind.name(), input.bytes.to_string());
+        let mut cells = vec![input.shown.as_str(), kind, &bytes];
+        cells.extend(hashed.then_some(input.sha256.as_deref().unwrap_or("")));
+        row(out, &cells);
     }
-    more(out, analysis.inventory.inputs.len(), LISTED_MAX);
+    more(out, all.len(), LISTED_MAX);
     out.push('\n');
 }
 

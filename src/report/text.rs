@@ -1,21 +1,23 @@
 //! The answer for a terminal: verdict first, then the ladder, the evidence, what was not seen and what to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 mod batch;
 mod ladder;
+mod others;
 mod paint;
 mod summed;
 
+pub(super) use others::unknown_because;
 pub use paint::Layout;
 
 use paint::{Paint, columns, wrapped};
 
-use super::safe::printable;
+use super::kinds::{NO_CAUSE, kinds};
+use super::safe::{escaped, printable};
 use super::sources::summed_up;
-use super::{Told, ends, entries, input_name, query, slice, told, words};
+use super::{Told, ends, entries, input_name, query, rivals, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
@@ -23,18 +25,12 @@ use crate::note::Spot;
 use crate::read::Counts;
 use crate::session::{ClockOffset, Outcome, Role, Seen, Session};
 use crate::step::Step;
-use crate::time::{UnixNanos, spoken};
+use crate::time::spoken;
 
-/// Causes behind the best one that are named, when they are near enough.
-const RIVALS_MAX: usize = 2;
-/// A rival this much less sure than the best is not named.
-const RIVAL_PERCENT: u8 = 45;
 /// From here on witnesses that are not there would change nothing.
 const SURE_PERCENT: u8 = 90;
 /// Lines of what was not seen.
 const MISSING_MAX: usize = 3;
-/// Attempts that did not fail, to one server and with the same thing not seen, that are told one by one.
-const ALIKE_MAX: usize = 5;
 /// So many failures get a picture each; of more with `-v` only.
 const DRAWN_MAX: usize = 3;
 /// Witnesses that are named whose clock nothing tells.
@@ -55,8 +51,8 @@ pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
     failures(&mut out, analysis, &failed, layout);
     summed::sources(&mut out, &sources, layout);
     if !layout.only_failed {
-        others(&mut out, analysis, &told, layout);
-        listened(&mut out, analysis, layout);
+        others::others(&mut out, analysis, &told, layout);
+        others::listened(&mut out, analysis, layout);
     }
     clocks(&mut out, analysis, layout);
     clocks_alone(&mut out, analysis, layout);
@@ -66,17 +62,19 @@ pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
 
 /// Few failures are told one by one, in order of time; many by kind, the most frequent first.
 fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout: Layout<'_>) {
-    if failed.len() > batch::TOLD_MAX && !layout.verbose {
-        let kinds = batch::kinds(failed);
-        batch::overview(out, failed, &kinds, layout);
-        for kind in &kinds {
-            if let Some(example) = kind.example() {
-                let count =
-                    if kind.count() > 1 { format!("[1 of {}] ", kind.count()) } else { String::new() };
-                block(out, analysis, example, layout, &count);
+    if failed.len() > batch::TOLD_MAX {
+        let kinds = kinds(failed.iter().copied());
+        batch::overview(out, failed.len(), &kinds, layout);
+        if !layout.verbose {
+            for kind in batch::shown(&kinds) {
+                let count = kind.count();
+                let count = if count > 1 { format!("[1 of {count}] ") } else { String::new() };
+                if let Some(example) = kind.example() {
+                    block(out, analysis, example, layout, &count);
+                }
             }
+            return;
         }
-        return;
     }
     let drawn = layout.verbose || failed.len() <= DRAWN_MAX;
     for (number, attempt) in (1..).zip(failed) {
@@ -87,13 +85,13 @@ fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout:
             out.push('\n');
         }
         if layout.verbose {
-            timeline(out, analysis, attempt.session);
+            timeline(out, analysis, attempt.session, layout);
             out.push('\n');
         }
     }
 }
 
-fn server_end(session: &Session) -> String {
+pub(super) fn server_end(session: &Session) -> String {
     match (session.server(), session.host(Role::Server)) {
         (Some(end), _) => end.to_string(),
         (None, Some(host)) => host.to_owned(),
@@ -139,6 +137,25 @@ fn paragraph(out: &mut String, layout: Layout<'_>, text: &str, paint: Option<Pai
     }
 }
 
+/// A sentence of its own with its beginning, or some words near it, in a colour.
+fn headed(out: &mut String, layout: Layout<'_>, text: &str, (words, paint): (&str, Paint)) {
+    for (index, part) in wrapped(text, layout.columns().saturating_sub(4)).iter().enumerate() {
+        let indent = if index == 0 { "" } else { "    " };
+        let part =
+            if index == 0 { part.replacen(words, &layout.paint(paint, words), 1) } else { part.clone() };
+        line(out, &format!("{indent}{part}"));
+    }
+}
+
+/// A line whose later parts stand below its text, behind what comes first.
+fn hanging(out: &mut String, layout: Layout<'_>, first: &str, text: &str) {
+    let indent = columns(first);
+    for (index, part) in wrapped(text, layout.columns().saturating_sub(indent)).iter().enumerate() {
+        let before = if index == 0 { first.to_owned() } else { " ".repeat(indent) };
+        line(out, &format!("{before}{part}"));
+    }
+}
+
 /// The same in a colour.
 fn painted(out: &mut String, layout: Layout<'_>, label: &str, text: &str, paint: Option<Paint>) {
     let room = layout.columns().saturating_sub(INDENT);
@@ -157,14 +174,14 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<
         Outcome::Refused => "REFUSED",
         _ => "BROKE",
     };
-    let heading = layout.paint(Paint::Failure, &format!("{outcome} at {step}"));
-    line(out, &format!("{count}{heading}: {}", ends(session)));
+    let heading = format!("{outcome} at {step}");
+    headed(out, layout, &format!("{count}{heading}: {}", ends(session)), (&heading, Paint::Failure));
     match told.best() {
         Some(best) => {
             painted(out, layout, "why", best.rule.cause, Some(Paint::Strong));
             item(out, layout, "how sure", &how_sure(told.verdicts));
         }
-        None => item(out, layout, "why", "the evidence shows where it broke and does not tell why"),
+        None => item(out, layout, "why", NO_CAUSE),
     }
     if let Some(contradiction) = analysis.said.and_then(|said| said.contradicted_by(session)) {
         let text = format!("the error box does not tell of this connection: {contradiction}");
@@ -193,7 +210,7 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<
         }
     }
     for (index, differs) in told.attempt.differs.iter().enumerate() {
-        item(out, layout, if index == 0 { "differs" } else { "" }, &printable(differs));
+        item(out, layout, if index == 0 { "differs" } else { "" }, &escaped(differs));
     }
     named_by(out, session, layout);
     let shown = filter(session);
@@ -219,17 +236,10 @@ pub(super) fn user(session: &Session) -> Option<String> {
 }
 
 pub(super) fn how_sure(verdicts: &[Verdict]) -> String {
-    let mut parts = Vec::new();
-    let best = verdicts.first().map_or(0, |verdict| verdict.weighing.percent);
-    for (index, verdict) in verdicts.iter().take(1 + RIVALS_MAX).enumerate() {
-        let percent = verdict.weighing.percent;
-        match index {
-            0 => parts.push(format!("{percent} % ({})", verdict.rule.id)),
-            _ if percent + RIVAL_PERCENT > best => parts.push(format!("or {percent} % {}", verdict.rule.id)),
-            _ => {}
-        }
-    }
-    parts.join(", ")
+    let sure = |verdict: &Verdict| format!("{} % ({})", verdict.weighing.percent, verdict.rule.id);
+    let best = verdicts.iter().take(1).map(sure);
+    let others = rivals(verdicts).iter().map(|verdict| format!("or {}", sure(verdict)));
+    best.chain(others).collect::<Vec<_>>().join(", ")
 }
 
 fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
@@ -323,14 +333,15 @@ pub(super) fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> 
     Some(query::of_records(analysis, *input_index, &ids))
 }
 
-fn timeline(out: &mut String, analysis: &Analysis, session: &Session) {
+fn timeline(out: &mut String, analysis: &Analysis, session: &Session, layout: Layout<'_>) {
     for entry in entries(analysis, session) {
         let seen = entry.seen;
-        let since = spoken(seen.at.since(session.start));
+        let since = ladder::signed(seen.at.since(session.start));
         let host = seen.fact.subject.keys().map(|keys| format!("{}: ", printable(&keys.host)));
         let input = printable(input_name(analysis, seen.place()));
         let place = format!("{}{input} {}", host.unwrap_or_default(), seen.place().spot);
-        line(out, &format!("    +{since:>10}  {:<44}  {}", place, words::says(seen.what())));
+        let text = format!("{} ({})", words::says(seen.what()), place.trim_end());
+        hanging(out, layout, &format!("    {since:>11}  "), &text);
     }
 }
 
@@ -401,111 +412,6 @@ pub(super) fn seconds(ns: i64) -> String {
 
 fn index_of(witness_index: u32) -> usize {
     usize::try_from(witness_index).unwrap_or(usize::MAX)
-}
-
-/// Attempts of one kind beyond the first few.
-#[derive(Default)]
-struct Alike {
-    count: usize,
-    until: Option<UnixNanos>,
-    clients: BTreeSet<IpAddr>,
-}
-
-/// What did not fail, in a line each.
-fn others(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout<'_>) {
-    let mut alike: BTreeMap<(Outcome, String, String), Alike> = BTreeMap::new();
-    for attempt in told.iter().filter(|t| !t.attempt.outcome.is_failure()) {
-        let session = attempt.session;
-        let outcome = attempt.attempt.outcome;
-        if outcome != Outcome::Active && !layout.verbose {
-            let because =
-                if outcome == Outcome::Unknown { unknown_because(analysis, session) } else { String::new() };
-            let known = alike.entry((outcome, server_end(session), because)).or_default();
-            known.count += 1;
-            if known.count > ALIKE_MAX {
-                known.until = known.until.max(Some(session.start));
-                known.clients.extend(session.far_client_ip());
-                continue;
-            }
-        }
-        let count = attempt.attempt.sessions.len();
-        let more = if count > 1 { format!(", {count} connections") } else { String::new() };
-        let word = match attempt.attempt.outcome {
-            Outcome::Active => "worked: the desktop was reached",
-            Outcome::Probe => "only looked: no logon was meant",
-            Outcome::Closed => "closed by the client before anything failed",
-            _ => "unknown: the evidence does not reach far enough",
-        };
-        let reached = session.reached.map_or("nothing", Step::name);
-        let word = match attempt.attempt.outcome {
-            Outcome::Active => layout.paint(Paint::Success, word),
-            _ => word.to_owned(),
-        };
-        let start = layout.zone.shown(session.start);
-        line(out, &format!("{start} {word} ({}, reached {reached}{more})", ends(session)));
-        let earlier = attempt.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
-        let failed: Vec<&Session> = earlier.filter(|s| s.outcome.is_failure()).collect();
-        if let (Outcome::Active, Some(first)) = (attempt.attempt.outcome, failed.first()) {
-            let step = first.broke_at.map_or("an unknown step", Step::title);
-            item(
-                out,
-                layout,
-                "remark",
-                &format!("{} connections of the same attempt failed, the first at {step}", failed.len()),
-            );
-        }
-        let beside = Some(session).filter(|session| session.outcome == Outcome::Active);
-        if let Some(remark) = beside.and_then(words::remark) {
-            item(out, layout, "remark", &remark);
-        }
-        if attempt.attempt.outcome == Outcome::Unknown {
-            item(out, layout, "not seen", &unknown_because(analysis, session));
-        }
-        if layout.verbose {
-            timeline(out, analysis, session);
-        }
-    }
-    for ((outcome, server, because), more) in alike {
-        let Some(until) = more.until else { continue };
-        let count = more.count.saturating_sub(ALIKE_MAX);
-        let clients = match more.clients.len() {
-            0 => String::new(),
-            clients => format!(" from {}", some(clients, "address")),
-        };
-        let tail = if because.is_empty() { String::new() } else { format!(", not seen: {because}") };
-        let until = layout.zone.shown(until);
-        let text = format!(
-            "{until} and before: {count} more {}{clients} to {}{tail}",
-            outcome.name(),
-            printable(&server)
-        );
-        paragraph(out, layout, &text, None);
-    }
-}
-
-/// Connections of which nothing is known but that a listener took them, in a line for each host.
-fn listened(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
-    for one in &analysis.story.listened {
-        let from = layout.zone.shown(one.from);
-        paragraph(out, layout, &format!("{from} {}", printable(&words::listened(one))), None);
-    }
-}
-
-pub(super) fn unknown_because(analysis: &Analysis, session: &Session) -> String {
-    use crate::fact::What;
-    if session.find(|what| matches!(what, What::MidStream {})).is_some() {
-        "the start of the connection: the capture began later".to_owned()
-    } else if session.find(|what| matches!(what, What::OneWay { .. })).is_some() {
-        "the other direction: capture where both pass".to_owned()
-    } else if let Some(said) = diagnosis::stack_absent(session, &analysis.story) {
-        said.to_owned()
-    } else {
-        match session.connections.is_empty() {
-            false => "the end of the connection: the capture stopped before it",
-            true => "how it went on: the logs at hand say no more; a capture, or the other logs of server and client",
-        }
-        .to_owned()
-    }
 }
 
 fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Layout<'_>) {

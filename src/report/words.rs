@@ -48,7 +48,8 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::SynSent { tries, over_ms } => {
             format!("client asks for a TCP connection, {tries} times in {}", ms(*over_ms))
         }
-        What::SynAnswered { after_ms } => format!("server accepts it after {}", ms(*after_ms)),
+        // The time between the two stands beside them, and is another one at each capture point.
+        What::SynAnswered { .. } => "server accepts it".to_owned(),
         What::Connected {} => "TCP connection is up".to_owned(),
         What::Tunnelled { kind, from, to } => format!("seen inside {} from {from} to {to}", kind.name()),
         What::ProxyAsked { .. } | What::ProxyAnswered { .. } | What::ProxiedFor { .. } => of_proxy(what),

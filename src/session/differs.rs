@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Attempt, Outcome, Role, Seen, Session};
 use crate::fact::{Side, What};
+use crate::time::UnixNanos;
 
 /// Fills `differs` of every failed attempt; attempts are in order of time.
 pub(super) fn compare(sessions: &[Session], attempts: &mut [Attempt]) {
@@ -41,6 +42,9 @@ fn ends(session: &Session) -> Option<(String, String)> {
     let server = server.or_else(|| session.host(Role::Server).map(str::to_owned))?;
     Some((client, server))
 }
+
+/// Digits of a certificate's SHA-256 that tell it from others; the whole of it stands with the certificate.
+const THUMBPRINT_SHOWN: usize = 16;
 
 /// What two connections of the same client and server are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,8 +176,13 @@ fn certificate(what: &What) -> Option<String> {
     let What::Certificate { by: Side::Server, subject, not_before, not_after, key, sha256, .. } = what else {
         return None;
     };
-    let thumbprint = sha256.as_ref().map(|sha256| format!(", SHA-256 {sha256}")).unwrap_or_default();
-    Some(format!("{subject}, {key}, {not_before} to {not_after}{thumbprint}"))
+    let thumbprint = sha256.as_ref().map(|sha256| {
+        let beginning = sha256.get(..THUMBPRINT_SHOWN).unwrap_or(sha256);
+        format!(", SHA-256 {beginning}…")
+    });
+    let second = |at: &UnixNanos| at.to_string().replace(".000000Z", "Z");
+    let (from, until) = (second(not_before), second(not_after));
+    Some(format!("{subject}, {key}, {from} to {until}{}", thumbprint.unwrap_or_default()))
 }
 
 /// How one aspect of a connection compares with that of an earlier one.

@@ -6,10 +6,11 @@ use rdpwhy::analysis::{Analysis, analyze_inventory};
 use rdpwhy::read::Unwatched;
 use rdpwhy::read::inputs::held;
 use rdpwhy::report::text::{Layout, answer};
+use rdpwhy::report::{html, markdown};
 use rdpwhy::{Options, analyze};
 use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter};
 
-use crate::support::{children, root, run};
+use crate::support::{children, corpus, root, run};
 
 const BASE_NS: i64 = 1_795_168_800_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -146,6 +147,95 @@ fn many_failures_are_summed_up_by_cause_with_the_most_frequent_first() {
     let all = answer(&analysis, Layout { verbose: true, ..Layout::default() });
     assert_eq!(all.matches("  how sure  ").count(), 13);
     assert_eq!(all.matches("client    server").count(), 13);
+    assert!(lines[0].contains("2 kinds of failure (a cause at a step)"), "{text}");
+    let zone = &rdpwhy::time::UTC;
+    let page = markdown::page(&analysis, markdown::Layout { verbose: false, only_failed: false, zone });
+    assert!(page.starts_with("# Remote Desktop: 13 of 13 attempts failed: 2 kinds of failure\n"), "{page}");
+    assert!(page.contains("| 9 | hybrid-required | X.224 negotiation |\n| 4 | tcp-refused |"), "{page}");
+}
+
+/// The numbers of `31 kinds of failure` and the like in a text.
+fn kinds_of_failure(text: &str) -> Vec<usize> {
+    let before = text.split(" kinds of failure").map(|part| part.rsplit([' ', '>']).next().unwrap());
+    let mut numbers: Vec<usize> = before.filter_map(|word| word.parse().ok()).collect();
+    numbers.dedup();
+    numbers
+}
+
+#[test]
+fn every_form_for_people_counts_the_same_and_says_what_it_does_not_show() {
+    let Some(lab) = corpus("lab") else { return };
+    let analysis = analyze(&Options { paths: vec![lab], ..Options::default() }, &Unwatched);
+    let text = answer(&analysis, Layout::default());
+    let all = answer(&analysis, Layout { verbose: true, ..Layout::default() });
+    let zone = &rdpwhy::time::UTC;
+    let page = markdown::page(&analysis, markdown::Layout { verbose: false, only_failed: false, zone });
+    let html = html::page(&analysis, &html::Asked::default()).unwrap();
+    let count = kinds_of_failure(&text)[0];
+    assert!(count > 20, "{count} kinds");
+    for (form, first) in [("text", &all), ("markdown", &page), ("html", &html)] {
+        assert_eq!(kinds_of_failure(first)[0], count, "{form}");
+    }
+    // What the first screen does not name is counted, and everything is where it says.
+    let rest = count - 20;
+    assert!(text.contains(&format!("x of {rest} rarer kinds, which -v lists")), "{text}");
+    let listed = |text: &str| {
+        text.lines().take_while(|line| !line.is_empty()).filter(|line| line.contains(" x ")).count()
+    };
+    assert_eq!((listed(&text), listed(&all)), (21, count));
+    assert_eq!(html.matches("class=\"times\"").count(), count);
+    assert!(html.contains(&format!("{} more kinds of failure", count - 6)));
+    assert!(
+        html.contains("An attempt unfolds 8 of its connections at most, the one that tells most first: 52 ")
+    );
+}
+
+#[test]
+fn nothing_but_what_is_copied_is_wider_than_the_terminal() {
+    let analysis = failures(9, 4);
+    let told = samples();
+    for width in [40, 60, 80] {
+        for analysis in told.iter().chain([&analysis]) {
+            for verbose in [false, true] {
+                let text = answer(analysis, Layout { width, verbose, ..Layout::default() });
+                let copied = ["  Wireshark", "  slice", "  records"];
+                let whole = |line: &&str| copied.iter().any(|label| line.starts_with(label));
+                for line in text.lines().filter(|line| !whole(line)) {
+                    let longest = line.split_whitespace().map(|word| word.chars().count()).max();
+                    // Less than 60 columns are taken for 60; a path or a name stays whole.
+                    let fits = line.chars().count() <= width.max(60) || longest > Some(18);
+                    assert!(fits, "{width} columns, {}: {line}", line.chars().count());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_gap_and_sentence_of_an_answer_tell_one_time() {
+    for analysis in &samples() {
+        let text = answer(analysis, Layout::default());
+        let row = text.lines().find(|line| line.contains("accepts it")).unwrap();
+        assert!(row.ends_with("accepts it"), "{row}");
+    }
+}
+
+#[test]
+fn causes_that_are_near_enough_stand_in_every_form_and_values_stay_whole() {
+    let Some(lab) = corpus("lab/fail-nla-bad-password-tls12") else { return };
+    let analysis = analyze(&Options { paths: vec![lab], ..Options::default() }, &Unwatched);
+    let text = answer(&analysis, Layout::default());
+    let sure = "62 % (bad-password), or 25 % (account-restriction), or 25 % (bad-user)";
+    assert!(text.contains(&format!("  how sure  {sure}")), "{text}");
+    let zone = &rdpwhy::time::UTC;
+    let page = markdown::page(&analysis, markdown::Layout { verbose: false, only_failed: false, zone });
+    assert!(page.contains(&format!("| how sure | {sure} |")) && !page.contains("SHA-256 |"), "{page}");
+    let html = html::page(&analysis, &html::Asked::default()).unwrap();
+    assert!(html.contains("\"rivals\":2"), "so many of its causes are named");
+    let Some(lab) = corpus("lab") else { return };
+    let analysis = analyze(&Options { paths: vec![lab], ..Options::default() }, &Unwatched);
+    let text = answer(&analysis, Layout { width: 160, ..Layout::default() });
+    assert!(text.contains("  differs   certificate of the server: ") && !text.contains("2…\n"), "{text}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::broke::broke;
 use super::super::json::tls::{Certificate, Tls, tls};
-use super::super::{entries, input_name, slice, text, words};
+use super::super::{entries, input_name, rivals, slice, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
 use super::strings::Strings;
 use super::way::{Way, way};
@@ -36,8 +36,9 @@ pub(super) struct Details {
 pub(super) struct LeftOut {
     /// Attempts without any details.
     pub(super) attempts: usize,
-    /// Sessions of attempts that have some.
+    /// Sessions of attempts that have some, and how many attempts these are.
     pub(super) sessions: usize,
+    pub(super) of_attempts: usize,
     /// Facts of sessions that unfold.
     pub(super) facts: usize,
 }
@@ -55,6 +56,8 @@ struct Line<'a> {
     start: i64,
     end: i64,
     causes: Vec<CauseLine>,
+    /// Causes behind the first that are named beside it.
+    rivals: usize,
     /// Witnesses that nobody handed over, where no cause is told.
     absent: Vec<&'static str>,
     differs: &'a [String],
@@ -176,7 +179,9 @@ impl<'a> Writer<'a> {
         let attempt = row.told.attempt;
         let others = attempt.sessions.iter().filter(|index| **index != attempt.decisive);
         let all = std::iter::once(&attempt.decisive).chain(others);
-        self.left_out.sessions += attempt.sessions.len().saturating_sub(self.limits.sessions);
+        let beyond = attempt.sessions.len().saturating_sub(self.limits.sessions);
+        self.left_out.sessions += beyond;
+        self.left_out.of_attempts += usize::from(beyond > 0);
         all.take(self.limits.sessions).copied().collect()
     }
 
@@ -215,6 +220,7 @@ impl<'a> Writer<'a> {
             start: session.start.0 / 1_000,
             end: session.end.0 / 1_000,
             causes,
+            rivals: rivals(shown).len(),
             absent: if failed && best.is_none() { diagnosis::witnesses_absent(session) } else { Vec::new() },
             differs: if index == attempt.decisive { &attempt.differs } else { &[] },
             said: analysis.said.filter(|_| failed).and_then(|said| said.contradicted_by(session)),

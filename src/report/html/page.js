@@ -150,8 +150,8 @@
     if (best) {
       const rule = table.causes[best.rule];
       card.append(h("div", { class: "sure" }, meter(best.percent), h("span", {}, h("b", { text: best.percent + " % sure" }), " ", h("code", { text: rule.id }))));
-      const rivals = d.causes.slice(1, 4).map((one) => one.percent + " % " + table.causes[one.rule].id);
-      if (rivals.length) card.append(h("p", { class: "rivals", text: "or " + rivals.join(", ") }));
+      const rivals = d.causes.slice(1, 1 + d.rivals).map((one) => "or " + one.percent + " % (" + table.causes[one.rule].id + ")");
+      if (rivals.length) card.append(h("p", { class: "rivals", text: rivals.join(", ") }));
       const remedy = h("p", { class: "remedy" }, prose(rule.remedy));
       card.append(h("h3", { text: "To do" }), copyable(remedy, rule.remedy, "what to do"));
       const list = (title, facts) => {
@@ -343,7 +343,8 @@
     const all = table.witnesses.map((_, index) => index);
     const candidates = [...all.filter((index) => told.has(index)), ...all.filter((index) => !told.has(index) && looked(table.witnesses[index]))];
     const lanes = candidates.slice(0, LANES);
-    const beside = table.witnesses.length - lanes.length;
+    const more = [[Math.max(0, told.size - LANES), "tell of it too"], [table.witnesses.length - Math.max(told.size, lanes.length), "tell nothing of it"]];
+    const beside = more.filter(([count]) => count > 0).map(([count, what]) => count + (count === 1 ? " more witness " + what.replace("tell", "tells") : " more witnesses " + what));
     const margin = Math.max(50, (last - first) * 0.04);
     const fit = [first - margin, last + margin];
     let view = fit.slice();
@@ -433,7 +434,7 @@
       box,
       h("figcaption", {}, h("span", {}, h("i", { class: "key other" }), " covered"), h("span", {}, h("i", { class: "key packet" }), " packets"), h("span", {}, h("i", { class: "key log" }), " log records"),
         h("span", { text: "red ring: proof; red line: where it broke; grey line through a dot: error of its clock" }),
-        beside > 0 && h("span", { text: beside + " more witnesses tell nothing of it" })));
+        beside.map((text) => h("span", { text }))));
   };
 
   const sessionView = (d, host) => {

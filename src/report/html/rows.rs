@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::super::json::{End, client, server};
+use super::super::kinds::NO_CAUSE;
 use super::super::sources::{Source, summed_up};
 use super::super::{Told, text, words};
 use super::Asked;
@@ -221,17 +222,19 @@ fn ends_of(end: &End) -> String {
 fn note(analysis: &Analysis, told: &Told<'_>) -> String {
     let session = told.session;
     match told.attempt.outcome {
-        Outcome::Broke | Outcome::Refused => told.best().map_or_else(
-            || "the evidence shows where it broke and does not tell why".to_owned(),
-            |best: &Verdict| best.rule.cause.to_owned(),
-        ),
+        Outcome::Broke | Outcome::Refused => {
+            told.best().map_or_else(|| NO_CAUSE.to_owned(), |best: &Verdict| best.rule.cause.to_owned())
+        }
         Outcome::Active => {
             let members =
                 told.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));
             let failed: Vec<&Session> = members.filter(|member| member.outcome.is_failure()).collect();
             let earlier = failed.first().map(|first| {
                 let step = first.broke_at.map_or("an unknown step", Step::title);
-                format!("; {} connections of the same attempt failed, the first at {step}", failed.len())
+                format!(
+                    "; {} of the same attempt failed, the first at {step}",
+                    text::some(failed.len(), "connection")
+                )
             });
             let beside = Some(session).filter(|session| session.outcome == Outcome::Active);
             let remark = beside.and_then(words::remark).map(|remark| format!("; {remark}"));

@@ -6,6 +6,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use super::super::json::{Input, NoteRow, inputs, notes};
+use super::super::kinds::{NO_CAUSE, headline};
 use super::super::sources::Source;
 use super::super::{Told, words};
 use super::Asked;
@@ -121,7 +122,7 @@ impl<'a> Summary<'a> {
         let plain: Vec<PlainRow<'_>> = rows.rows.iter().take(limits.plain_attempts).map(plain).collect();
         let bands = charts::bands(analysis);
         Self {
-            headline: headline(told, &causes),
+            headline: headline(told, &rows.sources),
             lead: lead(analysis, told),
             outcomes: outcomes(told),
             causes,
@@ -164,29 +165,6 @@ fn outcomes(told: &[Told<'_>]) -> Vec<OutcomeCount> {
 
 fn some(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-}
-
-fn headline(told: &[Told<'_>], causes: &[CauseCount]) -> String {
-    let failed = told.iter().filter(|one| one.attempt.outcome.is_failure()).count();
-    match (told.len(), failed) {
-        (0, _) => "No RDP connection in this evidence".to_owned(),
-        (1, 0) => "The attempt did not fail".to_owned(),
-        (all, 0) => format!("None of {all} attempts failed"),
-        (all, _) => {
-            let who = if all == 1 {
-                "The attempt failed".to_owned()
-            } else {
-                format!("{failed} of {all} attempts failed")
-            };
-            match causes {
-                [only] => format!("{who} at {}: {}", only.step, only.summary),
-                _ => {
-                    let told: BTreeSet<&str> = causes.iter().filter_map(|cause| cause.id).collect();
-                    format!("{who}, for {}", some(told.len(), "cause", "different causes"))
-                }
-            }
-        }
-    }
 }
 
 /// When, by whom, and what was left out of it as asked.
@@ -261,7 +239,7 @@ fn cause(step: Option<Step>, group: &Group<'_>) -> CauseCount {
     };
     CauseCount {
         id: rule.map(|rule| rule.id),
-        summary: rule.map_or("the evidence shows where it broke and does not tell why", |rule| rule.cause),
+        summary: rule.map_or(NO_CAUSE, |rule| rule.cause),
         remedy: rule.map(|rule| rule.fix),
         refs: rule.map_or(&[], |rule| rule.refs),
         step: step.map_or("an unknown step", Step::title),
@@ -350,9 +328,11 @@ fn not_here(
     }
     if left_out.sessions > 0 {
         said.push(format!(
-            "Of attempts with more than {} connections, {} not unfold.",
+            "An attempt unfolds {} of its connections at most, the one that tells most first: {} of {} only in the \
+             JSON answer.",
             asked.limits.sessions,
-            some(left_out.sessions, "connection does", "connections do")
+            some(left_out.sessions, "connection stands", "connections stand"),
+            some(left_out.of_attempts, "attempt", "attempts")
         ));
     }
     if left_out.facts > 0 {

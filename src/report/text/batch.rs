@@ -1,13 +1,12 @@
 //! Many failures at once: what failed how often, the most frequent first, and one of each kind told in full.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::paint::{Layout, Paint, columns};
-use super::{line, server_end, some};
-use crate::report::Told;
+use super::paint::{Layout, Paint, columns, wrapped};
+use super::{line, paragraph, server_end, some};
+use crate::report::kinds::{Kind, of_kinds};
 use crate::report::safe::printable;
 use crate::step::Step;
-use crate::time::UnixNanos;
 
 /// More failures than this are summed up by cause and step.
 pub(super) const TOLD_MAX: usize = 10;
@@ -16,73 +15,57 @@ const KINDS_MAX: usize = 20;
 /// Servers and users that are named of one kind.
 const NAMES_MAX: usize = 3;
 
-/// Failures with the same cause at the same step.
-pub(super) struct Kind<'t, 'a> {
-    /// Cause id, or what stands for none.
-    cause: &'static str,
-    step: Option<Step>,
-    /// In order of time.
-    attempts: Vec<&'t Told<'a>>,
-}
+/// Columns in front of a cause: margin, count and the sign behind it.
+const BEFORE_CAUSE: usize = 11;
 
-impl<'t, 'a> Kind<'t, 'a> {
-    /// The one that is surest, the first of them in time.
-    pub(super) fn example(&self) -> Option<&'t Told<'a>> {
-        let sure = |told: &&&Told<'_>| told.best().map_or(0, |best| best.weighing.percent);
-        self.attempts.iter().rev().max_by_key(sure).copied()
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.attempts.len()
-    }
-}
-
-/// The failures by kind, the most frequent first.
-pub(super) fn kinds<'t, 'a>(failed: &[&'t Told<'a>]) -> Vec<Kind<'t, 'a>> {
-    let mut kinds: BTreeMap<(&'static str, Option<Step>), Vec<&'t Told<'a>>> = BTreeMap::new();
-    for told in failed {
-        let cause = told.best().map_or("no cause told", |best| best.rule.id);
-        kinds.entry((cause, told.session.broke_at)).or_default().push(told);
-    }
-    let kinds = kinds.into_iter().map(|((cause, step), attempts)| Kind { cause, step, attempts });
-    let mut kinds: Vec<_> = kinds.collect();
-    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count()));
-    kinds.truncate(KINDS_MAX);
-    kinds
-}
-
-/// One line for each kind.
-pub(super) fn overview(out: &mut String, failed: &[&Told<'_>], kinds: &[Kind<'_, '_>], layout: Layout<'_>) {
-    let heading =
-        format!("{} FAILED, by cause; of each the surest is told below", some(failed.len(), "attempt"));
-    line(out, &layout.paint(Paint::Failure, &heading));
-    let width = kinds.iter().map(|kind| columns(kind.cause)).max().unwrap_or(0);
-    for kind in kinds {
-        let count = kind.count();
+/// One line for each kind; with `-v` of all of them.
+pub(super) fn overview(out: &mut String, failed: usize, kinds: &[Kind<'_, '_>], layout: Layout<'_>) {
+    let shown = if layout.verbose { kinds } else { shown(kinds) };
+    let below = match (layout.verbose, kinds.len() - shown.len()) {
+        (true, _) => "each attempt below".to_owned(),
+        (false, 0) => "the surest of each below".to_owned(),
+        (false, _) => format!("the surest of the first {} below", shown.len()),
+    };
+    let (failed, of_kinds) = (some(failed, "attempt"), of_kinds(kinds.len()));
+    let heading = format!("{failed} FAILED: {of_kinds} (a cause at a step), {below}");
+    paragraph(out, layout, &heading, Some(Paint::Failure));
+    let width = shown.iter().map(|kind| columns(kind.cause())).max().unwrap_or(0);
+    for kind in shown {
         let step = kind.step.map_or("an unknown step", Step::title);
         let servers = names(kind.attempts.iter().map(|told| server_end(told.session)));
         let users =
             names(kind.attempts.iter().filter_map(|told| told.session.user_name().map(str::to_owned)));
         let users = if users.is_empty() { String::new() } else { format!(", as {users}") };
-        let cause = layout.paint(Paint::Strong, &format!("{:<width$}", kind.cause));
-        line(out, &format!("  {count:>6} x {cause} at {step}: {servers}{users}; {}", span(kind, layout)));
+        let padding = " ".repeat(width.saturating_sub(columns(kind.cause())));
+        let first =
+            format!("  {:>6} x {}{padding} ", kind.count(), layout.paint(Paint::Strong, kind.cause()));
+        let text = format!("at {step}: {servers}{users}; {}", span(kind, layout));
+        let room = layout.columns().saturating_sub(BEFORE_CAUSE + width + 1);
+        for (index, part) in wrapped(&text, room).iter().enumerate() {
+            let before = if index == 0 { first.clone() } else { " ".repeat(BEFORE_CAUSE + width + 1) };
+            line(out, &format!("{before}{part}"));
+        }
     }
-    let told: usize = kinds.iter().map(Kind::count).sum();
-    if let Some(more) = failed.len().checked_sub(told).filter(|more| *more > 0) {
-        line(out, &format!("  {more:>6} x of rarer kinds"));
+    let rest = kinds.get(shown.len()..).unwrap_or_default();
+    if !rest.is_empty() {
+        let attempts: usize = rest.iter().map(Kind::count).sum();
+        line(out, &format!("  {attempts:>6} x of {}, which -v lists", some(rest.len(), "rarer kind")));
     }
-    line(out, "each one stands in JSON and with -v");
+    if !layout.verbose {
+        line(out, "-v tells each attempt; so do html and json");
+    }
     out.push('\n');
+}
+
+/// The kinds that are shown where not all are asked for.
+pub(super) fn shown<'k, 't, 'a>(kinds: &'k [Kind<'t, 'a>]) -> &'k [Kind<'t, 'a>] {
+    kinds.get(..KINDS_MAX).unwrap_or(kinds)
 }
 
 fn span(kind: &Kind<'_, '_>, layout: Layout<'_>) -> String {
     let starts = || kind.attempts.iter().map(|told| told.session.start);
-    let first = starts().min().unwrap_or(UnixNanos(0));
-    match starts().max() {
-        Some(last) if last != first => format!("{} to {}", layout.zone.shown(first), layout.zone.shown(last)),
-        _ => layout.zone.shown(first),
-    }
+    let (first, last) = (starts().min().unwrap_or_default(), starts().max().unwrap_or_default());
+    layout.zone.span(first, last)
 }
 
 /// The first few names, and how many more there are.

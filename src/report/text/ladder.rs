@@ -107,7 +107,7 @@ pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout<'_>) {
 }
 
 /// With its sign: what a clock that is off by a little tells may lie before the start.
-fn signed(ns: i64) -> String {
+pub(super) fn signed(ns: i64) -> String {
     if ns < 0 { spoken(ns) } else { format!("+{}", spoken(ns)) }
 }
 

@@ -1,7 +1,7 @@
 //! Sources that only guess or scan, in the text: one line each.
 
 use super::paint::{Layout, Paint};
-use super::{line, paragraph, some};
+use super::{hanging, line, paragraph, some};
 use crate::report::safe::printable;
 use crate::report::sources::Source;
 
@@ -38,9 +38,9 @@ pub(super) fn sources(out: &mut String, sources: &[Source], layout: Layout<'_>) 
         };
         let times = source.connections;
         let (client, server) = (source.client, printable(&source.server));
-        let [from, until] = [source.from, source.until].map(|at| layout.zone.shown(at));
-        let when = if times == 1 { from } else { format!("{from} to {until}") };
-        line(out, &format!("  {times:>5} x {client} -> {server}: {}{users}; {when}", causes.join(", ")));
+        let when = layout.zone.span(source.from, if times == 1 { source.from } else { source.until });
+        let text = format!("{client} -> {server}: {}{users}; {when}", causes.join(", "));
+        hanging(out, layout, &format!("  {times:>5} x "), &text);
     }
     if let Some(more) = sources.len().checked_sub(SOURCES_MAX).filter(|more| *more > 0) {
         line(out, &format!("  and {more} more"));

@@ -256,6 +256,26 @@ fn the_page_opens_filters_and_folds_by_keyboard_without_a_complaint() {
 }
 
 #[test]
+fn witnesses_that_are_not_drawn_are_counted_by_what_they_tell() {
+    let folder = scratch("html-witnesses");
+    let read = |name: &str| std::fs::read(root().join("samples").join(name)).unwrap();
+    for copy in 0..16 {
+        std::fs::write(folder.join(format!("tap{copy}.pcap")), read("nla-required/server.pcap")).unwrap();
+    }
+    std::fs::write(folder.join("other.pcap"), read("cert-expired/server.pcap")).unwrap();
+    let output = run(&folder, &["-q", ".", "-o", "page.html", "--at", "2026-11-22T06:37Z"]);
+    assert!(output.status.success());
+    let Some(mut browser) = Browser::open("html-witnesses", &folder.join("page.html"), (1280, 800)) else {
+        return;
+    };
+    browser.value("document.querySelector('.toggle').click()");
+    let told = browser.value("document.querySelector('tr.more .timeline').textContent");
+    let told = told.as_str().unwrap();
+    assert!(told.contains("2 more witnesses tell of it too"), "{told}");
+    assert!(told.contains("1 more witness tells nothing of it"), "{told}");
+}
+
+#[test]
 fn hostile_names_stay_text_in_the_browser() {
     let page = page_of("html-hostile-browser", &made::hostile());
     let Some(mut browser) = Browser::open("html-hostile", &page, (1280, 800)) else { return };

@@ -170,7 +170,7 @@ pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
 }
 
 /// How far a clock is off, against which, and what it did.
-pub(in super::super) fn clock_words(analysis: &Analysis, index: u32) -> String {
+pub(in crate::report) fn clock_words(analysis: &Analysis, index: u32) -> String {
     let name = |index: u32| {
         let witness = usize::try_from(index).ok().and_then(|index| analysis.witnesses.get(index));
         witness.map_or("", |witness| witness.name.as_str())
