@@ -2,6 +2,7 @@
 
 mod answers;
 mod arguments;
+mod examples;
 mod format;
 mod output;
 mod progress;
@@ -9,7 +10,7 @@ mod slice;
 mod terminal;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use rdpwhy::read::facts;
 use rdpwhy::read::inputs::shown;
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
-use rdpwhy::time::Stretch;
+use rdpwhy::time::{Stretch, Typed};
 use rdpwhy::{Analysis, Options, Selection};
 
 use answers::{Answer, Begun};
@@ -243,10 +244,38 @@ fn manual(page: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn run_explain(asked: &Explain) -> ExitCode {
-    let told = explain(&asked.words);
+    let mut words = Vec::new();
+    for word in &asked.words {
+        match word.as_str() {
+            "-" => match typed() {
+                Ok(text) => words.push(text),
+                Err(error) => {
+                    return complain(&format!("cannot read standard input: {error}"), status::NOTHING);
+                }
+            },
+            _ => words.push(word.clone()),
+        }
+    }
+    let told = explain(&words);
     let known = told.iter().any(|one| !one.says.is_empty());
     let written = print(explained::text(&told).as_bytes());
     written_or(written, || if known { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) })
+}
+
+/// Bytes of a text on standard input that are looked at.
+const TYPED_MAX: u64 = 64 * 1024;
+
+/// The text on standard input: UTF-8, or UTF-16 as PowerShell writes it into files.
+fn typed() -> io::Result<String> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(TYPED_MAX).read_to_end(&mut bytes)?;
+    Ok(match bytes.strip_prefix(&[0xff, 0xfe]) {
+        Some(wide) => {
+            let units = wide.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        }
+        None => String::from_utf8_lossy(&bytes).into_owned(),
+    })
 }
 
 fn run_collect(whose: Collect) -> ExitCode {
@@ -303,13 +332,14 @@ fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitC
 }
 
 fn selection(shown: &Shown) -> Selection {
+    let moment = |typed: Typed| typed.moment(&shown.timezone);
     Selection {
-        at: shown.at,
+        at: shown.at.map(|(typed, window)| (moment(typed), window)),
         client: shown.client.clone(),
         server: shown.server.clone(),
         user: shown.user.clone(),
         said: shown.said,
-        timeline: Stretch { from: shown.timeline_start, until: shown.timeline_end },
+        timeline: Stretch { from: shown.timeline_start.map(moment), until: shown.timeline_end.map(moment) },
     }
 }
 
@@ -317,12 +347,13 @@ fn selection(shown: &Shown) -> Selection {
 fn answer_arguments(shown: &Shown) -> Vec<String> {
     let mut named = vec!["analyze".to_owned()];
     named.extend(shown.only_failed.then(|| "--only-failed".to_owned()));
-    named.extend(shown.at.map(|(at, window)| format!("--at={at}+-{}s", window / 1_000_000_000)));
+    let Selection { at, timeline, .. } = selection(shown);
+    named.extend(at.map(|(at, window)| format!("--at={at}+-{}s", window / 1_000_000_000)));
     named.extend(shown.said.map(|said| match said.extended {
         Some(extended) => format!("--said={:#x} {extended:#x}", said.code),
         None => format!("--said={:#x}", said.code),
     }));
-    let ends = [("start", shown.timeline_start), ("end", shown.timeline_end)];
+    let ends = [("start", timeline.from), ("end", timeline.until)];
     named.extend(ends.iter().filter_map(|(name, at)| Some(format!("--timeline-{name}={}", (*at)?))));
     let text = [("client", &shown.client), ("server", &shown.server), ("user", &shown.user)];
     named.extend(text.iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));

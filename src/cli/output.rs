@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rdpwhy::read::inputs::shown;
 use rdpwhy::read::{Input, Inventory};
 
 use super::progress::Progress;
@@ -51,7 +52,8 @@ impl Partials {
         name.push(format!(".{}.part", std::process::id()));
         let partial = path.with_file_name(name);
         self.with(|begun| {
-            let file = OpenOptions::new().write(true).create_new(true).open(&partial)?;
+            let made = OpenOptions::new().write(true).create_new(true).open(&partial);
+            let file = made.map_err(|error| named(path, error))?;
             begun.insert(partial.clone());
             Ok((file, partial))
         })
@@ -65,7 +67,7 @@ impl Partials {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => Err(named(path, error)),
         })
     }
 
@@ -86,6 +88,17 @@ impl Partials {
                 gone(folder);
             }
         });
+    }
+}
+
+/// The error, or where it is that the folder of `path` is not there, that folder's name.
+fn named(path: &Path, error: io::Error) -> io::Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    match folder {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound => {
+            io::Error::new(io::ErrorKind::NotFound, format!("the folder {} does not exist", shown(folder)))
+        }
+        _ => error,
     }
 }
 

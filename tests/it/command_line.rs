@@ -340,6 +340,14 @@ fn what_the_user_reported_narrows_the_answer() {
     assert_eq!(causes(&["--user", "LAB\\ALICE"]), ["broker-redirect-failed"]);
     assert_eq!(causes(&["--at", "2026-11-22T06:37:01Z+-2m"]), ["hybrid-required"]);
     assert_eq!(causes(&["--at", "2026-11-22T07:37:01+01:00+-119s"]), ["hybrid-required"]);
+    // Without an offset the time is meant in the zone that is asked for.
+    let at = "2026-11-22T07:37:01+-2m";
+    assert_eq!(causes(&["--at", at, "--timezone", "Europe/Berlin"]), ["hybrid-required"]);
+    assert_eq!(causes(&["--at", at]), [""; 0]);
+    assert_eq!(
+        causes(&["--at", "2026-11-22T06:37Z", "--timezone", "Europe/Berlin"]),
+        causes(&["--at", "2026-11-22T06:37"])
+    );
     assert_eq!(causes(&["--client", "192.0.2.99"]), [""; 0]);
     assert_eq!(causes(&["--server", "203.0.113.20"]).len(), 5);
     assert_eq!(
@@ -382,6 +390,47 @@ fn inputs_are_told_one_by_one() {
     assert!(bad.contains("  note    not a capture, event log or key log"), "{said}");
     assert!(said.contains("passed over in the folders: 1 file that is no evidence"), "{said}");
     assert_eq!(run(&folder, &["inputs", "-q", "bad.pcap"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = scratch("no-folder");
+    let samples = root().join("samples/cert-expired");
+    let samples = samples.to_str().unwrap();
+    for output in ["nodir/why.json", "parquet:nodir/tables"] {
+        let output = run(&folder, &[samples, "-q", "-o", output]);
+        assert_eq!(output.status.code(), Some(3));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("the folder nodir does not exist"), "{said}");
+    }
+    let output = run(&folder, &["facts", samples, "-q", "-o", "nodir/facts.jsonl"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the folder nodir does not exist"));
+}
+
+#[test]
+fn a_pasted_text_is_explained_from_standard_input_too() {
+    let folder = scratch("explain-stdin");
+    let piped = |text: &[u8]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rdpwhy"))
+            .current_dir(&folder)
+            .args(["explain", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let direct = String::from_utf8(run(&folder, &["explain", "0x3", "0x7"]).stdout).unwrap();
+    let text = "Fehlercode: 0x3\r\nErweiterter Fehlercode: 0x7\r\n";
+    assert_eq!(piped(text.as_bytes()), (Some(0), direct.clone()));
+    let wide: Vec<u8> =
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(piped(&wide), (Some(0), direct));
+    let (status, said) = piped("Ein interner Fehler ist aufgetreten.".as_bytes());
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(status == Some(2) && said.contains("its numbers carry") && said.contains("event 1026"), "{said}");
 }
 
 #[test]
