@@ -1194,6 +1194,24 @@ facts! {
         /// Which end of the connection asked.
         asker: Side,
     }
+    /// A message tells the clock of the host that wrote it: an NTLMv2 response that of the client, where the server's challenge
+    /// had none to copy (MS-NLMP 3.1.5.1.2), a KRB-ERROR that of a domain controller or server and of who asked (RFC 4120 5.9.1).
+    HostClock = "host-clock", None, {
+        /// Address of the host.
+        of: IpAddr,
+        /// The name by which its address was looked up, or that it gives itself.
+        name: Option<String>,
+        /// `ntlm` or `kerberos`.
+        by: String,
+        /// Milliseconds that its clock is ahead of the capture's, counted from the message.
+        ahead_ms: i64,
+        /// Milliseconds before the message within which the clock was read: since the message that this one answers.
+        within_ms: u64,
+        /// Who asked a domain controller, which its log names by address and port.
+        asker: Option<IpAddr>,
+        /// Port of who asked.
+        asker_port: Option<u32>,
+    }
     /// A name was looked up that leads to the server of this connection.
     NameResolved = "name-resolved", Some(Step::Dns), {
         /// The name, in lower case.

@@ -19,6 +19,7 @@ mod mcs;
 mod capabilities;
 mod clear;
 mod said;
+mod clock;
 mod kerberos;
 mod names;
 mod beside;

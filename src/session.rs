@@ -26,7 +26,7 @@ mod attempt;
 mod differs;
 
 pub use attempt::Attempt;
-pub use clock::{ClockOffset, ClockStep};
+pub use clock::{ClockOffset, ClockStep, Paired};
 pub use differs::{Aspect, Compared, compared, last_successes};
 pub use logs::{FACTS_MAX, Role};
 pub use names::{Directory, Names};
@@ -490,7 +490,9 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let Told { clusters, alone: mut records_alone, cut: records_cut } = logs::clusters(records, witnesses);
     let mut clocks = clock::offsets(&groups, witnesses);
     let names = Directory::of_groups(&groups);
-    let (gathered, others) = gather::servers(groups, clusters, &mut clocks, &steps, &names);
+    let told = clock::by_host((&groups, &clusters), witnesses, &clocks, &steps, &names);
+    let measured = gather::Measured { steps: &steps, told: &told };
+    let (gathered, others) = gather::servers(groups, clusters, &mut clocks, measured, &names);
     let gathered = legs::join(gathered, &mut clocks);
     let mut sessions: Vec<Session> =
         gathered.into_iter().map(|one| join::session(one, &clocks, witnesses)).collect();
@@ -517,7 +519,7 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
 fn named(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: &[ClockOffset]) -> usize {
     let mut alone = 0;
     for cluster in clusters {
-        match gather::named(sessions, &cluster).and_then(|index| sessions.get_mut(index)) {
+        match gather::named(sessions, &cluster, clocks).and_then(|index| sessions.get_mut(index)) {
             Some(session) => join::add(session, cluster, clocks),
             // A domain controller checks for everything in its domain.
             None if cluster.role == Role::DomainController => alone += cluster.facts.len(),

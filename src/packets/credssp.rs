@@ -1,12 +1,15 @@
 //! CredSSP: how many round trips it got, who ended it, and where MCS begins behind it (MS-CSSP 3.1.5); by sizes, or by
 //! its messages where they were opened.
 
+use std::net::SocketAddr;
+
 use super::opening::Opened;
-use super::{Message, Reader, mcs};
+use super::{Message, Reader, clock, mcs};
 use crate::codes::Status;
 use crate::fact::{Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
+use crate::time::UnixNanos;
 use crate::wire::credssp::{TsRequest, ts_request};
 use crate::wire::ntlm::{Ntlm, NtlmVersion};
 use crate::wire::spnego::{KerberosToken, TokenId};
@@ -168,13 +171,16 @@ impl Exchange {
         let messages: Vec<Message> = self.spoken.iter().map(|spoken| spoken.message).collect();
         let requests: Vec<&TsRequest> = self.spoken.iter().map(|spoken| &spoken.request).collect();
         say_rounds(reader, &messages, &requests);
+        let mut last = Last::default();
         for spoken in &self.spoken {
-            let request = &spoken.request;
-            let named = request.ntlm.as_ref().and_then(|ntlm| named(ntlm, spoken.message.seen));
+            let (request, seen) = (&spoken.request, spoken.message.seen);
             let kerberos = request.spnego.as_ref().and_then(|spnego| spnego.kerberos.as_ref());
-            for what in named.into_iter().chain(kerberos.and_then(shown)) {
+            let named = request.ntlm.as_ref().and_then(|ntlm| named(ntlm, seen));
+            let clock = last.clock(reader, spoken);
+            for what in named.into_iter().chain(kerberos.and_then(shown)).chain(clock) {
                 reader.tell(&spoken.message, what);
             }
+            last.take(spoken);
         }
         match (self.early, initial) {
             (Some((seen, result)), _) => {
@@ -184,6 +190,58 @@ impl Exchange {
             }
             (None, Some(seen)) => reader.say_read(seen, Reading::Opened, What::CredsspDone {}),
             (None, None) => refused(reader, &messages, self.error()),
+        }
+    }
+}
+
+/// What was said before a message, by which it is told whose clock it holds.
+#[derive(Default)]
+struct Last {
+    client: Option<Sighting>,
+    server: Option<Sighting>,
+    /// The time of the server's challenge, once there was one.
+    challenged: Option<Option<UnixNanos>>,
+}
+
+impl Last {
+    fn take(&mut self, spoken: &Spoken) {
+        let seen = Some(spoken.message.seen);
+        match spoken.message.side {
+            Side::Client => self.client = seen,
+            Side::Server => self.server = seen,
+        }
+        if let Some(Ntlm::Challenge { time, .. }) = &spoken.request.ntlm {
+            self.challenged = Some(*time);
+        }
+    }
+
+    /// The clock of the client in its NTLMv2 response, unless it copies the server's; of the server in a KRB-ERROR.
+    fn clock(&self, reader: &Reader<'_>, spoken: &Spoken) -> Option<What> {
+        let seen = spoken.message.seen;
+        let told =
+            |of: SocketAddr, name: Option<String>, by: &str, time: UnixNanos, asked: Option<Sighting>| {
+                asked.map(|asked| What::HostClock {
+                    of: of.ip(),
+                    name,
+                    by: by.to_owned(),
+                    ahead_ms: clock::ahead_ms(time, seen),
+                    within_ms: clock::within_ms(Some(asked), seen),
+                    asker: None,
+                    asker_port: None,
+                })
+            };
+        let (flow, request) = (reader.flow, &spoken.request);
+        let kerberos = request.spnego.as_ref().and_then(|spnego| spnego.kerberos.as_ref());
+        match (&request.ntlm, kerberos) {
+            (Some(Ntlm::Authenticate { time: Some(time), workstation, .. }), _)
+                if self.challenged == Some(None) =>
+            {
+                told(flow.client, workstation.clone(), "ntlm", *time, self.server)
+            }
+            (_, Some(KerberosToken { server_time: Some(time), .. })) => {
+                told(flow.server, None, "kerberos", *time, self.client)
+            }
+            _ => None,
         }
     }
 }

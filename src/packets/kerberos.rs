@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Reader;
+use super::{Reader, clock};
 use crate::fact::{Side, What};
 use crate::read::flow::{Flow, Sighting};
 use crate::read::neighbours::{Exchange, Said, Service, Transport};
@@ -27,16 +27,19 @@ pub(super) fn read(reader: &mut Reader<'_>) {
         return;
     }
     let flow = reader.flow;
-    let mut answers: Vec<(Sighting, Side, Message)> = Vec::new();
+    let mut answers: Vec<(Sighting, &Exchange, Message)> = Vec::new();
     for exchange in flow.neighbours.exchanges.iter().filter(|one| one.service == Service::Kerberos) {
-        let side = side_of(flow, exchange.asker);
-        answers.extend(messages(exchange).into_iter().map(|(seen, message)| (seen, side, message)));
+        answers.extend(messages(exchange).into_iter().map(|(seen, message)| (seen, &**exchange, message)));
     }
     answers.retain(|(seen, ..)| seen.at <= flow.last.at);
     answers.sort_by_key(|(seen, ..)| *seen);
+    let timed: Vec<(&Exchange, Sighting, &Message)> =
+        answers.iter().map(|(seen, exchange, message)| (*exchange, *seen, message)).collect();
+    clock::of_kerberos(reader, &timed);
     let mut told: Vec<(Sighting, What)> = Vec::new();
     let mut before = None;
-    for (seen, asker, message) in answers {
+    for (seen, exchange, message) in answers {
+        let asker = side_of(flow, exchange.asker);
         let Some(what) = fact(seen, asker, message) else { continue };
         let same = before.as_ref().is_some_and(|before| is_repeated(before, &what));
         if !same {
@@ -62,7 +65,7 @@ fn is_repeated(before: &What, what: &What) -> bool {
 }
 
 fn fact(seen: Sighting, asker: Side, message: Message) -> Option<What> {
-    let Message { kind, error, status, realm, service, client, server_time } = message;
+    let Message { kind, error, status, realm, service, client, server_time, .. } = message;
     if kind.grants() {
         return Some(What::KerberosGranted { service, asker });
     }

@@ -130,7 +130,7 @@ fn is_for_a_domain_controller(name: &str) -> bool {
     ["_kerberos.", "_kerberos-", "_kpasswd.", "_ldap.", "_gc."].iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn messages(exchange: &Exchange, said: &Said) -> Vec<(Sighting, Message)> {
+pub(super) fn messages(exchange: &Exchange, said: &Said) -> Vec<(Sighting, Message)> {
     if exchange.transport == Transport::Udp {
         let read = |(seen, bytes): &(Sighting, Box<[u8]>)| Some((*seen, dns::message(bytes).ok()?));
         return said.datagrams.iter().filter_map(read).collect();

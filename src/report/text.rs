@@ -348,27 +348,18 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session, layout: La
 /// Whose clock is off by how much, when more than one clock is there.
 fn clocks(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
     for clock in analysis.story.clocks.iter().filter(|clock| clock.pairs > 0) {
-        let (Some(offset), Some(witness)) =
-            (clock.offset_ns, analysis.witnesses.get(index_of(clock.witness_index)))
-        else {
-            continue;
-        };
-        let way = if offset < 0 { "behind" } else { "ahead" };
-        let (off, error) = (seconds(offset.abs()), spoken(clock.error_ns));
+        let Some(witness) = analysis.witnesses.get(index_of(clock.witness_index)) else { continue };
         let name = printable(&witness.name);
-        let from = some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), "connection");
-        let drift = drift(clock.drift_ppb);
         let other = analysis.witnesses.get(index_of(clock.against)).filter(|_| clock.against > 0);
-        let way = match other.map(|other| printable(&other.name)) {
-            Some(other) if offset < 0 => format!("behind {other}"),
-            Some(other) => format!("ahead of {other}"),
-            None => way.to_owned(),
-        };
-        let text = format!("clock of {name}: {off} {way}, give or take {error}, from {from}{drift}");
+        let other = other.map(|other| printable(&other.name));
+        let text = format!("clock of {name}: {}", words::clock(clock, other.as_deref()));
         paragraph(out, layout, &text, None);
         for step in &clock.steps {
             let way = if step.by_ns < 0 { "back" } else { "forward" };
-            line(out, &format!("clock of {name}: set {way} by {} at {}", seconds(step.by_ns.abs()), step.at));
+            line(
+                out,
+                &format!("clock of {name}: set {way} by {} at {}", words::seconds(step.by_ns.abs()), step.at),
+            );
         }
     }
 }
@@ -393,21 +384,6 @@ fn clocks_alone(out: &mut String, analysis: &Analysis, layout: Layout<'_>) {
         let text = format!("clock not compared, times stand by its own: {names}{and_more}");
         paragraph(out, layout, &text, None);
     }
-}
-
-/// What a clock gains or loses, as far as it shows.
-pub(super) fn drift(ppb: i64) -> String {
-    let tenths = ppb.abs() / 100;
-    match (tenths, ppb < 0) {
-        (0, _) => String::new(),
-        (_, true) => format!("; it loses {}.{} ppm", tenths / 10, tenths % 10),
-        (_, false) => format!("; it gains {}.{} ppm", tenths / 10, tenths % 10),
-    }
-}
-
-/// Seconds with milliseconds, as clocks are compared.
-pub(super) fn seconds(ns: i64) -> String {
-    format!("{}.{:03} s", ns / 1_000_000_000, (ns / 1_000_000) % 1_000)
 }
 
 fn index_of(witness_index: u32) -> usize {

@@ -11,9 +11,10 @@ mod udp;
 pub(super) use udp::remark;
 
 use super::safe::printable;
+use super::text::some;
 use crate::codes::Status;
 use crate::fact::What;
-use crate::session::Listened;
+use crate::session::{ClockOffset, Listened};
 use crate::time::spoken;
 use crate::wire::negotiation::Protocols;
 
@@ -243,6 +244,38 @@ fn of_tls(what: &What) -> Option<String> {
         What::TlsFinished {} => "TLS handshake is complete".to_owned(),
         _ => return None,
     })
+}
+
+/// How far a clock is off, against that of `other` or the reference, how surely, and by what that is known. The name is
+/// printable.
+pub(super) fn clock(clock: &ClockOffset, other: Option<&str>) -> String {
+    let offset = clock.offset_ns.unwrap_or(0);
+    let off = seconds(offset.saturating_abs());
+    let apart = match (clock.is_in_step(), other) {
+        (true, None) => "in step".to_owned(),
+        (true, Some(other)) => format!("in step with that of {other}"),
+        (_, None) if offset < 0 => format!("{off} behind"),
+        (_, None) => format!("{off} ahead"),
+        (_, Some(other)) if offset < 0 => format!("{off} behind {other}"),
+        (_, Some(other)) => format!("{off} ahead of {other}"),
+    };
+    let from = some(usize::try_from(clock.pairs).unwrap_or(usize::MAX), clock.by.one());
+    format!("{apart}, give or take {}, from {from}{}", spoken(clock.error_ns), drift(clock.drift_ppb))
+}
+
+/// What a clock gains or loses, as far as it shows.
+fn drift(ppb: i64) -> String {
+    let tenths = ppb.abs() / 100;
+    match (tenths, ppb < 0) {
+        (0, _) => String::new(),
+        (_, true) => format!("; it loses {}.{} ppm", tenths / 10, tenths % 10),
+        (_, false) => format!("; it gains {}.{} ppm", tenths / 10, tenths % 10),
+    }
+}
+
+/// Seconds with milliseconds, as clocks are compared.
+pub(super) fn seconds(ns: i64) -> String {
+    format!("{}.{:03} s", ns / 1_000_000_000, (ns / 1_000_000) % 1_000)
 }
 
 fn of_credssp(what: &What) -> Option<String> {

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use data_encoding::BASE64;
 use sha2::{Digest as _, Sha256};
 
-use super::clock::ClockOffset;
-use super::gather::{Gathered, Tried, aligned};
+use super::clock::{ClockOffset, Paired, widened};
+use super::gather::{ALIGNED_NS, Gathered, Tried, aligned, under};
 use super::logs::Cluster;
 use super::names::is_same_host;
 use super::{Role, Session, attempt, join};
@@ -41,9 +41,20 @@ fn one_host(
         (Some(cluster), Some(group)) => may_be(sessions, cluster, group, witness_index),
         _ => false,
     };
+    // Messages may tell how far its clock is off.
+    let told = clocks.iter().find(|clock| clock.witness_index == witness_index && clock.pairs > 0).cloned();
     let found = aligned(&listed, &tried, &may_be).unwrap_or_default();
-    let pairs = found.pairs;
+    let fits = |told: &ClockOffset| {
+        let apart = found.offset_ns.abs_diff(told.offset_ns.unwrap_or(0));
+        told.by != Paired::Connections && apart <= ALIGNED_NS.unsigned_abs()
+    };
+    let known = told.as_ref().filter(|told| found.pairs.is_empty() || !fits(told));
+    let pairs = match known {
+        Some(known) => under(&listed, &tried, &|own| known.on_reference(own), &may_be),
+        None => found.pairs,
+    };
     if !pairs.is_empty()
+        && known.is_none()
         && let Some(clock) = clocks.iter_mut().find(|clock| clock.witness_index == witness_index)
     {
         let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
@@ -53,6 +64,7 @@ fn one_host(
         clock.against = joined
             .filter(|session| session.connections.is_empty())
             .map_or(0, |session| session.hosts.first().map_or(0, |part| part.witness_index));
+        *clock = widened(clock.clone(), told.as_ref());
     }
     for (index, cluster) in clusters.into_iter().enumerate() {
         let attempt = pairs.iter().find(|(c, _)| *c == index).and_then(|(_, attempt)| groups.get(*attempt));

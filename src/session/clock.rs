@@ -9,8 +9,44 @@ use crate::fact::{Fact, What};
 use crate::time::UnixNanos;
 
 mod fit;
+mod stated;
 
 pub(super) use fit::{Pair, fit};
+pub(super) use stated::{by_host, widened};
+
+/// What the clock of a witness was compared by, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Paired {
+    /// Connections that another witness saw, too.
+    #[default]
+    Connections,
+    /// Times in NTLM messages (MS-NLMP 2.2.2.1, 2.2.2.7) that a capture saw.
+    Ntlm,
+    /// Times in Kerberos errors (RFC 4120 5.9.1) that a capture saw.
+    Kerberos,
+}
+
+impl Paired {
+    /// The fixed name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Ntlm => "ntlm",
+            Self::Kerberos => "kerberos",
+        }
+    }
+
+    /// One of them, in words.
+    #[must_use]
+    pub const fn one(self) -> &'static str {
+        match self {
+            Self::Connections => "connection",
+            Self::Ntlm => "NTLM message",
+            Self::Kerberos => "Kerberos error",
+        }
+    }
+}
 
 /// How far a witness's clock is off, when it is compared with the reference clock.
 ///
@@ -28,7 +64,9 @@ pub struct ClockOffset {
     pub offset_ns: Option<i64>,
     /// Bound of the error in nanoseconds.
     pub error_ns: i64,
-    /// Connections it was taken from.
+    /// What it was taken from.
+    pub by: Paired,
+    /// How many of these.
     pub pairs: u32,
     /// Nanoseconds that it gains in a second of its own (parts per billion); negative when it loses; 0 where the pairs
     /// show none.
@@ -65,6 +103,7 @@ impl ClockOffset {
             against: 0,
             offset_ns: None,
             error_ns: 0,
+            by: Paired::Connections,
             pairs: 0,
             drift_ppb: 0,
             drift_from: UnixNanos(0),
@@ -85,6 +124,13 @@ impl ClockOffset {
         let steps = self.steps.iter().filter(|step| step.at <= own).map(|step| step.by_ns);
         let drifted = fit::drifted(self.drift_ppb, own.since(self.drift_from));
         steps.fold(offset.saturating_add(drifted), i64::saturating_add)
+    }
+
+    /// It runs with the clock that it is held against, as far as can be told.
+    #[must_use]
+    pub fn is_in_step(&self) -> bool {
+        let within = self.offset_ns.is_some_and(|offset| offset.saturating_abs() <= self.error_ns);
+        within && self.drift_ppb == 0 && self.steps.is_empty()
     }
 
     /// The same moment on the reference clock.

@@ -23,7 +23,7 @@ const PORTS_TRIED_MAX: usize = 160;
 /// Pairs of one host that agree.
 const AGREE_NS: i64 = 5 * SECOND_NS;
 /// Without an exact key, beginnings this near by an assumed offset are the same.
-const ALIGNED_NS: i64 = 2 * SECOND_NS;
+pub(super) const ALIGNED_NS: i64 = 2 * SECOND_NS;
 /// Hosts that check or forward are joined by user and time, by their own clocks, within what Kerberos tolerates (RFC
 /// 4120 1.6).
 const BY_NAME_NS: i64 = 300 * SECOND_NS;
@@ -44,12 +44,21 @@ impl Gathered {
     }
 }
 
+/// What tells of the clocks of hosts beside the connections that they share with captures, by the index of the witness.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<'m> {
+    /// When each was set, as its own log says.
+    pub(super) steps: &'m BTreeMap<u32, Vec<ClockStep>>,
+    /// What messages tell of it.
+    pub(super) told: &'m BTreeMap<u32, ClockOffset>,
+}
+
 /// Brings captures and the logs of servers together; the clusters of other hosts are handed back.
 pub(super) fn servers(
     groups: Vec<Group>,
     clusters: Vec<Cluster>,
     clocks: &mut [ClockOffset],
-    steps: &BTreeMap<u32, Vec<ClockStep>>,
+    Measured { steps, told }: Measured<'_>,
     names: &Directory,
 ) -> (Vec<Gathered>, Vec<Cluster>) {
     let (servers, others): (Vec<Cluster>, Vec<Cluster>) =
@@ -64,16 +73,17 @@ pub(super) fn servers(
     for (witness_index, clusters) in by_host {
         let pairs = exact_pairs(&gathered, &ends, &clusters, clocks);
         let logged = steps.get(&witness_index).map_or(&[][..], Vec::as_slice);
+        let told = told.get(&witness_index);
         let measured = measured(witness_index, &pairs, logged);
         let mut matched: BTreeMap<usize, usize> = BTreeMap::new();
         match &measured {
             Some((found, kept)) => {
                 matched.extend(kept.iter().map(|pair| (pair.cluster, pair.gathered)));
                 if let Some(clock) = clock_of(clocks, witness_index) {
-                    clock.clone_from(found);
+                    *clock = clock::widened(found.clone(), told);
                 }
             }
-            None => matched = by_order(&gathered, &clusters, (witness_index, names), clocks),
+            None => matched = by_order(&gathered, &clusters, (told, witness_index, names), clocks),
         }
         for (index, cluster) in clusters.into_iter().enumerate() {
             let by_time =
@@ -85,14 +95,20 @@ pub(super) fn servers(
             }
         }
     }
+    for clock in clocks.iter_mut().filter(|clock| clock.offset_ns.is_none()) {
+        if let Some(told) = told.get(&clock.witness_index) {
+            clock.clone_from(told);
+        }
+    }
     (gathered, others)
 }
 
-/// A host whose logs hold no port of any captured connection: by order and time alone, with its doubt.
+/// A host whose logs hold no port of any captured connection: by the clock that messages tell, else by order and time alone,
+/// with its doubt.
 fn by_order(
     gathered: &[Gathered],
     clusters: &[Cluster],
-    (witness_index, names): (u32, &Directory),
+    (told, witness_index, names): (Option<&ClockOffset>, u32, &Directory),
     clocks: &mut [ClockOffset],
 ) -> BTreeMap<usize, usize> {
     let captured: Vec<usize> =
@@ -114,6 +130,12 @@ fn by_order(
         (Some(cluster), Some(connection)) => may_be_one(cluster, connection, names) != Some(false),
         _ => false,
     };
+    let to_captured = |pairs: Vec<(usize, usize)>| {
+        pairs.into_iter().filter_map(|(c, t)| Some((c, *captured.get(t)?))).collect()
+    };
+    if let Some(told) = told {
+        return to_captured(under(&listed, &tried, &|own| told.on_reference(own), &may_be));
+    }
     let found = aligned(&listed, &tried, &may_be).filter(|found| !found.pairs.is_empty());
     let is_translated = |(cluster, index): &(usize, usize)| match (listed.get(*cluster), connection(*index)) {
         (Some(cluster), Some(connection)) => {
@@ -130,7 +152,7 @@ fn by_order(
         let pairs = u32::try_from(found.pairs.len()).unwrap_or(u32::MAX);
         *clock = ClockOffset::constant(witness_index, found.offset_ns, found.error_ns, pairs);
     }
-    found.pairs.into_iter().filter_map(|(c, t)| Some((c, *captured.get(t)?))).collect()
+    to_captured(found.pairs)
 }
 
 /// Nothing that both tell of client and server speaks against it. A client with another address may be behind address
@@ -349,7 +371,7 @@ pub(super) fn aligned(
             if offset_ns.abs() > APART_NS_MAX {
                 continue;
             }
-            let pairs = under(clusters, tried, offset_ns, may_be);
+            let pairs = under(clusters, tried, &|own| own.plus(offset_ns.saturating_neg()), may_be);
             let found = Alignment { offset_ns, error_ns, pairs };
             if best.as_ref().is_none_or(|known| found.key() > known.key()) {
                 best = Some(found);
@@ -376,16 +398,17 @@ fn interval(cluster: &Cluster, tried: &Tried) -> Option<(i64, i64)> {
     }
 }
 
-fn under(
+/// Clusters, each with what was tried at its beginning by an assumed clock.
+pub(super) fn under(
     clusters: &[&Cluster],
     tried: &[Tried],
-    offset_ns: i64,
+    on_reference: &dyn Fn(UnixNanos) -> UnixNanos,
     may_be: &dyn Fn(usize, usize) -> bool,
 ) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let mut taken = vec![false; tried.len()];
     for (c, cluster) in clusters.iter().enumerate() {
-        let begins = cluster.start().plus(-offset_ns);
+        let begins = on_reference(cluster.start());
         let near = tried.iter().enumerate().filter(|(t, one)| {
             let free = taken.get(*t).is_some_and(|taken| !taken);
             free && one.start.since(begins).abs() <= ALIGNED_NS && may_be(c, *t)
@@ -401,11 +424,11 @@ fn under(
 }
 
 /// The session that a broker, gateway or domain controller speaks of: of the same user or address, near by the host's own
-/// clock.
-pub(super) fn named(sessions: &[Session], cluster: &Cluster) -> Option<usize> {
+/// clock, or on the reference clock where messages tell how far it is off.
+pub(super) fn named(sessions: &[Session], cluster: &Cluster, clocks: &[ClockOffset]) -> Option<usize> {
     let user = cluster.user.as_deref();
     let near = |session: &Session| {
-        let at = cluster.start();
+        let at = clock::on_reference(clocks, cluster.witness_index, cluster.start());
         let apart = if at < session.start { session.start.since(at) } else { at.since(session.end).max(0) };
         if apart > BY_NAME_NS {
             return None;

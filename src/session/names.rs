@@ -109,6 +109,7 @@ impl Directory {
                 common.chain(others).for_each(|name| self.called(server, name));
             }
             // Several addresses are those of several hosts.
+            What::HostClock { of, name: Some(name), .. } => self.called(*of, name),
             What::NameResolved { name, addresses } if addresses.parse() == Ok(server) => {
                 self.called(server, name);
             }

@@ -46,6 +46,8 @@ pub struct Message {
     pub client: Option<String>,
     /// `stime` and `susec`: the clock of the domain controller, in a KRB-ERROR.
     pub server_time: Option<UnixNanos>,
+    /// `ctime` and `cusec`: the clock of who asked, in a KRB-ERROR that repeats it.
+    pub client_time: Option<UnixNanos>,
 }
 
 /// Bytes of the longest message that is believed: tickets of users with a thousand groups have 64 KiB.
@@ -94,6 +96,7 @@ pub fn message(bytes: &[u8]) -> Result<Message, WireError> {
         service: None,
         client: None,
         server_time: None,
+        client_time: None,
     };
     match kind {
         MessageKind::ERROR => error(body, &mut read),
@@ -104,10 +107,12 @@ pub fn message(bytes: &[u8]) -> Result<Message, WireError> {
 }
 
 fn error(body: &[u8], read: &mut Message) {
-    let mut micros = 0;
-    let mut seconds = None;
+    let (mut micros, mut client_micros) = (0, 0);
+    let (mut seconds, mut client_seconds) = (None, None);
     for (tag, value) in Elements::of(body) {
         match tag {
+            0xa2 => client_seconds = time(value),
+            0xa3 => client_micros = integer(value).unwrap_or(0),
             0xa4 => seconds = time(value),
             0xa5 => micros = integer(value).unwrap_or(0),
             0xa6 => read.error = integer(value).map(KerberosError),
@@ -118,8 +123,14 @@ fn error(body: &[u8], read: &mut Message) {
             _ => {}
         }
     }
+    read.server_time = with_micros(seconds, micros);
+    read.client_time = with_micros(client_seconds, client_micros);
+}
+
+/// `KerberosTime` and `Microseconds`, which end at 999,999 (RFC 4120 5.2.4).
+fn with_micros(seconds: Option<UnixNanos>, micros: u32) -> Option<UnixNanos> {
     let micros = if micros < 1_000_000 { i64::from(micros) } else { 0 };
-    read.server_time = seconds.map(|at| at.plus(micros.saturating_mul(1_000)));
+    Some(seconds?.plus(micros.saturating_mul(1_000)))
 }
 
 fn reply(body: &[u8], read: &mut Message) {
@@ -242,7 +253,17 @@ mod tests {
         assert_eq!(read.service.as_deref(), Some("TERMSRV/h\u{f6}st.lab.test"));
         assert_eq!(read.realm.as_deref(), Some("LAB.TEST"));
         assert_eq!(read.server_time, UnixNanos::parse("2026-11-20T10:10:02.5Z"));
-        assert_eq!((read.status, read.client), (None, None));
+        assert_eq!((read.status, read.client, read.client_time), (None, None, None));
+    }
+
+    #[test]
+    fn an_error_may_repeat_the_clock_of_who_asked() {
+        let asked = [(0xa2, der(0x18, b"20261120100959Z")), (0xa3, der(INTEGER, &[0x03, 0xe8]))];
+        let read = message(&refusal(37, &asked)).unwrap();
+        assert_eq!(read.client_time, UnixNanos::parse("2026-11-20T10:09:59.001Z"));
+        let beyond = [(0xa2, der(0x18, b"20261120100959Z")), (0xa3, der(INTEGER, &[0x0f, 0x42, 0x40]))];
+        let read = message(&refusal(37, &beyond)).unwrap();
+        assert_eq!(read.client_time, UnixNanos::parse("2026-11-20T10:09:59Z"));
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub enum Ntlm {
         workstation: Option<String>,
         /// Service that the client believes to talk to, such as `TERMSRV/host`.
         target: Option<String>,
+        /// `TimeStamp` of the NTLMv2 response: a copy of the server's where the challenge had one, else the client's clock
+        /// (MS-NLMP 2.2.2.7, 3.1.5.1.2).
+        time: Option<UnixNanos>,
     },
     /// Another type.
     Other(u32),
@@ -100,6 +103,9 @@ const AV_TARGET_NAME: u16 = 9;
 const AV_PAIRS_MAX: usize = 32;
 /// In an NTLMv2 response, pairs stand behind the proof (16) and the fixed part of the client's challenge (28).
 const RESPONSE_PAIRS_AT: usize = 44;
+/// Where in an NTLMv2 response the client's challenge stands, and in it the time, behind two types (1 each) and 6 bytes.
+const RESPONSE_CHALLENGE_AT: usize = 16;
+const RESPONSE_TIME_AT: usize = 24;
 /// 1970-01-01 in `FILETIME`, units of 100 ns since 1601.
 const UNIX_EPOCH: i64 = 116_444_736_000_000_000;
 
@@ -154,8 +160,8 @@ fn authenticate(message: &[u8], flags: Option<NtlmFlags>) -> Ntlm {
     let unicode = flags.is_none_or(|flags| flags.contains(NtlmFlags::UNICODE));
     let name = |offset: usize| field(message, offset).map(|bytes| text(bytes, unicode));
     let some = |offset: usize| name(offset).filter(|name| !name.is_empty());
-    let response = field(message, 20).and_then(|response| response.get(RESPONSE_PAIRS_AT..));
-    let pairs = pairs(response.unwrap_or_default());
+    let response = field(message, 20);
+    let pairs = pairs(response.and_then(|response| response.get(RESPONSE_PAIRS_AT..)).unwrap_or_default());
     Ntlm::Authenticate {
         flags,
         version: version(message, flags, 64),
@@ -163,7 +169,15 @@ fn authenticate(message: &[u8], flags: Option<NtlmFlags>) -> Ntlm {
         domain: some(28),
         workstation: some(44),
         target: pair(&pairs, AV_TARGET_NAME).map(|name| text(name, true)).filter(|name| !name.is_empty()),
+        time: response.and_then(response_time),
     }
+}
+
+/// The time of an NTLMv2 response; one of NTLMv1 has 24 bytes and no time.
+fn response_time(response: &[u8]) -> Option<UnixNanos> {
+    let types = response.get(RESPONSE_CHALLENGE_AT..)?.first_chunk::<2>()?;
+    let ticks = response.get(RESPONSE_TIME_AT..)?.first_chunk::<8>()?;
+    (*types == [1, 1]).then(|| filetime(i64::from_le_bytes(*ticks))).flatten()
 }
 
 /// `AV_PAIR`s: id (2), length (2), value, up to the one with id 0.
@@ -211,7 +225,10 @@ mod tests {
     #[test]
     fn names_version_and_target_of_an_authenticate() {
         let (domain, user) = (utf16("LAB"), utf16("al\u{e9}"));
-        let mut response = vec![0; RESPONSE_PAIRS_AT];
+        let mut response = vec![0; RESPONSE_CHALLENGE_AT];
+        response.extend([1, 1, 0, 0, 0, 0, 0, 0]);
+        response.extend((UNIX_EPOCH + 30_000_000).to_le_bytes());
+        response.resize(RESPONSE_PAIRS_AT, 0);
         response.extend(av(AV_TARGET_NAME, &utf16("TERMSRV/h")));
         response.extend(av(AV_END, &[]));
         let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
@@ -231,8 +248,12 @@ mod tests {
             domain: Some("LAB".to_owned()),
             workstation: None,
             target: Some("TERMSRV/h".to_owned()),
+            time: Some(UnixNanos(3_000_000_000)),
         };
         assert_eq!(ntlm(&message), Some(named));
+        // The same bytes as another version of the response tell no time.
+        assert_eq!(response_time(&[vec![0; 16], vec![2, 1], vec![9; 26]].concat()), None);
+        assert_eq!(response_time(&[1; 24]), None);
         message.truncate(20);
         let Some(Ntlm::Authenticate { user: None, domain: None, version: None, .. }) = ntlm(&message) else {
             panic!("names out of nothing");

@@ -7,6 +7,7 @@ use super::cursor::Cursor;
 use super::der::{Elements, SEQUENCE, field, inside};
 use super::kerberos;
 use crate::codes::{KerberosError, Status};
+use crate::time::UnixNanos;
 
 /// `negState` (RFC 4178 4.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +69,8 @@ pub struct KerberosToken {
     pub error: Option<KerberosError>,
     /// The NTSTATUS that Windows adds to an error (`KERB-EXT-ERROR`, MS-KILE 2.2.2).
     pub status: Option<Status>,
+    /// `stime` of a KRB-ERROR: the clock of the server.
+    pub server_time: Option<UnixNanos>,
 }
 
 /// A SPNEGO token, or a Kerberos token without SPNEGO around it.
@@ -176,7 +179,8 @@ fn token(bytes: &[u8]) -> Option<KerberosToken> {
     let mut at = Cursor::new(bytes);
     let kind = TokenId(at.u16_be("TOK_ID").ok()?);
     kind.name()?;
-    let mut token = KerberosToken { kind, realm: None, service: None, error: None, status: None };
+    let mut token =
+        KerberosToken { kind, realm: None, service: None, error: None, status: None, server_time: None };
     match kind {
         TokenId::AP_REQ => {
             let body = Elements::of(at.rest()).next().and_then(|(_, body)| inside(body, SEQUENCE));
@@ -187,6 +191,7 @@ fn token(bytes: &[u8]) -> Option<KerberosToken> {
             if let Ok(error) = kerberos::message(at.rest()) {
                 (token.realm, token.service) = (error.realm, error.service);
                 (token.error, token.status) = (error.error, error.status);
+                token.server_time = error.server_time;
             }
         }
         _ => {}

@@ -1,7 +1,8 @@
 //! Clocks of witnesses: however far one is off, nothing else changes, and by how much it is off is found.
 //!
 //! Shifting is done on facts, where every time of a witness stands: those of its facts, of the connections and segments
-//! that it saw, and from when to when it looked. What a message says of a time (a certificate, an NTLM challenge) stays.
+//! that it saw, and from when to when it looked. What a message says of a clock is compared with that of who saw it; what it
+//! says of any other time (a certificate) stays.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use rdpwhy::analysis::{Analysis, analyze_inventory, write_facts};
 use rdpwhy::diagnosis::{Verdict, diagnose_all};
 use rdpwhy::exchange::{self, Part};
-use rdpwhy::fact::{Connection, Fact, Subject};
+use rdpwhy::fact::{Connection, Fact, Subject, What};
 use rdpwhy::read::inputs::held;
 use rdpwhy::read::{Counts, Unwatched};
 use rdpwhy::session::{ClockOffset, Role, Story, Witness, join};
@@ -59,6 +60,12 @@ fn shifted(facts: &[Fact], witnesses: &[Witness], index: u32, change: Change<'_>
             Subject::Connection(c) | Subject::Udp(c) => host.is_none() && c.witness_index == index,
             Subject::Record(keys) => host == Some(keys.host.as_str()),
         };
+        let by_ms = change(fact.at).since(fact.at) / MILLISECOND_NS;
+        told_anew(&mut fact.what, |name| match (is_its, host, name) {
+            (true, ..) => -by_ms,
+            (false, Some(host), Some(name)) if label(host) == label(name) => by_ms,
+            _ => 0,
+        });
         if is_its {
             fact.at = change(fact.at);
             fact.subject = match &fact.subject {
@@ -70,6 +77,21 @@ fn shifted(facts: &[Fact], witnesses: &[Witness], index: u32, change: Change<'_>
         fact
     };
     facts.iter().map(one).collect()
+}
+
+/// The first part of a name, in lower case.
+fn label(name: &str) -> String {
+    name.split('.').next().unwrap_or_default().to_lowercase()
+}
+
+/// How far a message says that the clock of the host with this name is ahead of the capture's, by so much more.
+fn told_anew(what: &mut What, more_ms: impl Fn(Option<&str>) -> i64) {
+    match what {
+        What::TargetNamed { computer, clock_ms: Some(ahead), .. } => *ahead += more_ms(computer.as_deref()),
+        What::HostClock { name, ahead_ms, .. } => *ahead_ms += more_ms(name.as_deref()),
+        What::KerberosFailed { kdc_ahead_s: Some(ahead), .. } => *ahead += more_ms(None) / 1_000,
+        _ => {}
+    }
 }
 
 /// The part with the clock of one witness changed.

@@ -24,6 +24,7 @@ mod tls;
 mod expected;
 mod reading;
 mod clocks;
+mod told_clocks;
 mod command_line;
 mod readme;
 mod stories;

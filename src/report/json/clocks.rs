@@ -11,6 +11,9 @@ pub(in crate::report) struct Clock<'a> {
     witness: &'a str,
     offset_us: Option<i64>,
     error_us: Option<i64>,
+    /// What the pairs are; absent without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     pairs: u32,
     /// The witness that it is held against, where no chain of pairs leads to the reference.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +39,7 @@ pub(in crate::report) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
         witness: witness_name(analysis, clock.witness_index),
         offset_us: clock.offset_ns.map(|ns| ns / 1_000),
         error_us: clock.offset_ns.map(|_| clock.error_ns / 1_000),
+        by: (clock.pairs > 0).then(|| clock.by.name()),
         pairs: clock.pairs,
         against: (clock.against > 0).then(|| witness_name(analysis, clock.against)),
         drift_ppm: parts_per_million(clock.drift_ppb),

@@ -13,6 +13,13 @@ pub(super) fn says(what: &What) -> Option<String> {
         What::KerberosGranted { service, asker } => {
             format!("a ticket was given{}{}", named(" for", service.as_ref()), to(Some(*asker)))
         }
+        What::HostClock { of, name, by, ahead_ms, .. } => {
+            let way = if *ahead_ms < 0 { "behind" } else { "ahead of" };
+            let apart = spoken(ahead_ms.saturating_abs().saturating_mul(1_000_000));
+            let whose = named("", name.as_ref());
+            let by = if by == "ntlm" { "NTLM" } else { "Kerberos" };
+            format!("the clock of {of}{whose} is {apart} {way} the capture's, {by} tells")
+        }
         What::NameResolved { name, addresses } => {
             format!("{} was looked up: {}", printable(name), printable(addresses))
         }

@@ -85,6 +85,7 @@ pub(super) fn mark(what: &What) -> Mark {
         | What::TlsOpened { .. }
         | What::UserNamed { .. }
         | What::TargetNamed { .. }
+        | What::HostClock { .. }
         | What::SessionInfo { .. }
         | What::Redirected { .. }
         | What::DeactivateAll {}

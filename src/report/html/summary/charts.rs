@@ -3,7 +3,7 @@
 use minijinja::Value;
 use serde::Serialize;
 
-use super::super::super::text;
+use super::super::super::words;
 use super::super::rows::Rows;
 use super::{drawn, share};
 use crate::analysis::Analysis;
@@ -179,7 +179,7 @@ pub(in crate::report) fn clock_words(analysis: &Analysis, index: u32) -> String 
 }
 
 fn offset<'a>(index: u32, clock: Option<&ClockOffset>, name: impl Fn(u32) -> &'a str) -> String {
-    let Some((clock, ns)) = clock.and_then(|clock| Some((clock, clock.offset_ns?))) else {
+    let Some(clock) = clock.filter(|clock| clock.offset_ns.is_some()) else {
         return "not compared".to_owned();
     };
     if index == 0 {
@@ -188,25 +188,13 @@ fn offset<'a>(index: u32, clock: Option<&ClockOffset>, name: impl Fn(u32) -> &'a
     if clock.pairs == 0 {
         return "not compared".to_owned();
     }
-    let way = match (ns < 0, clock.against) {
-        (true, 0) => "behind".to_owned(),
-        (false, 0) => "ahead".to_owned(),
-        (true, other) => format!("behind {}", name(other)),
-        (false, other) => format!("ahead of {}", name(other)),
-    };
-    let pairs = if clock.pairs == 1 { "connection" } else { "connections" };
-    let mut text = format!(
-        "{} {way}, give or take {}, from {} {pairs}{}",
-        text::seconds(ns.saturating_abs()),
-        spoken(clock.error_ns),
-        clock.pairs,
-        text::drift(clock.drift_ppb)
-    );
+    let other = (clock.against > 0).then(|| name(clock.against));
+    let mut text = words::clock(clock, other);
     for step in &clock.steps {
         let way = if step.by_ns < 0 { "back" } else { "forward" };
         text.push_str(&format!(
             "; set {way} by {} at {}",
-            text::seconds(step.by_ns.saturating_abs()),
+            words::seconds(step.by_ns.saturating_abs()),
             step.at
         ));
     }
@@ -216,7 +204,7 @@ fn offset<'a>(index: u32, clock: Option<&ClockOffset>, name: impl Fn(u32) -> &'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::ClockStep;
+    use crate::session::{ClockStep, Paired};
 
     #[test]
     fn a_clock_is_told_with_its_error_its_drift_and_when_it_was_set() {
@@ -225,6 +213,7 @@ mod tests {
             against: 0,
             offset_ns: Some(-3_000_000),
             error_ns: 20_000,
+            by: Paired::Connections,
             pairs: 1,
             drift_ppb: 0,
             drift_from: UnixNanos(0),
@@ -234,6 +223,8 @@ mod tests {
         assert_eq!(told(1, Some(&off)), "0.003 s behind, give or take 20 µs, from 1 connection");
         assert_eq!(told(0, Some(&off)), "the reference");
         assert_eq!(told(2, None), "not compared");
+        let near = ClockOffset { offset_ns: Some(-19_999), by: Paired::Ntlm, pairs: 2, ..off.clone() };
+        assert_eq!(told(1, Some(&near)), "in step, give or take 20 µs, from 2 NTLM messages");
         off.against = 7;
         off.drift_ppb = 4_200;
         off.steps.push(ClockStep { at: UnixNanos(0), by_ns: -5_000_000_000 });
