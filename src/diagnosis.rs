@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::fact::{Connection, Side, What};
+use crate::fact::{Side, What};
 use crate::session::{Outcome, Role, Seen, Session, Story, last_successes};
 use crate::step::Step;
 use crate::time::UnixNanos;
@@ -338,7 +337,13 @@ impl<'a> Case<'a> {
         [Side::Server, Side::Client].into_iter().find_map(|by| {
             let first = resets(by).next().filter(|first| !self.was_cut_off(by, first.at))?;
             let saw = |index: u32| resets(by).any(|seen| witness(seen) == Some(index));
-            let missed = |index: &u32| !saw(*index) && !self.had_stopped_looking(*index, first.at);
+            // Who saw one in the other's name in its place looked as well.
+            let other = |index: u32| {
+                let first_saw = |seen: &Seen| witness(seen) == witness(first);
+                let mut others = resets(by.other());
+                others.any(|seen| witness(seen) == Some(index)) && !resets(by.other()).any(first_saw)
+            };
+            let missed = |index: &u32| !saw(*index) && (self.was_looking(*index, first.at) || other(*index));
             seen_by.iter().any(missed).then_some(first)
         })
     }
@@ -355,24 +360,27 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The capture of this witness ended before that moment, and another one has more of both sides: it could not see
-    /// what came then. What a device on the path takes away is of one side only.
-    fn had_stopped_looking(&self, witness_index: u32, at: UnixNanos) -> bool {
-        let connections = &self.session.connections;
-        let Some(own) = connections.iter().find(|c| c.witness_index == witness_index) else { return false };
-        let more =
-            |other: &Arc<Connection>| other.bytes.iter().zip(own.bytes).all(|(other, own)| *other > own);
-        connections.iter().any(more)
-            && self.session.facts.iter().any(|seen| {
-                let own = seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
-                match seen.what() {
-                    What::CaptureEnds { idle_ms } if own => {
-                        let idle_ns = i64::try_from(*idle_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-                        seen.at.plus(idle_ns) <= at
-                    }
-                    _ => false,
-                }
-            })
+    /// This witness looked when what passed at that moment must have come past it, too: its capture goes on for longer than
+    /// a packet needs from one end to the other and the clocks leave open. Where nothing tells when a capture ended, it
+    /// went on.
+    fn was_looking(&self, witness_index: u32, at: UnixNanos) -> bool {
+        let is_own =
+            |seen: &Seen| seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
+        let own = self.session.facts.iter().filter(|seen| is_own(seen));
+        let ends = own.filter_map(|seen| match seen.what() {
+            What::CaptureEnds { idle_ms } => Some(seen.at.plus(nanoseconds(*idle_ms))),
+            _ => None,
+        });
+        let place = usize::try_from(witness_index).ok();
+        let covers = place.and_then(|index| *self.story.covers.get(index)?);
+        let until = ends.chain(covers.map(|(_, until)| until)).max();
+        let round_trip = self.session.facts.iter().filter_map(|seen| match seen.what() {
+            What::SynAnswered { after_ms } => Some(nanoseconds(*after_ms)),
+            _ => None,
+        });
+        let clock = self.story.clocks.iter().find(|clock| clock.witness_index == witness_index);
+        let open_ns = round_trip.max().unwrap_or(0).saturating_add(clock.map_or(0, |clock| clock.error_ns));
+        until.is_none_or(|until| until.since(at) > open_ns)
     }
 
     /// A reset without acknowledgement on a connection that was open: from one who knows of no connection, which is a
@@ -387,6 +395,10 @@ impl<'a> Case<'a> {
     pub fn server_ttl_elsewhere(&self) -> Option<u8> {
         self.distances.beside(self.session)
     }
+}
+
+fn nanoseconds(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }
 
 /// One cause of one session.

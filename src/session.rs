@@ -466,6 +466,8 @@ pub struct Story {
     pub changes: Vec<Seen>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
+    /// From when to when each witness looked, on the reference clock, in the order of the witnesses.
+    pub covers: Vec<Option<(UnixNanos, UnixNanos)>>,
     /// Names and addresses of the same hosts.
     pub names: Directory,
     /// Log records that belong to no connection.
@@ -511,7 +513,19 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     differs::compare(&sessions, &mut attempts);
     let changes = join::on_reference(changes, &clocks);
     let names = Directory::of_sessions(&sessions);
-    Story { sessions, attempts, listened, changes, clocks, names, records_alone, records_cut, udp_alone }
+    let covers = clock::covers(witnesses, &clocks);
+    Story {
+        sessions,
+        attempts,
+        listened,
+        changes,
+        clocks,
+        covers,
+        names,
+        records_alone,
+        records_cut,
+        udp_alone,
+    }
 }
 
 /// Puts what gateways, brokers and domain controllers tell to the sessions that they speak of; what fits none is one of its

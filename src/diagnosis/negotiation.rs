@@ -26,7 +26,13 @@ pub(super) const RULES: &[Rule] = &[
                 (None, None) => return None,
             };
             let second = told.filter(|told| told.place() != seen.place());
-            Some(Weighing::of(kind, seen).and(second).unless(nla_failed_before(case), Doubt::Excludes))
+            let weighing =
+                Weighing::of(kind, seen).and(second).unless(nla_failed_before(case), Doubt::Excludes);
+            // Whether that one had agreed on NLA nobody saw.
+            Some(match begun_unseen(case) {
+                Some(before) => weighing.unless(Some(before), Doubt::Strong).missing(WHOLE_CAPTURE),
+                None => weighing,
+            })
         },
     },
     Rule {
@@ -38,7 +44,10 @@ pub(super) const RULES: &[Rule] = &[
         seen: &["awakecoding_rdp-nla-ntlm-rejected1.pcapng"],
         weigh: |case| {
             let echo = refusal(case, FailureCode::HYBRID_REQUIRED)?;
-            Some(Weighing::of(Evidence::Mark, nla_failed_before(case)?).and(Some(echo)))
+            if let Some(failed) = nla_failed_before(case) {
+                return Some(Weighing::of(Evidence::Mark, failed).and(Some(echo)));
+            }
+            Some(Weighing::of(Evidence::Even, begun_unseen(case)?).and(Some(echo)).missing(WHOLE_CAPTURE))
         },
     },
     Rule {
@@ -263,6 +272,15 @@ fn server_closed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 /// The server said something that could not be read.
 fn server_spoke(case: &Case<'_>) -> bool {
     case.session.connections.iter().any(|connection| connection.bytes[1] > 0)
+}
+
+const WHOLE_CAPTURE: &str = "a capture that begins before the first try (`pktmon start --capture` or `tcpdump -w FILE`): it shows whether that one had agreed on NLA";
+
+/// A connection of the same attempt right before this one whose beginning no capture holds, and of which nobody knows how it
+/// ended.
+fn begun_unseen<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let unknown = |session: &&Session| session.outcome == Outcome::Unknown && session.security.is_none();
+    case.earlier().filter(unknown).find_map(|session| session.find(|what| matches!(what, What::MidStream {})))
 }
 
 /// A connection of the same attempt that failed at CredSSP before this one; or that had agreed on NLA, and of which no more

@@ -145,6 +145,15 @@ pub(super) fn on_reference(clocks: &[ClockOffset], witness_index: u32, own: Unix
     clocks.iter().find(|c| c.witness_index == witness_index).map_or(own, |clock| clock.on_reference(own))
 }
 
+/// From when to when each witness looked, on the reference clock.
+pub(super) fn covers(witnesses: &[Witness], clocks: &[ClockOffset]) -> Vec<Option<(UnixNanos, UnixNanos)>> {
+    let one = |(index, witness): (u32, &Witness)| {
+        let (from, until) = witness.coverage.covers?;
+        Some((on_reference(clocks, index, from), on_reference(clocks, index, until)))
+    };
+    (0_u32..).zip(witnesses).map(one).collect()
+}
+
 /// Offsets of all capture points against the first one, also through others in between; those of hosts come from their
 /// pairs with captures. Without any capture the first host is the reference. A witness without a pair keeps its own clock.
 pub(super) fn offsets(groups: &[Group], witnesses: &[Witness]) -> Vec<ClockOffset> {
