@@ -8,6 +8,7 @@ use crate::exchange::Part;
 use crate::fact::Fact;
 use crate::note::{Note, Place};
 use crate::read::{self, Counts, Inventory, Source, Watch};
+use crate::redact::{Redact, Redaction};
 use crate::session::{self, Coverage, Story, Witness};
 use crate::time::Stretch;
 
@@ -80,21 +81,61 @@ pub fn inventory(options: &Options) -> Inventory {
 
 /// The same for inputs that were found before, or that lie in memory.
 #[must_use]
-pub fn analyze_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Analysis {
+pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
+    let Merged { inventory, counts, facts, notes } = read_inventory(inventory, watch);
+    judge(inventory, counts, facts, notes, None)
+}
+
+/// The same with pseudonyms in place of all names.
+#[must_use]
+pub fn analyze_redacted(inventory: Inventory, watch: &dyn Watch, redact: Redact) -> (Analysis, Redaction) {
+    redacted(read_inventory(inventory, watch), redact)
+}
+
+fn read_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Merged {
     let keys = read::keys::collect(&inventory.inputs);
     let (hashes, (facts, read)) =
         read::hashes::beside(&inventory, || readings::read_all(&inventory, &keys, watch));
     inventory.take_hashes(hashes);
     watch.judging();
     let (counts, notes) = readings::account(&inventory, &keys, read);
-    judge(inventory, counts, facts, notes)
+    Merged { inventory, counts, facts, notes }
+}
+
+/// Reads everything, and gives its facts with pseudonyms in place of all names, as one file of facts would hold them.
+#[must_use]
+pub fn redacted_facts(inventory: Inventory, watch: &dyn Watch, redact: Redact) -> (Part, Redaction) {
+    let (Merged { inventory, counts, facts, mut notes }, redaction) =
+        pseudonymous(read_inventory(inventory, watch), redact);
+    notes.sort();
+    let inputs = inventory.inputs.into_iter().zip(counts).collect();
+    (Part { inputs, sources: inventory.sources, facts, notes }, redaction)
+}
+
+fn pseudonymous(mut merged: Merged, redact: Redact) -> (Merged, Redaction) {
+    let mut redaction = Redaction::of(redact, &merged.facts, &merged.inventory);
+    let Merged { inventory, counts, facts, notes } = &mut merged;
+    redaction.apply(facts, notes, inventory, counts);
+    (merged, redaction)
+}
+
+fn redacted(merged: Merged, redact: Redact) -> (Analysis, Redaction) {
+    let (Merged { inventory, counts, facts, notes }, redaction) = pseudonymous(merged, redact);
+    let analysis = judge(inventory, counts, facts, notes, Some(&redaction));
+    (analysis, redaction)
 }
 
 /// Judges facts that were read elsewhere: the same answer as analysing all that they were read from.
 #[must_use]
 pub fn diagnose(parts: Vec<Part>) -> Analysis {
     let Merged { inventory, counts, facts, notes } = merged::merge(parts);
-    judge(inventory, counts, facts, notes)
+    judge(inventory, counts, facts, notes, None)
+}
+
+/// The same with pseudonyms in place of all names.
+#[must_use]
+pub fn diagnose_redacted(parts: Vec<Part>, redact: Redact) -> (Analysis, Redaction) {
+    redacted(merged::merge(parts), redact)
 }
 
 fn judge(
@@ -102,13 +143,14 @@ fn judge(
     mut counts: Vec<Option<Counts>>,
     mut facts: Vec<Fact>,
     mut notes: Vec<Note>,
+    redaction: Option<&Redaction>,
 ) -> Analysis {
     repeated::drop_repeated(&mut facts, &mut counts, &mut notes);
     if facts.len() > FACTS_MAX {
         notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
         facts.truncate(FACTS_MAX);
     }
-    let witnesses = witnesses(&inventory, &counts, &facts);
+    let witnesses = witnesses(&inventory, &counts, &facts, redaction);
     let story = session::join(facts, &witnesses);
     if story.records_cut > 0 {
         notes.push(Note::records_of_connections_cut(story.records_cut, session::FACTS_MAX));
@@ -122,7 +164,13 @@ fn judge(
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.
-fn witnesses(inventory: &Inventory, counts: &[Option<Counts>], facts: &[Fact]) -> Vec<Witness> {
+/// Pseudonyms do not change the order: without a capture the first host is the reference.
+fn witnesses(
+    inventory: &Inventory,
+    counts: &[Option<Counts>],
+    facts: &[Fact],
+    redaction: Option<&Redaction>,
+) -> Vec<Witness> {
     let mut witnesses: Vec<Witness> =
         inventory.sources.iter().map(|source| capture_point(inventory, counts, source)).collect();
     let mut hosts: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
@@ -130,6 +178,10 @@ fn witnesses(inventory: &Inventory, counts: &[Option<Counts>], facts: &[Fact]) -
         if let Some(keys) = fact.subject.keys() {
             hosts.entry(&keys.host).or_default().insert(place_input(fact.place));
         }
+    }
+    let mut hosts: Vec<(&str, BTreeSet<u32>)> = hosts.into_iter().collect();
+    if let Some(redaction) = redaction {
+        hosts.sort_by_cached_key(|(host, _)| redaction.real_name(host));
     }
     witnesses.extend(hosts.into_iter().map(|(host, inputs)| {
         let inputs: Vec<u32> = inputs.into_iter().collect();

@@ -6,13 +6,15 @@ mod examples;
 mod format;
 mod output;
 mod progress;
+mod redact;
 mod slice;
 mod terminal;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::panic;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -23,6 +25,7 @@ use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::facts;
 use rdpwhy::read::inputs::shown;
+use rdpwhy::redact::{Redact, Redaction};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
 use rdpwhy::time::{Stretch, Typed};
@@ -97,15 +100,24 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
+    let redact = match redact::asked(&arguments.shown.redacted) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
     let inventory = inventory(&arguments.given, &arguments.working);
-    let progress = Progress::default();
-    let begun = match begin(&answers, &progress, |answers| answers::check(answers, &inventory)) {
+    let files: Vec<_> = answers.iter().flat_map(Answer::files).collect();
+    let files = files.iter().map(PathBuf::as_path);
+    if let Err(refused) = redact::check(&arguments.shown.redacted, Some(&inventory), files) {
+        return refused;
+    }
+    let (progress, partials) = (Progress::default(), Partials::default());
+    let begun = match begin(&answers, &progress, &partials, |answers| answers::check(answers, &inventory)) {
         Ok(begun) => begun,
         Err(refused) => return refused,
     };
     let loud = (arguments.working.quiet, arguments.shown.verbose);
     let bar = Bar::over(("reading", &inventory, 1), &progress, loud);
-    let analysis = rdpwhy::analyze_inventory(inventory, &bar);
+    let (analysis, redaction) = analyzed(inventory, &bar, redact);
     bar.done();
     progress.begin("writing", 0);
     if !arguments.working.quiet {
@@ -114,18 +126,29 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
-    answer(&arguments.shown, begun, analysis)
+    answer(&arguments.shown, (begun, &partials), analysis, redaction)
+}
+
+fn analyzed(inventory: Inventory, bar: &Bar, redact: Option<Redact>) -> (Analysis, Option<Redaction>) {
+    match redact {
+        Some(redact) => paired(rdpwhy::analyze_redacted(inventory, bar, redact)),
+        None => (rdpwhy::analyze_inventory(inventory, bar), None),
+    }
+}
+
+fn paired<T>((made, redaction): (T, Redaction)) -> (T, Option<Redaction>) {
+    (made, Some(redaction))
 }
 
 /// Begins the files of the answers, unless one of them is an input.
 fn begin(
     answers: &[Answer],
     progress: &Progress,
+    partials: &Partials,
     check: impl FnOnce(&[Answer]) -> Result<(), String>,
 ) -> Result<Vec<Begun>, ExitCode> {
-    let partials = Partials::default();
     partials.on_interrupt(progress);
-    let begun = check(answers).and_then(|()| answers::begin(answers, &partials));
+    let begun = check(answers).and_then(|()| answers::begin(answers, partials));
     begun.map_err(|refused| complain(&refused, status::NOT_WRITTEN))
 }
 
@@ -138,6 +161,14 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     if let Err(refused) = answers::check_file(arguments.output.as_ref(), &inventory) {
         return complain(&refused, status::NOT_WRITTEN);
     }
+    let redact = match redact::asked(&arguments.redacted) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
+    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
+    if let Err(refused) = redact::check(&arguments.redacted, Some(&inventory), file.into_iter()) {
+        return refused;
+    }
     if !inventory.is_readable() {
         tell(&inventory.notes, &inventory);
         return nothing(&arguments.given, &inventory);
@@ -145,7 +176,9 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     let (progress, partials) = (Progress::default(), Partials::default());
     partials.on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
-    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
+    if let Some(redact) = redact {
+        return redacted_facts(arguments, (format, inventory, redact), &bar, &partials);
+    }
     let written = Output::to(file, &partials).and_then(|mut out| {
         let notes = match format {
             Format::Parquet => {
@@ -165,14 +198,47 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     written_or(written.map(|_| ()), || ExitCode::SUCCESS)
 }
 
+fn redacted_facts(
+    arguments: &FactsOf,
+    (format, inventory, redact): (Format, Inventory, Redact),
+    bar: &Bar,
+    partials: &Partials,
+) -> ExitCode {
+    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
+    let name = file.map_or_else(|| "standard output".to_owned(), shown);
+    let out = match Output::to(file, partials) {
+        Ok(out) => out,
+        Err(error) => return complain(&answers::not_written(&name, &error), status::NOT_WRITTEN),
+    };
+    let (part, mut redaction) = rdpwhy::redacted_facts(inventory, bar, redact);
+    bar.done();
+    if !arguments.working.quiet {
+        let inputs = part.inputs.iter().map(|(input, _)| input.clone()).collect();
+        tell(&part.notes, &Inventory { inputs, ..Inventory::default() });
+    }
+    let failed = redact::facts((name, out), format, &part, (&arguments.redacted, &mut redaction, partials));
+    all_written(&failed, || ExitCode::SUCCESS)
+}
+
 fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     let answers = match answers::answers(&arguments.shown) {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
-    let progress = Progress::default();
+    let redact = match redact::asked(&arguments.shown.redacted) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
+    let files: Vec<_> =
+        answers.iter().flat_map(Answer::files).chain(arguments.facts.iter().cloned()).collect();
+    let files = files.iter().map(PathBuf::as_path);
+    if let Err(refused) = redact::check(&arguments.shown.redacted, None, files) {
+        return refused;
+    }
+    let (progress, partials) = (Progress::default(), Partials::default());
     progress.begin("reading facts", 0);
-    let begun = match begin(&answers, &progress, |answers| answers::check_paths(answers, &arguments.facts)) {
+    let check = |answers: &[Answer]| answers::check_paths(answers, &arguments.facts);
+    let begun = match begin(&answers, &progress, &partials, check) {
         Ok(begun) => begun,
         Err(refused) => return refused,
     };
@@ -190,11 +256,14 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
             }
         }
     }
-    let analysis = rdpwhy::diagnose(parts);
+    let (analysis, redaction) = match redact {
+        Some(redact) => paired(rdpwhy::diagnose_redacted(parts, redact)),
+        None => (rdpwhy::diagnose(parts), None),
+    };
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
-    answer(&arguments.shown, begun, analysis)
+    answer(&arguments.shown, (begun, &partials), analysis, redaction)
 }
 
 /// Why a file is no file of facts: evidence itself is what `analyze` takes.
@@ -221,15 +290,30 @@ fn silently<T>(act: impl FnOnce() -> T) -> T {
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {
+    let redact = match redact::asked(&arguments.redacted) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
     let inventory = inventory(&arguments.given, &arguments.working);
+    if let Err(refused) = redact::check(&arguments.redacted, Some(&inventory), std::iter::empty()) {
+        return refused;
+    }
     let progress = Progress::default();
     Partials::default().on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
-    let analysis = rdpwhy::analyze_inventory(inventory, &bar);
+    let (analysis, redaction) = analyzed(inventory, &bar, redact);
     bar.done();
     let readable = analysis.inventory.is_readable();
-    let written = print(held::text(&analysis).as_bytes());
-    written_or(written, || if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) })
+    let text = held::text(&analysis);
+    if let Some(mut redaction) = redaction {
+        let failed = redact::print(&text, &arguments.redacted, &mut redaction);
+        return all_written(&failed, || {
+            if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) }
+        });
+    }
+    written_or(print(text.as_bytes()), || {
+        if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) }
+    })
 }
 
 /// The page of the program, and behind it one of each command.
@@ -309,18 +393,66 @@ fn print(text: &[u8]) -> io::Result<()> {
 }
 
 /// Writes the answers and tells by the exit status what they are.
-fn answer(shown: &Shown, begun: Vec<Begun>, mut analysis: Analysis) -> ExitCode {
-    analysis.select(&selection(shown));
+fn answer(
+    shown: &Shown,
+    (begun, partials): (Vec<Begun>, &Partials),
+    mut analysis: Analysis,
+    mut redaction: Option<Redaction>,
+) -> ExitCode {
+    let mut asked = selection(shown);
+    match &mut redaction {
+        None => analysis.select(&asked),
+        Some(redaction) => {
+            compared(&mut asked, redaction);
+            analysis.select_by(&asked, &|name| redaction.real_name(name));
+            told(&mut asked, redaction);
+        }
+    }
+    let is_shifted = redaction.as_ref().is_some_and(Redaction::is_shifted);
     let shape = Shape {
-        arguments: &answer_arguments(shown),
+        arguments: &answer_arguments(shown, &asked, is_shifted),
         stdout: terminal::stdout(shown),
         file: terminal::file(shown),
     };
-    let failed = answers::write(begun, &analysis, &shape);
-    for one in &failed {
+    let failed = match &mut redaction {
+        Some(redaction) => redact::write(begun, &analysis, &shape, &shown.redacted, redaction, partials),
+        None => answers::write(begun, &analysis, &shape),
+    };
+    all_written(&failed, || condition(shown, &analysis))
+}
+
+fn all_written(failed: &[String], then: impl FnOnce() -> ExitCode) -> ExitCode {
+    for one in failed {
         complain(one, status::NOT_WRITTEN);
     }
-    if failed.is_empty() { condition(shown, &analysis) } else { ExitCode::from(status::NOT_WRITTEN) }
+    if failed.is_empty() { then() } else { ExitCode::from(status::NOT_WRITTEN) }
+}
+
+/// Who asks knows the real names and times: times and addresses are compared with those of the answer.
+fn compared(asked: &mut Selection, redaction: &mut Redaction) {
+    let Selection { at, client, server, timeline, .. } = asked;
+    for time in
+        [at.as_mut().map(|(at, _)| at), timeline.from.as_mut(), timeline.until.as_mut()].into_iter().flatten()
+    {
+        *time = redaction.asked_time(*time);
+    }
+    for end in [client, server].into_iter().flatten() {
+        if end.parse::<IpAddr>().is_ok() {
+            *end = redaction.asked(end);
+        }
+    }
+}
+
+/// Names are compared as they are, and told as pseudonyms.
+fn told(asked: &mut Selection, redaction: &mut Redaction) {
+    if let Some(user) = &mut asked.user {
+        *user = redaction.asked_user(user);
+    }
+    for end in [&mut asked.client, &mut asked.server].into_iter().flatten() {
+        if end.parse::<IpAddr>().is_err() {
+            *end = redaction.asked(end);
+        }
+    }
 }
 
 fn written_or(written: io::Result<()>, then: impl FnOnce() -> ExitCode) -> ExitCode {
@@ -344,18 +476,20 @@ fn selection(shown: &Shown) -> Selection {
 }
 
 /// The arguments that change the answer: not paths, whose order does not matter, nor threads.
-fn answer_arguments(shown: &Shown) -> Vec<String> {
+fn answer_arguments(shown: &Shown, asked: &Selection, is_shifted: bool) -> Vec<String> {
     let mut named = vec!["analyze".to_owned()];
     named.extend(shown.only_failed.then(|| "--only-failed".to_owned()));
-    let Selection { at, timeline, .. } = selection(shown);
-    named.extend(at.map(|(at, window)| format!("--at={at}+-{}s", window / 1_000_000_000)));
-    named.extend(shown.said.map(|said| match said.extended {
+    named.extend(shown.redacted.redact.then(|| "--redact".to_owned()));
+    // By how much, the map tells.
+    named.extend(is_shifted.then(|| "--redact-shift".to_owned()));
+    named.extend(asked.at.map(|(at, window)| format!("--at={at}+-{}s", window / 1_000_000_000)));
+    named.extend(asked.said.map(|said| match said.extended {
         Some(extended) => format!("--said={:#x} {extended:#x}", said.code),
         None => format!("--said={:#x}", said.code),
     }));
-    let ends = [("start", timeline.from), ("end", timeline.until)];
+    let ends = [("start", asked.timeline.from), ("end", asked.timeline.until)];
     named.extend(ends.iter().filter_map(|(name, at)| Some(format!("--timeline-{name}={}", (*at)?))));
-    let text = [("client", &shown.client), ("server", &shown.server), ("user", &shown.user)];
+    let text = [("client", &asked.client), ("server", &asked.server), ("user", &asked.user)];
     named.extend(text.iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
     named
 }

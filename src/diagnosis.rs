@@ -31,6 +31,7 @@ mod active;
 mod said;
 
 pub use said::Said;
+pub(crate) use tls::INSPECTORS;
 pub use worth::{Doubt, Evidence, MOST, NEVER_SEEN_MAX, Support};
 
 /// Version of the catalogue of rules; raised with every rule that is added or changed.

@@ -65,6 +65,21 @@ pub fn write_end(
     write_line(out, &Line::End(totals))
 }
 
+/// Writes everything that one file holds.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_part(out: &mut impl Write, part: &Part) -> io::Result<()> {
+    write_head(out)?;
+    let mut facts = Facts::default();
+    for fact in &part.facts {
+        facts.write(out, fact)?;
+    }
+    let inputs: Vec<(&Input, Option<&Counts>)> =
+        part.inputs.iter().map(|(input, counts)| (input, counts.as_ref())).collect();
+    write_end(out, &inputs, &part.sources, &part.notes, facts.written)
+}
+
 fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")

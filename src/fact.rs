@@ -25,7 +25,7 @@ use crate::wire::tpkt::DisconnectCause;
 mod speaker;
 mod text;
 
-pub use text::{FactTextError, Field};
+pub use text::{FactTextError, Field, Rewrite};
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -309,6 +309,20 @@ macro_rules! facts {
                         )*
                         let _ = &mut take;
                         Ok(())
+                    } ),*
+                }
+            }
+
+            /// Every field as fact, name of the field, and whether it holds text.
+            pub const FIELDS: &'static [(&'static str, &'static str, bool)] =
+                &[$( $( ($name, stringify!($field), <$type as Field>::IS_TEXT), )* )*];
+
+            /// The same fact with texts, addresses and times as `by` gives them.
+            #[must_use]
+            pub fn rewritten(self, by: &mut dyn Rewrite) -> Self {
+                match self {
+                    $( Self::$variant { $( $field ),* } => Self::$variant {
+                        $( $field: Field::rewritten($field, ($name, stringify!($field)), &mut *by) ),*
                     } ),*
                 }
             }

@@ -22,9 +22,11 @@ pub mod session;
 pub mod collect;
 pub mod diagnosis;
 pub mod explain;
+pub mod redact;
 pub mod analysis;
 pub mod report;
 
 pub use analysis::{
-    Analysis, Options, Selection, analyze, analyze_inventory, diagnose, inventory, write_facts,
+    Analysis, Options, Selection, analyze, analyze_inventory, analyze_redacted, diagnose, diagnose_redacted,
+    inventory, redacted_facts, write_facts,
 };

@@ -27,6 +27,11 @@ pub struct Selection {
 impl Analysis {
     /// Leaves out the attempts that are not wanted, with their sessions, and counts them.
     pub fn select(&mut self, selection: &Selection) {
+        self.select_by(selection, &str::to_owned);
+    }
+
+    /// The same where the names that are asked for are those that `real` makes of the names of the sessions.
+    pub fn select_by(&mut self, selection: &Selection, real: &dyn Fn(&str) -> String) {
         self.said = selection.said;
         self.timeline = selection.timeline;
         let mut wanted: Vec<bool> = self
@@ -36,7 +41,7 @@ impl Analysis {
             .map(|attempt| {
                 let sessions: Vec<&Session> =
                     attempt.sessions.iter().filter_map(|index| self.story.sessions.get(*index)).collect();
-                selection.wants(&sessions)
+                selection.wants(&sessions, real)
             })
             .collect();
         if let Some(said) = selection.said {
@@ -90,7 +95,10 @@ impl Analysis {
 }
 
 impl Selection {
-    fn wants(&self, sessions: &[&Session]) -> bool {
+    fn wants(&self, sessions: &[&Session], real: &dyn Fn(&str) -> String) -> bool {
+        let names = |session: &Session, role| -> Vec<String> {
+            names(session, role).iter().map(|name| real(name)).collect()
+        };
         let any = |accepts: &dyn Fn(&Session) -> bool| sessions.iter().any(|session| accepts(session));
         let at = self.at.is_none_or(|(at, window)| {
             any(&|session| {
@@ -111,7 +119,7 @@ impl Selection {
         });
         let user = self.user.as_deref().is_none_or(|asked| {
             let account = asked.rsplit('\\').next().unwrap_or(asked);
-            any(&|session| session.user_name().is_some_and(|name| is_same_user(name, account)))
+            any(&|session| session.user_name().is_some_and(|name| is_same_user(&real(name), account)))
         });
         at && client && server && user
     }

@@ -42,7 +42,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The files that are written; none for standard output.
-    fn files(&self) -> Vec<PathBuf> {
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         match (&self.file, self.format.tables()) {
             (None, _) => Vec::new(),
             (Some(file), None) => vec![file.clone()],
@@ -161,11 +161,11 @@ pub(super) fn would_overwrite(input: &str) -> String {
 
 /// An answer whose files are begun.
 pub(super) struct Begun {
-    format: Format,
-    to_stdout: bool,
+    pub(super) format: Format,
+    pub(super) to_stdout: bool,
     /// For messages.
-    name: String,
-    parts: Vec<(Option<Table>, Output)>,
+    pub(super) name: String,
+    pub(super) parts: Vec<(Option<Table>, Output)>,
 }
 
 /// Begins every file, so that what cannot be written is known before hours of reading.
@@ -187,7 +187,7 @@ fn parts(answer: &Answer, partials: &Partials) -> io::Result<Vec<(Option<Table>,
     tables.iter().map(part).collect()
 }
 
-fn not_written(name: &str, error: &io::Error) -> String {
+pub(super) fn not_written(name: &str, error: &io::Error) -> String {
     format!("cannot write {}: {}", printable(name), printable(&error.to_string()))
 }
 

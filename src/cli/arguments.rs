@@ -16,6 +16,7 @@ use super::format::Format;
 /// Groups of options, as `--help` and the manual show them; the same in every command.
 const NARROWING: &str = "Narrowing";
 const OUTPUT: &str = "Output";
+const REDACTION: &str = "Redaction";
 const DECRYPTION: &str = "Decryption";
 const WORK: &str = "Performance";
 
@@ -82,6 +83,8 @@ pub(crate) struct InputsOf {
     #[command(flatten)]
     pub(crate) given: Given,
     #[command(flatten)]
+    pub(crate) redacted: Redacted,
+    #[command(flatten)]
     pub(crate) working: Working,
 }
 
@@ -138,6 +141,26 @@ pub(crate) struct Working {
     pub(crate) quiet: bool,
 }
 
+/// What of names and times is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Redacted {
+    /// Pseudonyms in place of users, hosts, domains, addresses, SIDs, certificates and file names in all answers; what is
+    /// written is searched for every real name, and nothing is written when one is left. Needs --redact-map
+    #[arg(help_heading = REDACTION, long, requires = "redact_map")]
+    pub(crate) redact: bool,
+    /// Write which pseudonym is whose to FILE, which only its owner may read. When FILE is the map of an earlier run, its
+    /// pseudonyms and its shift stay, and new names are added
+    #[arg(help_heading = REDACTION, long, value_name = "FILE", requires = "redact")]
+    pub(crate) redact_map: Option<PathBuf>,
+    /// Draw the pseudonyms from the bytes of FILE (16 at least), so that all runs with it have the same ones; without it, and
+    /// without an earlier map, they are drawn at random
+    #[arg(help_heading = REDACTION, long, value_name = "FILE", requires = "redact")]
+    pub(crate) redact_key: Option<PathBuf>,
+    /// Add SPAN to all times of the answers, such as -400d or 13h; --at and the timeline stay as they were
+    #[arg(help_heading = REDACTION, long, value_name = "SPAN", requires = "redact", value_parser = shift, allow_hyphen_values = true)]
+    pub(crate) redact_shift: Option<i64>,
+}
+
 /// How the answer is shown.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shown {
@@ -189,6 +212,8 @@ pub(crate) struct Shown {
     /// Draw with ASCII characters only; done by itself on a terminal whose locale is not UTF-8
     #[arg(help_heading = OUTPUT, long)]
     pub(crate) ascii: bool,
+    #[command(flatten)]
+    pub(crate) redacted: Redacted,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -208,6 +233,8 @@ pub(crate) struct FactsOf {
     /// Write the facts to FILE instead of standard output: as a Parquet file where it ends in .parquet, else as JSON lines
     #[arg(help_heading = OUTPUT, short, long, value_name = "[FORMAT:]FILE", value_parser = written())]
     pub(crate) output: Option<Wanted>,
+    #[command(flatten)]
+    pub(crate) redacted: Redacted,
     #[command(flatten)]
     pub(crate) working: Working,
 }
@@ -241,6 +268,9 @@ pub(crate) struct SliceOf {
     /// TLS secrets of this session, from key logs and captures: whoever has a file with them can read the session
     #[arg(help_heading = DECRYPTION, long, value_enum, default_value_t = Keep::Drop, value_name = "WHAT")]
     pub(crate) secrets: Keep,
+    /// Refused: a slice holds packets as they were
+    #[arg(long, hide = true)]
+    pub(crate) redact: bool,
     /// How far it is, on standard error, also where that is no terminal
     #[arg(help_heading = OUTPUT, short, long)]
     pub(crate) verbose: bool,
@@ -313,6 +343,16 @@ fn length(text: &str) -> Option<i64> {
     };
     let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count >= 0)?;
     count.checked_mul(seconds)?.checked_mul(1_000_000_000)
+}
+
+/// Nanoseconds, forwards or back.
+fn shift(text: &str) -> Result<i64, String> {
+    let (back, span) = match text.strip_prefix('-') {
+        Some(span) => (true, span),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let span = length(span).ok_or_else(|| "expected a span such as -400d, 13h, 90m or 30s".to_owned())?;
+    Ok(if back { span.saturating_neg() } else { span })
 }
 
 fn said(text: &str) -> Result<Said, String> {

@@ -46,13 +46,13 @@ impl Partials {
     }
 
     /// Begins the file that gets the name `path` when it is whole: in the same folder, so that renaming is all it takes.
-    fn begin(&self, path: &Path) -> io::Result<(File, PathBuf)> {
+    fn begin(&self, path: &Path, whose: Whose) -> io::Result<(File, PathBuf)> {
         let mut name = OsString::from(".");
         name.push(path.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
         name.push(format!(".{}.part", std::process::id()));
         let partial = path.with_file_name(name);
         self.with(|begun| {
-            let made = OpenOptions::new().write(true).create_new(true).open(&partial);
+            let made = whose.options().write(true).create_new(true).open(&partial);
             let file = made.map_err(|error| named(path, error))?;
             begun.insert(partial.clone());
             Ok((file, partial))
@@ -107,6 +107,26 @@ fn gone(path: &Path) {
     let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
 }
 
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Whom the system lets.
+    Usual,
+    /// Only its owner, from its beginning; on Windows the folder decides.
+    Owner,
+}
+
+impl Whose {
+    fn options(self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        if self == Self::Owner {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        options
+    }
+}
+
 /// An answer on its way out. Without `finish` a file that was begun is removed.
 pub(super) struct Output {
     out: BufWriter<Sink>,
@@ -123,6 +143,20 @@ enum Sink {
 impl Output {
     /// To standard output, or to `path`.
     pub(super) fn to(path: Option<&Path>, partials: &Partials) -> io::Result<Self> {
+        Self::of(path, partials, Whose::Usual)
+    }
+
+    /// To a file that only its owner may read and write.
+    pub(super) fn owned(path: &Path, partials: &Partials) -> io::Result<Self> {
+        Self::of(Some(path), partials, Whose::Owner)
+    }
+
+    /// Nobody sees what is written before `finish`.
+    pub(super) const fn is_taken_back(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    fn of(path: Option<&Path>, partials: &Partials, whose: Whose) -> io::Result<Self> {
         let over = |sink, partial| {
             let out = BufWriter::with_capacity(BUFFER_BYTES, sink);
             Self { out, partials: partials.clone(), partial }
@@ -134,7 +168,7 @@ impl Output {
         if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
             return Ok(over(Sink::File(OpenOptions::new().write(true).open(&path)?), None));
         }
-        let (file, partial) = partials.begin(&path)?;
+        let (file, partial) = partials.begin(&path, whose)?;
         Ok(over(Sink::File(file), Some((partial, path))))
     }
 

@@ -16,6 +16,11 @@ use super::{complain, inventory, nothing, print, status, tell, written_or};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
+    if arguments.redact {
+        let text = "a slice holds packets as they were, with every name in them: --redact is of `analyze`, `diagnose`, \
+                    `facts` and `inputs`";
+        return complain(text, status::NOTHING);
+    }
     if arguments.output.as_os_str() == "-" {
         let text = "a slice goes to a file only, as what it holds is told on standard output: give a FILE to --output";
         return complain(text, status::NOTHING);

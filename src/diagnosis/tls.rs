@@ -11,7 +11,7 @@ const SERVER_SCHANNEL: &str = "System log of the server (`wevtutil epl System Sy
 pub(super) const CLIENT_CAPI2: &str = "CAPI2/Operational of the client (`wevtutil sl Microsoft-Windows-CAPI2/Operational /e:true` before the next try): 11 and 30 name the certificate error";
 
 /// Words in an issuer that name a product which opens TLS.
-const INSPECTORS: &[&str] = &[
+pub(crate) const INSPECTORS: &[&str] = &[
     "Fortinet",
     "FortiGate",
     "Zscaler",

@@ -58,6 +58,23 @@ pub trait Field: Sized {
     fn absent() -> Option<Self> {
         None
     }
+    /// It holds text that the evidence or this program wrote.
+    const IS_TEXT: bool = false;
+    /// The value that `by` gives in its place; `at` is the fact's name and the field's.
+    #[must_use]
+    fn rewritten(self, _at: (&'static str, &'static str), _by: &mut dyn Rewrite) -> Self {
+        self
+    }
+}
+
+/// Gives other texts, addresses and times in place of those of facts.
+pub trait Rewrite {
+    /// In place of a text; `at` is the fact's name and the field's.
+    fn text(&mut self, at: (&'static str, &'static str), text: String) -> String;
+    /// In place of an address.
+    fn address(&mut self, address: IpAddr) -> IpAddr;
+    /// In place of a moment.
+    fn time(&mut self, at: UnixNanos) -> UnixNanos;
 }
 
 macro_rules! decimal {
@@ -69,7 +86,19 @@ macro_rules! decimal {
     )* };
 }
 
-decimal!(u8, u32, u64, i64, IpAddr);
+decimal!(u8, u32, u64, i64);
+
+impl Field for IpAddr {
+    fn write_text(&self, out: &mut String) -> bool {
+        write!(out, "{self}").is_ok()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+    fn rewritten(self, _at: (&'static str, &'static str), by: &mut dyn Rewrite) -> Self {
+        by.address(self)
+    }
+}
 
 macro_rules! hexadecimal {
     ($($type:ident($inner:ty)),*) => { $(
@@ -113,6 +142,10 @@ impl Field for String {
     fn from_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
     }
+    const IS_TEXT: bool = true;
+    fn rewritten(self, at: (&'static str, &'static str), by: &mut dyn Rewrite) -> Self {
+        by.text(at, self)
+    }
 }
 
 impl Field for Side {
@@ -152,6 +185,9 @@ impl Field for UnixNanos {
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
     }
+    fn rewritten(self, _at: (&'static str, &'static str), by: &mut dyn Rewrite) -> Self {
+        by.time(self)
+    }
 }
 
 impl<T: Field> Field for Option<T> {
@@ -163,6 +199,10 @@ impl<T: Field> Field for Option<T> {
     }
     fn absent() -> Option<Self> {
         Some(None)
+    }
+    const IS_TEXT: bool = T::IS_TEXT;
+    fn rewritten(self, at: (&'static str, &'static str), by: &mut dyn Rewrite) -> Self {
+        self.map(|value| value.rewritten(at, by))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files of facts that `rdpwhy facts` wrote, opened as what they are.
+//! Files of facts that `rdpwhy facts` wrote, opened as what they are, and files of a redaction.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -14,6 +14,15 @@ pub enum FactsFile {
 
 /// What a Parquet file begins with.
 const PARQUET: &[u8] = b"PAR1";
+
+/// Opens a file that steers the run and is no evidence: a key or a map of a redaction.
+///
+/// # Errors
+/// When the file cannot be opened.
+#[expect(clippy::disallowed_methods, reason = "this module is one that opens files")]
+pub fn open_bytes(path: &Path) -> io::Result<impl Read> {
+    File::open(path)
+}
 
 /// Opens a file of facts, told apart by its first bytes; standard input, where the path is `-`, is JSON lines.
 ///

@@ -140,13 +140,24 @@ const CAUSES: &[Column] = &[
 /// When it cannot be written.
 pub fn write(out: &mut (dyn Write + Send), analysis: &Analysis, table: Table) -> io::Result<()> {
     let mut writer = TableWriter::new(out, table.name(), table.columns())?;
-    let mut push = |row| writer.push(row);
-    match table {
-        Table::Sessions => sessions(analysis, &mut push)?,
-        Table::Facts => facts(analysis, &mut push)?,
-        Table::Causes => causes(analysis, &mut push)?,
-    }
+    rows(analysis, table, &mut |row| writer.push(row))?;
     writer.finish()
+}
+
+/// Writes the rows of one of the tables as JSON lines: everything that its columns hold, where it can be searched.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_rows(out: &mut dyn Write, analysis: &Analysis, table: Table) -> io::Result<()> {
+    rows(analysis, table, &mut |row| writeln!(out, "{row}"))
+}
+
+fn rows(analysis: &Analysis, table: Table, push: Push<'_>) -> io::Result<()> {
+    match table {
+        Table::Sessions => sessions(analysis, push),
+        Table::Facts => facts(analysis, push),
+        Table::Causes => causes(analysis, push),
+    }
 }
 
 type Push<'p> = &'p mut dyn FnMut(Value) -> io::Result<()>;

@@ -52,4 +52,5 @@ mod slice;
 mod real;
 mod calibration;
 mod progress;
+mod redact;
 mod html;

@@ -1,0 +1,245 @@
+//! Text taken apart into labels, addresses and identifiers, and put together again with their pseudonyms.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+
+use super::fields::Kind;
+use super::{Redaction, words};
+use crate::diagnosis::INSPECTORS;
+use crate::fact::Rewrite;
+
+/// What stands around a run of characters.
+#[derive(Clone, Copy)]
+struct At {
+    before: Option<char>,
+    after: Option<char>,
+}
+
+/// The text with pseudonyms in place of what it names.
+pub(super) fn scan(text: &str, kind: Kind, by: &mut Redaction) -> String {
+    if kind == Kind::Free && text.contains('=') {
+        return keyed(text, by);
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    let mut before = None;
+    while !rest.is_empty() {
+        let end = rest.find(is_divider).unwrap_or(rest.len());
+        let (segment, behind) = rest.split_at(end);
+        let after = behind.chars().next();
+        let kind = if kind == Kind::User && before == Some('@') { Kind::Name } else { kind };
+        if words::is_well_known(segment.trim()) {
+            by.names.meet(segment.trim());
+            out.push_str(segment);
+        } else {
+            scan_segment(segment, At { before, after }, kind, by, &mut out);
+        }
+        out.extend(after);
+        before = after;
+        rest = behind.get(after.map_or(0, char::len_utf8)..).unwrap_or("");
+    }
+    if matches!(kind, Kind::Name | Kind::User) {
+        by.names.learn_written(text, &out);
+    }
+    out
+}
+
+/// Whom the issuer of a certificate names; a product that opens TLS is no one.
+pub(super) fn scan_issuer(text: &str, by: &mut Redaction) -> String {
+    let found = INSPECTORS.iter().filter_map(|product| Some((text.find(product)?, product.len()))).min();
+    let Some((start, length)) = found else { return scan(text, Kind::Name, by) };
+    let (before, rest) = text.split_at(start);
+    let (product, behind) = rest.split_at(length);
+    format!("{}{product}{}", scan(before, Kind::Name, by), scan_issuer(behind, by))
+}
+
+/// `Key=value, Key=value`: what the key says is a name, is one.
+fn keyed(text: &str, by: &mut Redaction) -> String {
+    let part = |part: &str, by: &mut Redaction| match part.split_once('=') {
+        Some((key, value)) if words::is_key_of_name(key) => format!("{key}={}", scan(value, Kind::Name, by)),
+        Some((key, value)) if is_key(key) => format!("{key}={}", scan(value, Kind::Free, by)),
+        Some((before, value)) => {
+            format!("{}={}", scan(before, Kind::Free, by), scan(value, Kind::Free, by))
+        }
+        None => scan(part, Kind::Free, by),
+    };
+    text.split(", ").map(|one| part(one, by)).collect::<Vec<String>>().join(", ")
+}
+
+fn is_key(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '@' | '_' | '.' | '-'))
+}
+
+const fn is_divider(c: char) -> bool {
+    matches!(c, '\\' | '/' | '@' | ',' | '=')
+}
+
+fn is_of_run(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':') || (!c.is_ascii() && !c.is_whitespace())
+}
+
+fn scan_segment(segment: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String) {
+    let (mut rest, mut before) = (segment, at.before);
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_of_run(c) != is_of_run(first)).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        if is_of_run(first) {
+            let after = behind.chars().next().or(at.after);
+            scan_run(run, At { before, after }, kind, by, out);
+        } else {
+            out.push_str(run);
+        }
+        before = run.chars().next_back();
+        rest = behind;
+    }
+}
+
+fn scan_run(run: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String) {
+    if let Some(given) = special(run, kind, by) {
+        out.push_str(&given);
+        return;
+    }
+    let bare = run.trim_end_matches(['.', ':']);
+    if bare.len() < run.len()
+        && !bare.is_empty()
+        && let Some(given) = special(bare, kind, by)
+    {
+        out.push_str(&given);
+        out.push_str(run.get(bare.len()..).unwrap_or_default());
+        return;
+    }
+    if let Some((front, back)) = run.split_once('-')
+        && run.split('-').any(|part| part.parse::<IpAddr>().is_ok())
+    {
+        scan_run(front, At { after: Some('-'), ..at }, kind, by, out);
+        out.push('-');
+        scan_run(back, At { before: Some('-'), ..at }, kind, by, out);
+        return;
+    }
+    if let Some((start, end)) = inner(run) {
+        let (front, address) = run.split_at(start);
+        let (address, back) = address.split_at(end - start);
+        scan_run(front, At { after: Some('.'), ..at }, kind, by, out);
+        out.push_str(&special(address, kind, by).unwrap_or_default());
+        scan_run(back, At { before: Some('.'), ..at }, kind, by, out);
+        return;
+    }
+    let is_file = is_program_file(run);
+    let mut before = at.before;
+    let mut rest = run;
+    while !rest.is_empty() {
+        let end = rest.find(['.', ':']).unwrap_or(rest.len());
+        let (label, behind) = rest.split_at(end);
+        let after = behind.chars().next();
+        if !label.is_empty() {
+            let here = At { before, after: after.or(at.after) };
+            let is_last = before == Some('.') && after.is_none_or(|c| c == ':' || behind.len() == 1);
+            if stays(label, here, (is_last, is_file), kind, by) {
+                out.push_str(label);
+            } else {
+                out.push_str(&by.label(label, matches!(kind, Kind::Name | Kind::User)));
+            }
+        }
+        out.extend(after);
+        before = after;
+        rest = behind.get(after.map_or(0, char::len_utf8)..).unwrap_or("");
+    }
+}
+
+/// A label that tells nobody's name.
+fn stays(label: &str, at: At, (is_last, is_file): (bool, bool), kind: Kind, by: &Redaction) -> bool {
+    let is_number = label.chars().all(|c| c.is_ascii_digit());
+    if words::is_well_known(label) {
+        return true;
+    }
+    match kind {
+        Kind::Name | Kind::User => {
+            (at.after == Some('=') && words::is_attribute(label))
+                || (at.after == Some('/') && words::is_service(label))
+                || (is_number && matches!(at.before, Some(':' | '%' | '#')))
+                || (label.starts_with('_') && (at.after == Some('.') || at.before == Some('.')))
+                || (is_last && kind == Kind::Name && words::is_top_level(label))
+        }
+        Kind::Remark => !by.knows(label) || words::is_own(label),
+        _ => {
+            let is_hex =
+                label.strip_prefix("0x").is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
+            let known = by.knows(label);
+            (is_number && (label.len() < 4 || !known))
+                || is_hex
+                || (!known && (is_file || words::is_own(label)))
+        }
+    }
+}
+
+fn is_program_file(run: &str) -> bool {
+    let end = run.trim_end_matches(['.', ':']).rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+    end.is_some_and(|end| ["exe", "dll", "sys", "cpp", "mui", "drv", "ocx"].contains(&end.as_str()))
+}
+
+/// Addresses, with or without a port, and identifiers.
+fn special(run: &str, kind: Kind, by: &mut Redaction) -> Option<String> {
+    if let Ok(address) = run.parse::<IpAddr>() {
+        return Some(by.address(address).to_string());
+    }
+    if let Ok(end) = run.parse::<SocketAddrV4>() {
+        return Some(format!("{}:{}", by.address(IpAddr::V4(*end.ip())), end.port()));
+    }
+    if is_sid(run) {
+        return Some(if words::is_well_known_sid(run) { run.to_owned() } else { by.names.sid(run) });
+    }
+    if let Some(name) = run.to_ascii_lowercase().strip_suffix(".in-addr.arpa") {
+        return reverse(name, by);
+    }
+    let is_identifier = is_guid(run) || is_mac(run) || is_long_hex(run);
+    (is_identifier && kind != Kind::Remark).then(|| by.names.identifier(run))
+}
+
+/// Where in a run an address stands among other things: `Client:10.0.0.5`, `10.0.0.1-10.0.0.9`, `10.0.0.5.`.
+fn inner(run: &str) -> Option<(usize, usize)> {
+    let mut from = 0;
+    while let Some(start) = run.get(from..)?.find(|c: char| c.is_ascii_digit()).map(|at| at + from) {
+        let rest = run.get(start..)?;
+        let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let address = rest.get(..length)?.trim_end_matches('.');
+        let alone = !run.get(..start)?.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if alone && address.parse::<Ipv4Addr>().is_ok() {
+            return Some((start, start + address.len()));
+        }
+        from = start + length.max(1);
+    }
+    // `Client:fe80::1`.
+    let mut starts = run.match_indices(':').map(|(at, _)| at + 1);
+    let start = starts.find(|start| run.get(*start..).is_some_and(|end| end.parse::<IpAddr>().is_ok()));
+    start.map(|start| (start, run.len()))
+}
+
+/// The name under which an address is looked up (RFC 1035 3.5).
+fn reverse(name: &str, by: &mut Redaction) -> Option<String> {
+    let turned: Vec<&str> = name.rsplit('.').collect();
+    let address: Ipv4Addr = turned.join(".").parse().ok()?;
+    let given = by.address(address.into()).to_string();
+    Some(format!("{}.in-addr.arpa", given.rsplit('.').collect::<Vec<&str>>().join(".")))
+}
+
+fn is_sid(run: &str) -> bool {
+    run.strip_prefix("S-1-")
+        .is_some_and(|rest| rest.contains('-') && rest.chars().all(|c| c == '-' || c.is_ascii_digit()))
+}
+
+pub(super) fn is_guid(run: &str) -> bool {
+    let parts: Vec<&str> = run.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+pub(super) fn is_mac(run: &str) -> bool {
+    [':', '-'].iter().any(|between| {
+        let parts: Vec<&str> = run.split(*between).collect();
+        parts.len() == 6
+            && parts.iter().all(|part| part.len() == 2 && part.chars().all(|c| c.is_ascii_hexdigit()))
+    })
+}
+
+fn is_long_hex(run: &str) -> bool {
+    run.len() >= 24 && run.chars().all(|c| c.is_ascii_hexdigit())
+}
