@@ -16,6 +16,7 @@ pub(super) const ANALYZE: &str = "Examples:
   rdpwhy analyze client.pcapng Security.evtx
   rdpwhy analyze case-4711/ --keylog keys.log -o why.md -o why.json -o parquet:tables
   rdpwhy analyze case-4711/ -v --only-failed
+  rdpwhy analyze case-4711/ --redact --redact-map map.jsonl -o send.html
   rdpwhy analyze case-4711/ --said \"0x3 0x7\" --fail-on broke";
 
 pub(super) const FACTS: &str = "Examples:
