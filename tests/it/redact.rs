@@ -335,7 +335,7 @@ fn a_map_is_its_owner_s_and_grows_and_nothing_else_is_overwritten() {
     refused(&folder, "slice 1 contoso-ticket -o x.pcapng --redact", 2, "packets as they were");
 }
 
-/// A file of facts whose client has its user's name, in hexadecimal digits, as its time zone.
+/// A file of facts in which a component is called by the user's name in hexadecimal digits.
 fn smuggled(file: &Path) {
     let keys =
         Keys { host: "rdsh01.lab.test".to_owned(), user: Some("jdoe12".to_owned()), ..Keys::default() };
@@ -350,7 +350,7 @@ fn smuggled(file: &Path) {
     let facts = vec![
         fact(1, "accepted"),
         fact(2, "user-named user=jdoe12"),
-        fact(3, "client-info time_zone=6a646f653132"),
+        fact(3, "protocol-error component=6a646f653132"),
         fact(4, "disconnected reason=0x7"),
     ];
     let input = rdpwhy::read::Input::elsewhere("a.evtx", "evtx", false, 1);
