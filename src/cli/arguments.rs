@@ -269,7 +269,7 @@ pub(crate) struct SliceOf {
     #[arg(help_heading = DECRYPTION, long, value_enum, default_value_t = Keep::Drop, value_name = "WHAT")]
     pub(crate) secrets: Keep,
     /// Refused: a slice holds packets as they were
-    #[arg(long, hide = true)]
+    #[arg(help_heading = OUTPUT, long, hide = true)]
     pub(crate) redact: bool,
     /// How far it is, on standard error, also where that is no terminal
     #[arg(help_heading = OUTPUT, short, long)]
