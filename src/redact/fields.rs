@@ -92,6 +92,8 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("gateway-status", "offers", Kind::Remark),
     ("gateway-status", "reason", Kind::Free),
     ("gateway-tunnel-sized", "transport", Kind::Own),
+    ("host-clock", "by", Kind::Own),
+    ("host-clock", "name", Kind::Name),
     ("host-stopped", "detail", Kind::Free),
     ("host-stopped", "says", Kind::Own),
     ("kerberos-failed", "realm", Kind::Name),
