@@ -31,13 +31,13 @@ const SECOND_NS: i64 = 1_000 * MILLISECOND_NS;
 const HOUR_NS: i64 = 3_600 * SECOND_NS;
 
 /// What was joined, with the causes of each session.
-type Judged = (Story, Vec<Vec<Verdict>>);
+pub(crate) type Judged = (Story, Vec<Vec<Verdict>>);
 
 /// How a witness's clock is changed: from a true time to what it shows.
-type Change<'a> = &'a dyn Fn(UnixNanos) -> UnixNanos;
+pub(crate) type Change<'a> = &'a dyn Fn(UnixNanos) -> UnixNanos;
 
 /// A witness by its index, and how its clock is changed.
-type Shift<'a> = Option<(u32, Change<'a>)>;
+pub(crate) type Shift<'a> = Option<(u32, Change<'a>)>;
 
 /// The facts with the clock of one witness changed.
 fn shifted(facts: &[Fact], witnesses: &[Witness], index: u32, change: Change<'_>) -> Vec<Fact> {
@@ -134,7 +134,7 @@ fn answer(story: &Story, verdicts: &[Vec<Verdict>]) -> Vec<String> {
 }
 
 /// Numbers that look drawn by lot and are the same each time (splitmix64).
-struct Lot(u64);
+pub(crate) struct Lot(pub(crate) u64);
 
 impl Lot {
     fn next(&mut self) -> u64 {
@@ -156,7 +156,7 @@ impl Lot {
 /// connections are the same.
 fn amounts(lot: &mut Lot, is_exact: bool) -> Vec<i64> {
     let days = if is_exact { vec![9 * 24 * HOUR_NS, 700 * 24 * HOUR_NS] } else { Vec::new() };
-    [500 * MILLISECOND_NS, 20 * SECOND_NS, 400 * SECOND_NS, 2 * HOUR_NS, 20 * HOUR_NS]
+    [20 * MILLISECOND_NS, 500 * MILLISECOND_NS, 20 * SECOND_NS, 400 * SECOND_NS, 2 * HOUR_NS, 20 * HOUR_NS]
         .into_iter()
         .chain(days)
         .map(|most| lot.up_to(most))
@@ -169,7 +169,11 @@ fn clock(story: &Story, index: u32) -> ClockOffset {
 
 /// What is wrong when the clock of each witness is shifted in turn: nothing, if `told` is any good. Gives back how many
 /// shifts were tried.
-fn wrong(witnesses: &[Witness], lot: &mut Lot, told: &dyn Fn(Shift<'_>) -> Judged) -> (usize, Vec<String>) {
+pub(crate) fn wrong(
+    witnesses: &[Witness],
+    lot: &mut Lot,
+    told: &dyn Fn(Shift<'_>) -> Judged,
+) -> (usize, Vec<String>) {
     let (before, verdicts) = told(None);
     let expected = answer(&before, &verdicts);
     let (mut tried, mut wrong) = (0, Vec::new());

@@ -284,6 +284,13 @@ struct Capture {
     pieces: Vec<Piece>,
 }
 
+/// A capture whose clock is further ahead by so many nanoseconds; as good as the unit that its times count in.
+pub(crate) fn with_times_moved(bytes: &[u8], by_ns: i64) -> Vec<u8> {
+    let mut capture = Capture::read(bytes).unwrap();
+    capture.move_times(by_ns);
+    capture.bytes()
+}
+
 fn number(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok()
 }
@@ -377,6 +384,37 @@ impl Capture {
             }),
             Piece::Other(_) => true,
         });
+    }
+
+    /// Times of pcapng count in units of the interface (`if_tsresol`, of which captures here have one in decimal), those of
+    /// pcap in micro- or nanoseconds.
+    fn move_times(&mut self, by_ns: i64) {
+        let word = |bytes: &[u8], at: usize| i64::try_from(number(bytes, at).unwrap()).unwrap();
+        let small = |value: i64| u32::try_from(value).unwrap().to_le_bytes();
+        let mut per_second = 1_000_000;
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Other(bytes) if number(bytes, 0) == Some(0xa1b2_3c4d) => per_second = 1_000_000_000,
+                Piece::Other(bytes) if self.pcapng && number(bytes, 0) == Some(1) => {
+                    let option =
+                        bytes.windows(5).skip(16).step_by(4).find(|at| at.starts_with(&[9, 0, 1, 0]));
+                    per_second = option.map_or(1_000_000, |option| 10_i64.pow(option[4].into()));
+                }
+                Piece::Packet { record, .. } => {
+                    let by = by_ns / (1_000_000_000 / per_second);
+                    if self.pcapng {
+                        let ticks = (word(record, 12) << 32 | word(record, 16)) + by;
+                        record[12..16].copy_from_slice(&small(ticks >> 32));
+                        record[16..20].copy_from_slice(&small(ticks & 0xffff_ffff));
+                    } else {
+                        let ticks = word(record, 0) * per_second + word(record, 4) + by;
+                        record[..4].copy_from_slice(&small(ticks.div_euclid(per_second)));
+                        record[4..8].copy_from_slice(&small(ticks.rem_euclid(per_second)));
+                    }
+                }
+                Piece::Other(_) => {}
+            }
+        }
     }
 
     fn snap(&mut self, most: usize) {

@@ -9,12 +9,15 @@ use expect_test::expect_file;
 use rdpwhy::read::Unwatched;
 use rdpwhy::read::inputs::held;
 use rdpwhy::report::text::{Layout, answer};
+use rdpwhy::time::UnixNanos;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter, Side};
 use rdpwhy_lab::rdp::{self, Cipher, Names, Security, pdu};
 use rdpwhy_lab::scenario::Scenario;
 
+use crate::clocks::{Lot, Shift, wrong};
 use crate::gateway;
+use crate::real;
 use crate::support::{children, root};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -31,6 +34,43 @@ struct Witness {
     name: String,
     files: Vec<(String, Vec<u8>)>,
     clock: String,
+    /// Of a host's logs, the scenario that they are written by, and the name of the host.
+    written_by: Option<(String, String)>,
+}
+
+impl Witness {
+    /// Its files as they would be if its clock were further ahead: logs are written anew, the records of captures get other
+    /// times.
+    fn ahead(&self, by_ns: i64) -> Vec<(String, Vec<u8>)> {
+        match &self.written_by {
+            Some((scenario, host)) => {
+                let anew = logs(&with_clock_ahead(scenario, host, by_ns));
+                anew.into_iter().find(|witness| witness.name == self.name).unwrap().files
+            }
+            None => {
+                let files = self.files.iter();
+                files.map(|(name, bytes)| (name.clone(), real::with_times_moved(bytes, by_ns))).collect()
+            }
+        }
+    }
+}
+
+/// The scenario with the clock of a host further ahead.
+fn with_clock_ahead(scenario: &str, host: &str, by_ns: i64) -> String {
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.first() != Some(&"host") || words.get(2) != Some(&host) {
+            return line.to_owned();
+        }
+        let is_clock = |word: &&&str| word.starts_with("clock=");
+        let clock = words.iter().find(is_clock).map_or("+0s", |word| word.split_once('=').unwrap().1);
+        let ns = (clock.trim_end_matches('s').parse::<f64>().unwrap() * 1e9) as i64 + by_ns;
+        let sign = if ns < 0 { '-' } else { '+' };
+        let rest: Vec<&str> = words.iter().filter(|word| !is_clock(word)).copied().collect();
+        let (seconds, below) = (ns.abs() / SECOND_NS, ns.abs() % SECOND_NS);
+        format!("{} clock={sign}{seconds}.{below:09}s", rest.join(" "))
+    };
+    scenario.lines().map(line).collect::<Vec<String>>().join("\n")
 }
 
 struct Story {
@@ -65,7 +105,8 @@ fn logs(scenario: &str) -> Vec<Witness> {
             ahead @ 1.. => format!("{ahead} s ahead"),
             behind => format!("{} s behind", -behind),
         };
-        Witness { name: format!("{whose} of {}", host.name), files, clock }
+        let written_by = Some((scenario.to_owned(), host.name.clone()));
+        Witness { name: format!("{whose} of {}", host.name), files, clock, written_by }
     };
     played.hosts().iter().map(of_host).filter(|witness| !witness.files.is_empty()).collect()
 }
@@ -86,7 +127,7 @@ fn sample(name: &str, scenario: &str) -> Vec<Witness> {
 
 fn capture(end: &str, file: String, bytes: Vec<u8>) -> Witness {
     let (name, clock) = (format!("capture at the {end}"), "right".to_owned());
-    Witness { name, files: vec![(file, bytes)], clock }
+    Witness { name, files: vec![(file, bytes)], clock, written_by: None }
 }
 
 fn written(name: &str) -> String {
@@ -397,4 +438,43 @@ fn without_any_one_witness_the_step_is_the_same_and_what_would_decide_is_named()
             assert!(new || replaced, "{place}: {:?}", without.missing);
         }
     }
+}
+
+/// Whatever the clock of one witness shows, its files read from the beginning tell the same, and how far it is off is found.
+#[test]
+fn in_no_story_files_of_a_shifted_clock_change_the_answer() {
+    let (mut lot, mut tried, mut all) = (Lot(4), 0, Vec::new());
+    for story in stories() {
+        let witnesses = analysed(story.witnesses.iter()).witnesses;
+        let told = |shift: Shift<'_>| {
+            let moved = shift.map(|(index, change)| {
+                let witness = &witnesses[usize::try_from(index).unwrap()];
+                (witness, change(UnixNanos(0)).0)
+            });
+            let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+            for witness in &story.witnesses {
+                let is_its =
+                    |moved: &&(&rdpwhy::session::Witness, i64)| match (&witness.written_by, &moved.0.host) {
+                        (Some((_, name)), Some(host)) => {
+                            host.split('.').next().unwrap().eq_ignore_ascii_case(name)
+                        }
+                        (None, None) => witness.files.iter().any(|(name, _)| *name == moved.0.name),
+                        _ => false,
+                    };
+                files.extend(match moved.as_ref().filter(is_its) {
+                    Some((_, by)) => witness.ahead(*by),
+                    None => witness.files.clone(),
+                });
+            }
+            files.sort();
+            let analysis = analyze_inventory(held(files), &Unwatched);
+            assert_eq!(analysis.witnesses.len(), witnesses.len(), "{}", story.file);
+            (analysis.story, analysis.verdicts)
+        };
+        let (count, found) = wrong(&witnesses, &mut lot, &told);
+        tried += count;
+        all.extend(found.into_iter().map(|what| format!("{}: {what}", story.file)));
+    }
+    assert!(all.is_empty(), "{} of {tried}\n{}", all.len(), all.join("\n"));
+    assert!(tried >= 60, "only {tried} shifts were tried");
 }
