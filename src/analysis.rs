@@ -30,6 +30,8 @@ pub struct Options {
     pub paths: Vec<PathBuf>,
     /// TLS key logs, beside those that lie under `paths`.
     pub key_logs: Vec<PathBuf>,
+    /// Opens what is encrypted in zip archives.
+    pub zip_password: Option<String>,
 }
 
 /// The answer, with everything it was made of.
@@ -76,7 +78,8 @@ pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
 /// What the paths of the options hold.
 #[must_use]
 pub fn inventory(options: &Options) -> Inventory {
-    read::inputs::inventory(&read::expand(&options.paths), &options.key_logs)
+    let password = options.zip_password.as_deref();
+    read::inputs::inventory_with(&read::expand(&options.paths), &options.key_logs, password)
 }
 
 /// The same for inputs that were found before, or that lie in memory.

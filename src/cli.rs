@@ -87,7 +87,8 @@ fn on_threads(working: &Working, act: impl FnOnce() -> ExitCode + Send) -> ExitC
 }
 
 fn inventory(given: &Given, working: &Working) -> Inventory {
-    let options = Options { paths: given.paths.clone(), key_logs: given.keylog.clone() };
+    let (paths, key_logs) = (given.paths.clone(), given.keylog.clone());
+    let options = Options { paths, key_logs, zip_password: given.zip_password.clone() };
     let mut inventory = rdpwhy::inventory(&options);
     if working.hash {
         inventory.hash();

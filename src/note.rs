@@ -4,6 +4,7 @@
 use std::fmt;
 
 mod log;
+mod zip;
 
 /// Where in the evidence: an input and a spot in it that a person can look up elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

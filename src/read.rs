@@ -6,6 +6,7 @@ pub mod evtx;
 pub mod flow;
 pub mod stream;
 mod export;
+pub mod archive;
 pub mod inputs;
 pub mod hashes;
 pub mod facts;

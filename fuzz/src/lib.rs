@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod archives;
 mod beside;
 mod captures;
 mod datagrams;
@@ -17,6 +18,7 @@ mod secrets;
 mod texts;
 mod tunnels;
 
+pub use archives::archive;
 pub use beside::{dns, kerberos};
 pub use captures::{capture, dialogue, opening, packet, pipeline, slice};
 pub use datagrams::rdpudp;
@@ -58,6 +60,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("licensing", licensing),
     ("rdpudp", rdpudp),
     ("keylog", keylog),
+    ("archive", archive),
     ("kerberos", kerberos),
     ("dns", dns),
     ("gateway", gateway),

@@ -118,13 +118,16 @@ pub(crate) struct Collect {
 /// What is read.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Given {
-    /// Event logs (evtx), captures (pcap, pcapng, also with gzip), TLS key logs, folders, or `-` for standard input; told
-    /// apart by content
+    /// Event logs (evtx), captures (pcap, pcapng), TLS key logs, each also in gzip or zip, folders, or `-` for standard input;
+    /// told apart by content
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// TLS key log in the NSS format; may be given several times, and lie among PATH too
     #[arg(help_heading = DECRYPTION, long, value_name = "FILE")]
     pub(crate) keylog: Vec<PathBuf>,
+    /// Password of encrypted zip archives; others on this computer may see it in the list of processes
+    #[arg(help_heading = DECRYPTION, long, value_name = "PASSWORD")]
+    pub(crate) zip_password: Option<String>,
 }
 
 /// How it is worked.

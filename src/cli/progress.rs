@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
-use rdpwhy::read::{Found, Inventory, Watch};
+use rdpwhy::read::{Found, Inventory, Kind, Watch};
 use rdpwhy::report::safe::printable;
 
 /// How long the work takes before the first line is written where there is no terminal, and then from line to line.
@@ -98,8 +98,10 @@ impl Bar {
         progress: &Progress,
         (quiet, verbose): (bool, bool),
     ) -> Self {
-        let known: u64 = inventory.inputs.iter().map(|input| input.bytes).sum();
-        let is_known = inventory.inputs.iter().all(|input| input.bytes > 0 || input.path.is_some());
+        // Of an archive only what lies in it is read.
+        let read = || inventory.inputs.iter().filter(|input| input.kind != Kind::Zip);
+        let known: u64 = read().map(|input| input.bytes).sum();
+        let is_known = read().all(|input| input.bytes > 0 || input.path.is_some());
         let total = if is_known { known.saturating_mul(times) } else { 0 };
         progress.begin(phase, total);
         let is_terminal = io::stderr().is_terminal();

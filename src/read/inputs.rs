@@ -4,19 +4,27 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use super::archive::{Bytes, Member};
 use super::export;
 use super::hashes::{Hashed, Running};
 use crate::note::Note;
 use crate::wire::keylog::starts_key_log;
 
+mod ring;
+mod zipped;
+
+use ring::{RingName, ring_number};
+use zipped::{Archive, of_archives};
+
 /// Folders below each other that are read.
 const DEPTH_MAX: usize = 64;
 /// Bytes that tell what a file is: an event log whose header is damaged has its first chunk behind 4,096 bytes.
 const SNIFFED: usize = 4096 + 8;
-/// Decompressed bytes read of one file.
+/// Decompressed bytes read of one file, or of all files of one archive.
 pub const EXPANSION_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Files of one run.
 const FILES_MAX: usize = 100_000;
@@ -30,6 +38,8 @@ pub enum Kind {
     Pcapng,
     /// A Windows event log.
     Evtx,
+    /// A zip archive; what lies in it are inputs of their own.
+    Zip,
     /// A TLS key log: not evidence of its own, but it opens what captures hold.
     KeyLog,
     /// An event log as text: what it is saved as.
@@ -52,6 +62,7 @@ impl Kind {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Evtx => "evtx",
+            Self::Zip => "zip",
             Self::KeyLog => "key log",
             Self::Export(_) => "event log as text",
             Self::Known(name) => name,
@@ -67,6 +78,7 @@ impl Kind {
             Self::Pcap,
             Self::Pcapng,
             Self::Evtx,
+            Self::Zip,
             Self::KeyLog,
             Self::Empty,
             Self::Unknown,
@@ -84,15 +96,17 @@ impl Kind {
 }
 
 /// Names of what is known and not read.
-const KNOWN: &[&str] = &["big-endian modified pcap", "zip", "7z", "zstd", "gzip", "parquet", FACTS];
+const KNOWN: &[&str] = &["big-endian modified pcap", "7z", "zstd", "gzip", "parquet", FACTS];
 /// What `rdpwhy facts` writes.
 const FACTS: &str = "facts";
 
 /// One file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// The path to open; `None` for standard input and for bytes held in memory.
+    /// The path to open, of a file in an archive that of the archive; `None` for standard input and for bytes held in memory.
     pub path: Option<PathBuf>,
+    /// Where it lies in that archive.
+    pub member: Option<Arc<Member>>,
     /// The path as it is shown, with `/`.
     pub shown: String,
     /// What it is.
@@ -114,6 +128,7 @@ pub struct Input {
 /// What all inputs are made from.
 const NOTHING: Input = Input {
     path: None,
+    member: None,
     shown: String::new(),
     kind: Kind::Unknown,
     gzip: false,
@@ -196,7 +211,13 @@ pub fn shown(path: &Path) -> String {
 /// Finds out what `paths` hold. `-` is standard input. `key_logs` are taken for what they are said to be.
 #[must_use]
 pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
-    let mut walk = Walk::default();
+    inventory_with(paths, key_logs, None)
+}
+
+/// The same with a password that opens what is encrypted in zip archives.
+#[must_use]
+pub fn inventory_with(paths: &[PathBuf], key_logs: &[PathBuf], zip_password: Option<&str>) -> Inventory {
+    let mut walk = Walk { zip_password, ..Walk::default() };
     for path in paths {
         if path.as_os_str() == "-" {
             // It can be read once.
@@ -216,6 +237,7 @@ pub fn inventory(paths: &[PathBuf], key_logs: &[PathBuf]) -> Inventory {
     inputs.retain(|input| seen.insert(identity(input)));
     let mut inventory = Inventory { inputs, other_files: walk.other_files, ..Inventory::default() };
     inventory.notes = notes(&inventory.inputs, walk.unreadable, walk.cut);
+    inventory.notes.extend(of_archives(&inventory.inputs, &walk.archives));
     inventory.sources = sources(&inventory.inputs);
     inventory.logs = logs(&inventory.inputs);
     let named = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
@@ -239,12 +261,20 @@ fn input_held(shown: String, taken: Vec<u8>) -> Input {
 }
 
 /// What tells a file from another, however its path is written: standard input has none.
-fn identity(input: &Input) -> Option<PathBuf> {
-    input.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
+fn identity(input: &Input) -> Option<(PathBuf, String)> {
+    let path = input.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))?;
+    // Of a file in an archive its name there counts, too.
+    let inside = input.shown.split_once(INSIDE).filter(|_| input.member.is_some());
+    Some((path, inside.map_or_else(String::new, |(_, name)| name.to_owned())))
 }
 
+/// What stands between an archive and the name of a file in it.
+const INSIDE: &str = "!/";
+
 #[derive(Default)]
-struct Walk {
+struct Walk<'p> {
+    zip_password: Option<&'p str>,
+    archives: Vec<Archive>,
     has_stdin: bool,
     found: Vec<Input>,
     other_files: u64,
@@ -252,7 +282,7 @@ struct Walk {
     cut: bool,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn path(&mut self, path: &Path, depth: usize, asked_for: bool) {
         if self.found.len() >= FILES_MAX {
             self.cut = true;
@@ -318,6 +348,9 @@ impl Walk {
             Err(error) => return self.unreadable(path, &error),
             Ok((kind, gzip)) => (input.kind, input.gzip) = (kind, gzip),
         }
+        if input.kind == Kind::Zip {
+            return self.archive(input, asked_for);
+        }
         let damaged = is_named_as_evidence(path);
         if asked_for || damaged || !matches!(input.kind, Kind::Unknown | Kind::Empty) {
             self.found.push(input);
@@ -325,6 +358,14 @@ impl Walk {
             self.other_files += 1;
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
+fn archive_bytes(input: &Input) -> io::Result<Box<dyn Bytes>> {
+    Ok(match &input.path {
+        Some(path) => Box::new(File::open(path)?),
+        None => Box::new(io::Cursor::new(input.taken.clone())),
+    })
 }
 
 /// A file in a folder that claims to be evidence is worth a line when it is not.
@@ -378,7 +419,7 @@ fn plain_kind(first: &[u8]) -> Kind {
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => Kind::Known("Network Monitor capture"),
         [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..]
         | [b'E', b'l', b'f', b'C', b'h', b'n', b'k', 0, ..] => Kind::Evtx,
-        [b'P', b'K', 3, 4, ..] => Kind::Known("zip"),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
         [b'7', b'z', 0xbc, 0xaf, ..] => Kind::Known("7z"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Known("zstd"),
         [b'P', b'A', b'R', b'1', ..] => Kind::Known("parquet"),
@@ -400,11 +441,13 @@ fn notes(inputs: &[Input], unreadable: Vec<(String, String)>, cut: bool) -> Vec<
             Kind::Known(FACTS) => notes.push(Note::facts_given(index)),
             Kind::Export(kind) => notes.push(Note::log_export(index, kind)),
             Kind::Known(name) => notes.push(Note::kind_not_read(index, name)),
+            Kind::Zip if input.member.is_some() => notes.push(Note::zip_in_zip(index)),
+            Kind::Zip if input.path.is_none() => notes.push(Note::zip_not_seekable(index)),
             Kind::Unreadable => {
                 let error = unreadable.iter().find(|(shown, _)| *shown == input.shown);
                 notes.push(Note::unreadable(index, error.map_or("standard input failed", |(_, text)| text)));
             }
-            Kind::Pcap | Kind::Pcapng | Kind::Evtx | Kind::KeyLog => {}
+            Kind::Pcap | Kind::Pcapng | Kind::Evtx | Kind::KeyLog | Kind::Zip => {}
         }
     }
     if cut {
@@ -444,6 +487,11 @@ pub(super) fn decompressed<'w>(raw: impl Read + Send + 'w) -> Box<dyn Read + Sen
 /// The same, compressed or not.
 #[expect(clippy::disallowed_methods, reason = "this module is the one that opens files")]
 pub(super) fn open_raw(input: &Input) -> io::Result<Box<dyn Read + Send>> {
+    if let Some(member) = &input.member {
+        let reader = Arc::clone(member).open(archive_bytes(input)?)?;
+        // A directory that lies of a size is found out.
+        return Ok(Box::new(Bounded { reader, left: member.bytes }));
+    }
     Ok(match &input.path {
         Some(path) => Box::new(File::open(path)?),
         None if input.whole => Box::new(io::Cursor::new(input.taken.clone())),
@@ -500,47 +548,6 @@ fn sources(inputs: &[Input]) -> Vec<Source> {
     sources.into_iter().map(|(_, source)| source).collect()
 }
 
-/// The part of a ring buffer's file name that all its files share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct RingName {
-    before: String,
-    after: String,
-}
-
-impl RingName {
-    /// `NAME_00001_20261120100000.pcapng` as dumpcap and Wireshark write, or `NAME.pcap`, `NAME.pcap1`, `NAME.pcap2`
-    /// as tcpdump does with `-C`.
-    fn of(shown: &str) -> Option<Self> {
-        if let Some((stem, after)) = dumpcap(shown) {
-            return Some(Self { before: stem.to_owned(), after: after.to_owned() });
-        }
-        let digits = shown.len() - shown.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        let stem = shown.get(..shown.len() - digits)?;
-        let is_tcpdump = stem.ends_with(".pcap") || stem.ends_with(".cap");
-        is_tcpdump.then(|| Self { before: stem.to_owned(), after: String::new() })
-    }
-}
-
-/// Splits `STEM_00001_20261120100000.EXT` into stem and extension.
-fn dumpcap(shown: &str) -> Option<(&str, &str)> {
-    let (name, after) = match shown.rfind('.') {
-        Some(dot) => shown.split_at(dot),
-        None => (shown, ""),
-    };
-    let (rest, time) = name.rsplit_once('_')?;
-    let (stem, number) = rest.rsplit_once('_')?;
-    let digits = |text: &str, least: usize| text.len() >= least && text.bytes().all(|b| b.is_ascii_digit());
-    (digits(number, 5) && digits(time, 14) && time.len() == 14).then_some((stem, after))
-}
-
-/// Order of a file in its ring buffer.
-fn ring_number(shown: &str) -> (u64, String) {
-    let name = dumpcap(shown).and_then(|(stem, _)| shown.get(stem.len() + 1..)?.split('_').next());
-    let trailing = shown.len() - shown.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let number = name.or_else(|| shown.get(shown.len() - trailing..)).and_then(|n| n.parse().ok());
-    (number.unwrap_or(0), shown.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -568,17 +575,5 @@ mod tests {
         assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));
         assert_eq!(kind_of(b"snoop\0\0\0\0\0\0\x02").0, Kind::Known("snoop capture"));
         assert_eq!(kind_of(&[0xa1, 0xb2, 0xcd, 0x34, 0, 2]).0, Kind::Known("big-endian modified pcap"));
-    }
-
-    #[test]
-    fn files_of_a_ring_buffer_share_their_name() {
-        let name = |text: &str| RingName::of(text);
-        assert_eq!(name("d/a_00001_20261120100000.pcapng"), name("d/a_00002_20261120100500.pcapng"));
-        assert_ne!(name("d/a_00001_20261120100000.pcapng"), name("d/b_00002_20261120100500.pcapng"));
-        assert_eq!(name("x.pcap"), name("x.pcap12"));
-        assert_eq!(name("client.pcapng"), None);
-        assert_eq!(name("case_1_2.pcapng"), None);
-        assert!(ring_number("x.pcap") < ring_number("x.pcap2"));
-        assert!(ring_number("x.pcap9") < ring_number("x.pcap10"));
     }
 }

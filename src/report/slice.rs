@@ -13,7 +13,7 @@ use crate::fact::{Connection, Reading};
 use crate::note::{Note, Place, Spot};
 use crate::read::again::{self, Chosen, Conversation, Interface, Taken, Wanted, choose};
 use crate::read::flow::Sighting;
-use crate::read::{Counts, Keys, Watch};
+use crate::read::{Counts, Input, Keys, Watch};
 use crate::session::{Outcome, Seen, Session};
 use crate::step::Step;
 use crate::time::{UnixNanos, spoken};
@@ -390,6 +390,10 @@ pub fn command(analysis: &Analysis, session: &Session) -> Option<String> {
         words.extend(paths.iter().map(quoted));
         words.extend(key_logs.iter().map(|path| format!("--keylog {}", quoted(path))));
     }
+    let is_encrypted = |input: &Input| input.member.as_ref().is_some_and(|member| member.is_encrypted());
+    words.extend(
+        analysis.inventory.inputs.iter().any(is_encrypted).then(|| "--zip-password PASSWORD".to_owned()),
+    );
     Some(format!("rdpwhy slice {} -o {}.pcapng", words.join(" "), client.port()))
 }
 

@@ -10,7 +10,7 @@ use rdpwhy::{Options, analyze};
 use crate::support::{children, corpus, root, run, scratch};
 
 fn options(paths: &[std::path::PathBuf]) -> Options {
-    Options { paths: paths.to_vec(), key_logs: Vec::new() }
+    Options { paths: paths.to_vec(), key_logs: Vec::new(), ..Options::default() }
 }
 
 fn written(paths: &[std::path::PathBuf]) -> Vec<u8> {

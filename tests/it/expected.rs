@@ -395,7 +395,10 @@ fn every_field_of_the_public_captures_is_held() {
     for (path, theirs) in expected.as_object().unwrap() {
         let name = Path::new(path).file_name().unwrap().to_string_lossy().into_owned();
         let capture = public.join(path);
-        let answer = analyze(&Options { paths: vec![capture.clone()], key_logs: Vec::new() }, &Unwatched);
+        let answer = analyze(
+            &Options { paths: vec![capture.clone()], key_logs: Vec::new(), ..Options::default() },
+            &Unwatched,
+        );
         let flows = flows(&capture);
         for connection in theirs.as_array().unwrap() {
             connections += 1;

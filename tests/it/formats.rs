@@ -189,14 +189,16 @@ fn analysis_of(text: &str) -> Analysis {
 }
 
 fn answered(path: PathBuf) -> Analysis {
-    let mut inventory = rdpwhy::inventory(&Options { paths: vec![path], key_logs: Vec::new() });
+    let mut inventory =
+        rdpwhy::inventory(&Options { paths: vec![path], key_logs: Vec::new(), ..Options::default() });
     inventory.hash();
     analyze_inventory(inventory, &Unwatched)
 }
 
 fn check_facts(schemas: &Schemas, path: PathBuf) {
     let name = path.display().to_string();
-    let inventory = rdpwhy::inventory(&Options { paths: vec![path], key_logs: Vec::new() });
+    let inventory =
+        rdpwhy::inventory(&Options { paths: vec![path], key_logs: Vec::new(), ..Options::default() });
     let mut out = Vec::new();
     rdpwhy::write_facts(&inventory, &Unwatched, &mut out).unwrap();
     for line in lines(&out) {

@@ -42,6 +42,7 @@ mod sources;
 mod catalogue;
 mod log_sessions;
 mod variants;
+mod zip;
 mod steps;
 mod differential;
 mod gateway;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::support::{children, corpus, root, run, scratch};
 
 fn options(path: &Path) -> Options {
-    Options { paths: vec![path.to_owned()], key_logs: Vec::new() }
+    Options { paths: vec![path.to_owned()], key_logs: Vec::new(), ..Options::default() }
 }
 
 fn tabled(path: &Path) -> Vec<u8> {

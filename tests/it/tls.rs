@@ -23,7 +23,11 @@ fn captures() -> Vec<PathBuf> {
 
 fn answer(capture: &Path, with_keys: bool) -> Analysis {
     let keys = with_keys.then(|| capture.with_extension("keys"));
-    let options = Options { paths: vec![capture.to_path_buf()], key_logs: keys.into_iter().collect() };
+    let options = Options {
+        paths: vec![capture.to_path_buf()],
+        key_logs: keys.into_iter().collect(),
+        ..Options::default()
+    };
     let answer = analyze(&options, &Unwatched);
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.text.as_str()).collect();
     assert!(notes.is_empty(), "{}: {notes:?}", capture.display());
