@@ -22,9 +22,11 @@ use crate::wire::spnego::NegState;
 use crate::wire::tls::{AlertDescription, Suite, TlsVersion};
 use crate::wire::tpkt::DisconnectCause;
 
+mod other;
 mod speaker;
 mod text;
 
+pub use other::OtherReading;
 pub use text::{FactTextError, Field, Rewrite};
 
 /// One end of a connection.
@@ -832,6 +834,8 @@ facts! {
         bytes: Option<u32>,
         /// The error code of the TSRequest.
         status: Option<Status>,
+        /// What else it may be, where its size tells no difference.
+        or: Option<OtherReading>,
     }
     /// CredSSP is complete: the client went on to MCS.
     CredsspDone = "credssp-done", Some(Step::Credssp), {}
@@ -839,6 +843,8 @@ facts! {
     EarlyAuthorization = "early-authorization", Some(Step::Authorization), {
         /// The result, 0 when the user may connect; absent when it was told by its 4 bytes.
         result: Option<u32>,
+        /// What else it may be, where its size tells no difference.
+        or: Option<OtherReading>,
     }
     /// MCS Connect Initial (T.125, MS-RDPBCGR 2.2.1.3).
     McsConnectInitial = "mcs-connect-initial", Some(Step::Mcs), {
@@ -943,6 +949,8 @@ facts! {
         product: Option<String>,
         /// Name that the client's machine has.
         machine: Option<String>,
+        /// What else it may be, where its size tells no difference.
+        or: Option<OtherReading>,
     }
     /// A licensing error (MS-RDPBCGR 2.2.1.12.1.3).
     LicenseError = "license-error", Some(Step::Licensing), {
@@ -1072,13 +1080,18 @@ facts! {
         code: ErrorInfo,
     }
     /// A PDU of the size of Set Error Info right before the end (MS-RDPBCGR 2.2.5.1).
-    ErrorInfoShaped = "error-info-shaped", None, {}
+    ErrorInfoShaped = "error-info-shaped", None, {
+        /// What else it may be, where its size tells no difference.
+        or: Option<OtherReading>,
+    }
     /// MCS Disconnect Provider Ultimatum (T.125).
     Ultimatum = "ultimatum", None, {
         /// Who sent it.
         by: Side,
         /// Its reason, when it could be read.
         reason: Option<UltimatumReason>,
+        /// What else it may be, where its size tells no difference.
+        or: Option<OtherReading>,
     }
     /// Initiate Multitransport Request: the server asks for a UDP transport (MS-RDPBCGR 2.2.15.1).
     MultitransportAsked = "multitransport-request", Some(Step::Multitransport), {
@@ -1809,6 +1822,19 @@ impl What {
         }
     }
 
+    /// What else an encrypted message may be.
+    #[must_use]
+    pub const fn or(&self) -> Option<OtherReading> {
+        match self {
+            Self::CredsspRefused { or, .. }
+            | Self::EarlyAuthorization { or, .. }
+            | Self::License { or, .. }
+            | Self::ErrorInfoShaped { or }
+            | Self::Ultimatum { or, .. } => *or,
+            _ => None,
+        }
+    }
+
     /// Client Info.
     #[must_use]
     pub const fn hidden_client_info() -> Self {
@@ -1822,12 +1848,6 @@ impl What {
             performance: None,
             auto_reconnect: false,
         }
-    }
-
-    /// A licensing message.
-    #[must_use]
-    pub const fn hidden_license(by: Side) -> Self {
-        Self::License { by, kind: None, product: None, machine: None }
     }
 
     /// A redirection.

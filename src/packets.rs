@@ -234,6 +234,11 @@ impl Message {
         self.low <= bytes && bytes <= self.high
     }
 
+    /// Is its plaintext `bytes` long, or one more, and no other length?
+    const fn is_exactly(&self, bytes: u32) -> bool {
+        self.low == self.high && self.is_about(bytes)
+    }
+
     /// Can its plaintext be `bytes` long, or one more? A PER length takes a second byte with some programs.
     const fn is_about(&self, bytes: u32) -> bool {
         self.is(bytes) || self.is(bytes + 1)

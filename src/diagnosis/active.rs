@@ -98,13 +98,15 @@ pub(super) const RULES: &[Rule] = &[
         seen: &["denied-0x7"],
         weigh: |case| {
             let read = error_info_read(case);
-            let said = case.find(|what| matches!(what, What::ErrorInfoShaped {})).filter(|_| !read)?;
+            let said = case.find(|what| matches!(what, What::ErrorInfoShaped { .. })).filter(|_| !read)?;
+            let other = Some(said).filter(|said| said.what().or().is_some());
             let ended = case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
             let missing = "RdpCoreTS of the server (`wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`), or the TLS secrets of this connection";
             case.session
                 .outcome
                 .is_failure()
                 .then(|| Weighing::of(Evidence::Shape, said).surer(ended, Support::Strong).missing(missing))
+                .map(|weighing| if other.is_some() { weighing.at_most(Evidence::Even) } else { weighing })
         },
     },
     Rule {

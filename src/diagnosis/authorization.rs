@@ -32,8 +32,8 @@ pub(super) const RULES: &[Rule] = &[
             let good = case.find(|what| {
                 matches!(what, What::LogonSucceeded { logon_type: 3, .. } | What::UserAuthenticated {})
             });
-            let early =
-                case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(ACCESS_DENIED) }));
+            let early = case
+                .find(|what| matches!(what, What::EarlyAuthorization { result: Some(ACCESS_DENIED), .. }));
             let told = early.or_else(|| error_info(case, &[0x9]));
             match (denied, no_right, good) {
                 (Some(denied), no_right, good) => {
@@ -42,7 +42,11 @@ pub(super) const RULES: &[Rule] = &[
                 (None, Some(no_right), Some(good)) => {
                     Some(Weighing::of(Evidence::Told, no_right).and(told).and(Some(good)))
                 }
-                _ => Some(Weighing::of(Evidence::Code, told?).and(no_right).missing(WHO)),
+                _ => match (told, by_size(case)) {
+                    (Some(told), _) => Some(Weighing::of(Evidence::Code, told).and(no_right).missing(WHO)),
+                    (None, Some((sized, kind))) => Some(Weighing::of(kind, sized).missing(WHO)),
+                    (None, None) => None,
+                },
             }
         },
     },
@@ -98,11 +102,20 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.10.2"],
         seen: NOT_SEEN,
         weigh: |case| {
-            let said = case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(1..) }))?;
+            let said =
+                case.find(|what| matches!(what, What::EarlyAuthorization { result: Some(1..), .. }))?;
             (!case.explains(said)).then(|| Weighing::of(Evidence::OneOfSeveral, said))
         },
     },
 ];
+
+/// The last word was an early authorization result by its size: a user who may connect would have gone on. As likely
+/// another message, where one fits as well.
+fn by_size<'a>(case: &Case<'a>) -> Option<(&'a Seen, Evidence)> {
+    let sized = case.find_last(|what| matches!(what, What::EarlyAuthorization { result: None, .. }))?;
+    let kind = if sized.what().or().is_some() { Evidence::OneOfSeveral } else { Evidence::Even };
+    case.failed_at(Step::Authorization).then_some((sized, kind))
+}
 
 /// 4625 of logon type 10 with STATUS_LOGON_TYPE_NOT_GRANTED.
 fn right_missing<'a>(case: &Case<'a>) -> Option<&'a Seen> {

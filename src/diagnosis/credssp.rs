@@ -5,7 +5,7 @@ use super::account::{
     refused_on_the_wire, status_of, with_status,
 };
 use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
-use crate::fact::{Side, What};
+use crate::fact::{OtherReading, Side, What};
 use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::session_info::{LogonErrorData, LogonErrorType};
@@ -80,12 +80,17 @@ pub(super) const RULES: &[Rule] = &[
                     Weighing::of(Evidence::Shape, told).and(refused_silently(case)).missing(SUB_STATUS),
                 );
             }
+            if let Some(sized) = may_be_error_code(case) {
+                return Some(Weighing::of(Evidence::OneOfSeveral, sized).missing(STATUS));
+            }
             let refused = refused_silently(case)?;
-            let What::CredsspRefused { round, bytes, .. } = refused.what() else { return None };
+            let What::CredsspRefused { round, bytes, or, .. } = refused.what() else { return None };
             // A message of the size of an error code says one of a dozen statuses; a server that closes without one
             // (FreeRDP up to 2) does so for a wrong password.
             let kind = match (round, bytes) {
                 (2.., Some(0..=20)) => Evidence::OneOfSeveral,
+                // Of a ticket that is refused the password was right.
+                (2.., _) if or.is_some() => Evidence::OneOfSeveral,
                 (2.., _) => Evidence::Shape,
                 _ => Evidence::Possible,
             };
@@ -222,8 +227,8 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(Weighing::of(Evidence::Told, seen).unless(went_on, Doubt::Strong));
             }
             let left = left_by_client(case)
-                .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }))?;
-            Some(Weighing::of(Evidence::Possible, left).missing(KERBEROS))
+                .filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 0, .. }));
+            Some(Weighing::of(Evidence::Possible, left.or_else(|| may_be_ticket(case))?).missing(KERBEROS))
         },
     },
     Rule {
@@ -348,6 +353,7 @@ pub(super) const RULES: &[Rule] = &[
             let off = |what: &What| matches!(what, What::TargetNamed { clock_ms: Some(off), .. } if off.abs() > SKEW_MS);
             by_status(case, &[0xc000_0133, 0x8009_0324], Evidence::Code)
                 .or_else(|| Some(Weighing::of(Evidence::Code, kerberos(case, 0x25)?)))
+                .or_else(|| Some(Weighing::of(Evidence::Possible, may_be_ticket(case)?).missing(KERBEROS)))
                 .map(|weighing| weighing.surer(case.find(off), Support::Slight))
         },
     },
@@ -390,7 +396,20 @@ fn refused_silently<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 
 /// Refused behind the client's proof of the password.
 fn refused_late<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    refused_silently(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }))
+    let refused =
+        refused_silently(case).filter(|seen| matches!(seen.what(), What::CredsspRefused { round: 2.., .. }));
+    refused.or_else(|| may_be_error_code(case))
+}
+
+/// What by its place is an early authorization result may be a refusal of the credentials.
+fn may_be_error_code<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let sized = case.find_last(|what| what.or() == Some(OtherReading::ErrorCode))?;
+    (case.failed_at(Step::Authorization) && any_status(case).is_none()).then_some(sized)
+}
+
+/// Refused where the messages before were long enough for tickets of Kerberos.
+fn may_be_ticket<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    refused_silently(case).filter(|seen| seen.what().or() == Some(OtherReading::Ticket))
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {

@@ -1,12 +1,13 @@
 //! Why licensing refused the connection: by an event of the server, a licensing message or Set Error Info.
 
-use super::active::error_info;
+use super::active::{error_info, error_info_read};
 use super::{Case, Evidence, NOT_SEEN, Rule, Weighing};
-use crate::fact::What;
+use crate::fact::{OtherReading, What};
 use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::licensing::LicenseErrorCode;
 
+const CODE: &str = "the TLS secrets of this connection: the code of the licensing error";
 const DIAGNOSER: &str = "RD Licensing Diagnoser (`lsdiag.msc`) of the server, and RemoteConnectionManager 1128 to 1131 in its System log";
 
 pub(super) const RULES: &[Rule] = &[
@@ -22,9 +23,10 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(logged) = logged(case, &[1130, 1131, 1043]) {
                 return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
-            Some(
-                Weighing::of(Evidence::Told, said.or_else(|| error_info(case, &[0x101]))?).missing(DIAGNOSER),
-            )
+            if let Some(named) = said.or_else(|| error_info(case, &[0x101])) {
+                return Some(Weighing::of(Evidence::Told, named).missing(DIAGNOSER));
+            }
+            Some(Weighing::of(Evidence::OneOfSeveral, may_be_error(case)?).missing(DIAGNOSER).missing(CODE))
         },
     },
     Rule {
@@ -40,10 +42,10 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
             let missing = "RemoteConnectionManager 1069 in the System log of the server (`wevtutil epl System System.evtx`): it says that the grace period is over";
-            Some(
-                Weighing::of(Evidence::OneOfSeveral, said.or_else(|| error_info(case, &[0x101]))?)
-                    .missing(missing),
-            )
+            if let Some(named) = said.or_else(|| error_info(case, &[0x101])) {
+                return Some(Weighing::of(Evidence::OneOfSeveral, named).missing(missing));
+            }
+            Some(Weighing::of(Evidence::Possible, may_be_error(case)?).missing(missing))
         },
     },
     Rule {
@@ -59,9 +61,10 @@ pub(super) const RULES: &[Rule] = &[
                 return Some(Weighing::of(Evidence::Code, logged).and(said));
             }
             let named = said.or_else(|| error_info(case, &[0x102]));
-            named.map(|said| Weighing::of(Evidence::Told, said).missing(DIAGNOSER)).or_else(|| {
-                Some(Weighing::of(Evidence::SharedCode, error_info(case, &[0x10a])?).missing(DIAGNOSER))
-            })
+            let named = named.map(|said| Weighing::of(Evidence::Told, said));
+            let shared = || Some(Weighing::of(Evidence::SharedCode, error_info(case, &[0x10a])?));
+            let sized = || Some(Weighing::of(Evidence::Possible, may_be_error(case)?).missing(CODE));
+            Some(named.or_else(shared).or_else(sized)?.missing(DIAGNOSER))
         },
     },
     Rule {
@@ -119,6 +122,14 @@ pub(super) const RULES: &[Rule] = &[
 
 fn license_error<'a>(case: &Case<'a>, codes: &[LicenseErrorCode]) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::LicenseError { code, .. } if codes.contains(code)))
+}
+
+/// The server's last word may have been a licensing error, whose code nobody could read.
+fn may_be_error<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    let sized = case.find_last(|what| what.or() == Some(OtherReading::LicenseError))?;
+    let named = case.find(|what| matches!(what, What::LicenseError { .. } | What::LicenseProblem { .. }));
+    let unnamed = named.is_none() && !error_info_read(case);
+    (unnamed && case.failed_at(Step::Licensing)).then_some(sized)
 }
 
 /// RemoteConnectionManager or TermService said so of a connection that failed.

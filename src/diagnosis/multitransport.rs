@@ -69,7 +69,7 @@ pub(super) fn path_broken(case: &Case<'_>) -> Option<Weighing> {
     let spoke = case.session.facts.iter().find(|seen| {
         let quiet = match seen.what() {
             What::Ultimatum { by, .. } | What::EncryptedAlert { by, .. } => Some(*by),
-            What::ErrorInfo { .. } | What::ErrorInfoShaped {} => Some(crate::fact::Side::Server),
+            What::ErrorInfo { .. } | What::ErrorInfoShaped { .. } => Some(crate::fact::Side::Server),
             what => what.end(),
         };
         quiet == Some(by.other()) && seen.at > unheard.at

@@ -60,7 +60,7 @@ const EVENTS: &[EventMap] = &[
     event(105, "the settings allow Standard RDP Security", note),
     event(106, "the listener is disabled: the client is told to connect again", note),
     event(107, "the client ended the connection in order", |_| {
-        Some(What::Ultimatum { by: Side::Client, reason: None })
+        Some(What::Ultimatum { by: Side::Client, reason: None, or: None })
     }),
     event(129, "the server listens", note),
     event(130, "the server asks the client to use UDP", multitransport),

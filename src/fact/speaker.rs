@@ -96,7 +96,7 @@ impl What {
             | Self::Running { .. }
             | Self::SessionInfo { .. }
             | Self::ErrorInfo { .. }
-            | Self::ErrorInfoShaped {}
+            | Self::ErrorInfoShaped { .. }
             | Self::MultitransportAsked { .. }
             | Self::UdpAnswered { .. }
             | Self::UdpServerHello { .. }

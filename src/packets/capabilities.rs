@@ -3,7 +3,7 @@
 
 use super::clear::Details;
 use super::{Known, Message, Reader, mcs, ms_between};
-use crate::fact::{Side, What};
+use crate::fact::{OtherReading, Side, What};
 
 /// Synchronize, and Set Error Info, which is as long.
 const SYNCHRONIZE_BYTES: u32 = 36;
@@ -16,10 +16,11 @@ const LOGON_BYTES: u32 = 613;
 const LOGON_NAMES_BYTES: std::ops::RangeInclusive<u32> = 4..=564;
 /// Save Session Info with the auto-reconnect cookie of 28 bytes and a padding of 570 (2.2.10.1.1.4; measured with Windows).
 const RECONNECT_BYTES: u32 = 645;
+/// A licensing error, the one that says that all is well included: TPKT, X.224 and MCS 14, security header 4, preamble 4,
+/// code, transition and an empty blob 12 (MS-RDPBCGR 2.2.1.12.1.3; measured). No licensing message is shorter.
+const LICENSE_ERROR_BYTES: u32 = 34;
 /// MCS Disconnect Provider Ultimatum.
 const ULTIMATUM_BYTES: u32 = 9;
-/// License Error Message with `STATUS_VALID_CLIENT` and no data: nothing more of licensing follows (MS-RDPBCGR 2.2.1.12).
-const VALID_CLIENT_BYTES: u32 = 34;
 /// Demand Active and Confirm Active are never shorter: the mandatory capability sets alone are.
 const ACTIVE_BYTES_MIN: u32 = 150;
 /// The server's control messages behind Synchronize: cooperate, granted, and Font Map.
@@ -40,18 +41,16 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], details: &Deta
         .or_else(|| known(behind, Known::DemandActive))
         .or_else(|| behind_licensing(behind));
     let talk = behind.get(..before_ultimatum(behind)).unwrap_or(behind);
-    for message in talk.get(..demand.or(confirm).unwrap_or(talk.len())).unwrap_or(talk) {
-        if is_licensing(message) {
-            reader.tell(message, details.told(message, What::hidden_license(message.side)));
-        }
-    }
+    let went_on = demand.or(confirm);
+    let told_as_end = error_info_at(behind).filter(|_| went_on.is_none());
+    say_licensing(reader, (talk, went_on.unwrap_or(talk.len())), told_as_end, details);
     if let Some(message) = demand.and_then(|at| behind.get(at)) {
         reader.tell(message, What::Licensed {});
         reader.tell(message, details.told(message, What::DemandActive { sets: None }));
     }
     let Some((at, message)) = confirm.and_then(|at| Some((at, behind.get(at)?))) else {
         traffic_only(reader, behind);
-        return ending(reader, behind);
+        return ending(reader, behind, Since::ClientInfo);
     };
     reader.tell(message, details.told(message, What::ConfirmActive { sets: None }));
     let after = behind.get(at + 1..).unwrap_or_default();
@@ -61,10 +60,10 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], details: &Deta
         }
         logged_on(reader, after.get(done + 1..).unwrap_or_default());
         running(reader, after.get(done..).unwrap_or_default());
-        ending(reader, after.get(done + 1..).unwrap_or_default());
+        ending(reader, after.get(done + 1..).unwrap_or_default(), Since::Desktop);
     } else {
         traffic_only(reader, after);
-        ending(reader, after);
+        ending(reader, after, Since::ConfirmActive);
     }
 }
 
@@ -72,10 +71,30 @@ fn known(messages: &[Message], kind: Known) -> Option<usize> {
     messages.iter().position(|m| m.kind == Some(kind))
 }
 
+/// Licensing in the messages behind Client Info, up to `until`; `told_as_end` is none of it. Where the server did not go on,
+/// its last one is the end of licensing, good or bad, when it is as long as that.
+fn say_licensing(
+    reader: &mut Reader<'_>,
+    (messages, until): (&[Message], usize),
+    told_as_end: Option<usize>,
+    details: &Details,
+) {
+    let last = messages.iter().rposition(|m| m.side == Side::Server);
+    for (at, message) in messages.iter().enumerate().take(until) {
+        if Some(at) == told_as_end || !is_licensing(message) {
+            continue;
+        }
+        let hidden_end = message.kind.is_none() && message.is_about(LICENSE_ERROR_BYTES);
+        let or = (Some(at) == last && hidden_end).then_some(OtherReading::LicenseError);
+        let hidden = What::License { by: message.side, kind: None, product: None, machine: None, or };
+        reader.tell(message, details.told(message, hidden));
+    }
+}
+
 fn is_licensing(message: &Message) -> bool {
     match message.kind {
         Some(kind) => kind == Known::License,
-        None => !message.is(ULTIMATUM_BYTES),
+        None => message.high >= LICENSE_ERROR_BYTES && !message.is_exactly(SYNCHRONIZE_BYTES),
     }
 }
 
@@ -102,7 +121,7 @@ fn demand_active(before: &[Message]) -> Option<usize> {
 
 /// Demand Active that nobody confirmed: the long message of the server behind the end of licensing.
 fn behind_licensing(messages: &[Message]) -> Option<usize> {
-    let valid = |m: &Message| m.side == Side::Server && is_licensing(m) && m.is_about(VALID_CLIENT_BYTES);
+    let valid = |m: &Message| m.side == Side::Server && is_licensing(m) && m.is_about(LICENSE_ERROR_BYTES);
     let done = messages.iter().position(valid)?;
     let mut rest = messages.iter().enumerate().skip(done + 1);
     let (at, next) = rest.find(|(_, m)| m.kind.is_none())?;
@@ -184,31 +203,92 @@ pub(super) fn traffic_only(reader: &mut Reader<'_>, messages: &[Message]) {
     }
 }
 
+/// Where the messages that are looked at for the end begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// Behind Client Info.
+    ClientInfo,
+    /// Behind Confirm Active.
+    ConfirmActive,
+    /// Behind the last Font Map.
+    Desktop,
+}
+
 /// Set Error Info and the ultimatum stand right before the end. Those that could be read are told where they stand.
-fn ending(reader: &mut Reader<'_>, messages: &[Message]) {
-    if let Some((error_info, ultimatum)) = padded_ending(messages) {
-        reader.infer(error_info.seen, What::ErrorInfoShaped {});
-        reader.infer(ultimatum.seen, What::Ultimatum { by: Side::Server, reason: None });
-        return;
+fn ending(reader: &mut Reader<'_>, messages: &[Message], since: Since) {
+    let error_info = error_info_at(messages);
+    let ultimatums = ultimatums(messages);
+    let by_server = |at: &usize| messages.get(*at).is_some_and(|m| m.side == Side::Server);
+    if let Some((at, message)) = error_info.and_then(|at| Some((at, messages.get(at)?))) {
+        let padded = message.low < message.high;
+        let first = !messages.iter().take(at).any(|m| m.side == Side::Server);
+        let said_bye = ultimatums.iter().any(|ultimatum| *ultimatum > at && by_server(ultimatum));
+        let or = match since {
+            Since::ClientInfo if padded && first && message.is_about(LICENSE_ERROR_BYTES) => {
+                Some(OtherReading::LicenseError)
+            }
+            Since::Desktop if !said_bye => Some(OtherReading::KeyboardIndicators),
+            _ => None,
+        };
+        reader.infer(message.seen, What::ErrorInfoShaped { or });
     }
-    let shaped = |m: &Message, bytes: u32| m.kind.is_none() && m.low == m.high && m.is_about(bytes);
-    for message in messages.iter().rev().take(2).filter(|m| shaped(m, ULTIMATUM_BYTES)) {
-        reader.infer(message.seen, What::Ultimatum { by: message.side, reason: None });
+    for at in ultimatums {
+        let Some(message) = messages.get(at) else { continue };
+        let announced = by_server(&at) && error_info.is_some_and(|error_info| error_info < at);
+        let sure = since != Since::Desktop || announced || leaves(reader, message.side);
+        // Where padding hides the size, hardly anything the client says last is longer.
+        if message.low < message.high && message.side == Side::Client && sure {
+            continue;
+        }
+        let or = (!sure).then_some(OtherReading::Pointer);
+        reader.infer(message.seen, What::Ultimatum { by: message.side, reason: None, or });
     }
-    let from_server = messages.iter().rev().filter(|m| m.side == Side::Server);
-    if let Some(message) = from_server.take(2).find(|m| shaped(m, SYNCHRONIZE_BYTES)) {
-        reader.infer(message.seen, What::ErrorInfoShaped {});
+}
+
+/// Who says that it leaves also closes, or the client whom the server sends away.
+fn leaves(reader: &Reader<'_>, side: Side) -> bool {
+    let closes = |side: Side| {
+        let alert = reader.facts.iter().any(|fact| match fact.what {
+            What::EncryptedAlert { by, .. } => by == side,
+            _ => false,
+        });
+        alert || reader.flow.half(side).fin.is_some()
+    };
+    closes(side) || closes(Side::Client)
+}
+
+/// Which of the last two messages has the size of Set Error Info; where padding hides it, the one before what can be an
+/// ultimatum.
+fn error_info_at(messages: &[Message]) -> Option<usize> {
+    if let Some((error_info, _)) = padded_ending(messages) {
+        return Some(error_info);
     }
+    let from_server = messages.iter().enumerate().rev().filter(|(_, m)| m.side == Side::Server);
+    from_server.take(2).find(|(_, m)| m.kind.is_none() && m.is_exactly(SYNCHRONIZE_BYTES)).map(|(at, _)| at)
+}
+
+/// Which of the last two messages have the size of an ultimatum; where padding hides it, the server's behind Set Error Info,
+/// or else the client's last word.
+fn ultimatums(messages: &[Message]) -> Vec<usize> {
+    if let Some((_, ultimatum)) = padded_ending(messages) {
+        return vec![ultimatum];
+    }
+    let shaped = |(age, m): (usize, &Message)| {
+        let padded = age == 0 && m.side == Side::Client && m.low < m.high && m.is(ULTIMATUM_BYTES);
+        m.kind.is_none() && (padded || m.is_exactly(ULTIMATUM_BYTES))
+    };
+    let last = messages.iter().enumerate().rev().take(2).enumerate();
+    last.filter(|(age, (_, m))| shaped((*age, m))).map(|(_, (at, _))| at).collect()
 }
 
 /// Where padding hides the size, both must stand there: the last message of the server, as short as an ultimatum can be,
 /// and one before it that can be Set Error Info.
-fn padded_ending(messages: &[Message]) -> Option<(Message, Message)> {
-    let mut from_server = messages.iter().rev().filter(|m| m.side == Side::Server);
-    let (ultimatum, error_info) = (from_server.next()?, from_server.next()?);
+fn padded_ending(messages: &[Message]) -> Option<(usize, usize)> {
+    let mut from_server = messages.iter().enumerate().rev().filter(|(_, m)| m.side == Side::Server);
+    let ((at_ultimatum, ultimatum), (at_error_info, error_info)) = (from_server.next()?, from_server.next()?);
     let padded = |m: &Message| m.kind.is_none() && m.low < m.high;
     let fits = ultimatum.is(ULTIMATUM_BYTES) && error_info.is_about(SYNCHRONIZE_BYTES);
-    (padded(ultimatum) && padded(error_info) && fits).then_some((*error_info, *ultimatum))
+    (padded(ultimatum) && padded(error_info) && fits).then_some((at_error_info, at_ultimatum))
 }
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ fn say_more(reader: &mut Reader<'_>, pdus: &[Pdu], channels: Channels, reading: 
 }
 
 fn ultimatum(by: Side, reason: UltimatumReason) -> What {
-    What::Ultimatum { by, reason: Some(reason) }
+    What::Ultimatum { by, reason: Some(reason), or: None }
 }
 
 fn one_way(stream: &Stream, from: u64, side: Side) -> Vec<Pdu> {

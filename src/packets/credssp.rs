@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::opening::Opened;
 use super::{Message, Reader, clock, mcs};
 use crate::codes::Status;
-use crate::fact::{Reading, Side, What};
+use crate::fact::{OtherReading, Reading, Side, What};
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
 use crate::time::UnixNanos;
@@ -23,6 +23,12 @@ const ERROR_CODE_BYTES: std::ops::RangeInclusive<u32> = 13..=20;
 /// Behind the client's proof, an answer this short is an error with a SPNEGO reject around it (67 bytes measured), not
 /// the server's proof (95 and 103 bytes measured). Neither depends on a name.
 const REJECT_BYTES_MAX: u32 = 72;
+/// The server's proof is never shorter, nor is any other answer to the client's.
+const PROOF_BYTES_MIN: u32 = 95;
+/// A TSRequest of the client with a ticket and an authenticator (801 and 1,887 bytes measured) is never shorter.
+const TICKET_BYTES_MIN: u32 = 600;
+/// The server's ticket, which its first answer holds when the client asks for one (566 and 1,351 bytes measured).
+const ANSWERED_TICKET_BYTES_MIN: u32 = 450;
 /// An Early User Authorization Result (MS-RDPBCGR 2.2.10.2).
 const EARLY_RESULT_BYTES: u32 = 4;
 
@@ -35,8 +41,12 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], early_result: 
     let exchange = credssp.get(..early.unwrap_or(credssp.len())).unwrap_or(credssp);
     say_rounds(reader, exchange, &[]);
     if let Some(result) = early.and_then(|at| credssp.get(at)) {
-        reader.infer(result.seen, What::CredsspDone {});
-        reader.infer(result.seen, What::EarlyAuthorization { result: None });
+        // With MCS behind it, it can only have been good.
+        let or = (boundary.is_none() && is_error_code(result)).then_some(OtherReading::ErrorCode);
+        if or.is_none() {
+            reader.infer(result.seen, What::CredsspDone {});
+        }
+        reader.infer(result.seen, What::EarlyAuthorization { result: None, or });
     }
     match boundary.and_then(|at| Some((at, messages.get(at)?))) {
         Some((at, initial)) => {
@@ -76,11 +86,32 @@ fn unanswered_initial(messages: &[Message], early_result: bool) -> Option<usize>
     (rounds >= 2 && initial.low >= mcs::CONNECT_INITIAL_BYTES_MIN).then_some(pair + 1)
 }
 
-/// The early result stands behind at least two round trips.
+/// The early result stands behind the client's third message at least, its credentials. One that was not captured does not
+/// matter where the size is exact.
 fn early_at(messages: &[Message]) -> Option<usize> {
     let rounds = |at: usize| messages.iter().take(at).filter(|m| m.side == Side::Client).count();
     let found = messages.iter().rposition(|m| m.side == Side::Server && m.is(EARLY_RESULT_BYTES))?;
-    (rounds(found) >= 2).then_some(found)
+    let exact = messages.get(found).is_some_and(|m| m.low == m.high);
+    (rounds(found) >= if exact { 2 } else { 3 }).then_some(found)
+}
+
+/// Can it be a TSRequest with nothing but an error code?
+const fn is_error_code(message: &Message) -> bool {
+    message.low <= *ERROR_CODE_BYTES.end() && *ERROR_CODE_BYTES.start() <= message.high
+}
+
+/// Is it too short for any answer but a refusal?
+const fn is_reject(message: &Message) -> bool {
+    message.low <= REJECT_BYTES_MAX && message.high < PROOF_BYTES_MIN
+}
+
+/// Are the messages long enough for Kerberos: for a ticket in the client's first one, or in its second one behind a ticket
+/// of the server?
+fn may_be_kerberos(exchange: &[Message]) -> bool {
+    let ticket =
+        |at: usize| exchange.get(at).is_some_and(|m| m.side == Side::Client && m.low >= TICKET_BYTES_MIN);
+    let answer = exchange.get(1).filter(|m| m.side == Side::Server);
+    ticket(0) || (ticket(2) && answer.is_some_and(|m| m.low >= ANSWERED_TICKET_BYTES_MIN))
 }
 
 fn say_rounds(reader: &mut Reader<'_>, exchange: &[Message], requests: &[&TsRequest]) {
@@ -117,8 +148,8 @@ fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting
     let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
     let last = exchange.last();
     let is_error = |m: &&Message| {
-        let short = ERROR_CODE_BYTES.contains(&m.high) && rounds >= 1;
-        m.side == Side::Server && (short || (m.high <= REJECT_BYTES_MAX && rounds >= 2))
+        let short = is_error_code(m) && rounds >= 1;
+        m.side == Side::Server && (short || (is_reject(m) && rounds >= 2))
     };
     let error_code = last.filter(is_error);
     let (by, seen) = match (said, error_code, ended_by(reader)) {
@@ -127,11 +158,16 @@ fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting
         (None, None, Some(ended)) => ended,
         (None, None, None) => return,
     };
-    let bytes = last.filter(|m| m.side == by).map(|m| m.high);
+    let bytes = last.filter(|m| m.side == by).map(|m| match is_error_code(m) {
+        true => m.high.min(*ERROR_CODE_BYTES.end()),
+        false => m.high,
+    });
     let round = u32::try_from(rounds).unwrap_or(u32::MAX);
     let reading = if said.is_some() { Reading::Opened } else { Reading::Inferred };
     let status = said.map(|(_, status)| status);
-    reader.say_read(seen, reading, What::CredsspRefused { by, round, bytes, status });
+    let told = said.is_some() || by == Side::Client;
+    let or = (!told && may_be_kerberos(exchange)).then_some(OtherReading::Ticket);
+    reader.say_read(seen, reading, What::CredsspRefused { by, round, bytes, status, or });
 }
 
 /// One opened CredSSP message.
@@ -185,7 +221,7 @@ impl Exchange {
         match (self.early, initial) {
             (Some((seen, result)), _) => {
                 reader.say_read(seen, Reading::Opened, What::CredsspDone {});
-                let what = What::EarlyAuthorization { result: Some(result) };
+                let what = What::EarlyAuthorization { result: Some(result), or: None };
                 reader.say_read(seen, Reading::Opened, what);
             }
             (None, Some(seen)) => reader.say_read(seen, Reading::Opened, What::CredsspDone {}),

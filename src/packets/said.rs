@@ -85,7 +85,7 @@ pub(super) fn client_info(info: &ClientInfo) -> What {
 /// A licensing message as it stands there.
 pub(super) fn license(by: Side, message: &LicenseMessage) -> What {
     let product = message.product.as_ref().map(|(company, product)| format!("{company} {product}"));
-    What::License { by, kind: Some(message.kind), product, machine: message.machine.clone() }
+    What::License { by, kind: Some(message.kind), product, machine: message.machine.clone(), or: None }
 }
 
 /// What a PDU says beside its place in the sequence, where it says something.

@@ -41,7 +41,7 @@ fn ends(what: &What) -> bool {
             what,
             What::Ultimatum { .. }
                 | What::ErrorInfo { .. }
-                | What::ErrorInfoShaped {}
+                | What::ErrorInfoShaped { .. }
                 | What::Alert { .. }
                 | What::EncryptedAlert { .. }
                 | What::TransportDisconnect { .. }

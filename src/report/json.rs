@@ -215,9 +215,19 @@ struct Line<'a> {
     step: Option<&'static str>,
     says: String,
     code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    or: Option<Or>,
     #[serde(rename = "ref")]
     reference: Reference<'a>,
     witness: &'a str,
+}
+
+/// What else an encrypted message may be.
+#[derive(Serialize)]
+struct Or {
+    message: &'static str,
+    step: &'static str,
+    why: &'static str,
 }
 
 /// With the other names and addresses under which the same host is known; `addresses` are those it has here.
@@ -497,7 +507,7 @@ fn negotiation(session: &Session) -> Option<Negotiation<'_>> {
 fn disconnect<'a>(analysis: &'a Analysis, session: &'a Session) -> Option<Disconnect<'a>> {
     let read = session.find(|what| matches!(what, What::Ultimatum { reason: Some(_), .. }));
     let seen = read.or_else(|| session.find(|what| matches!(what, What::Ultimatum { .. })))?;
-    let What::Ultimatum { by, reason } = seen.what() else { return None };
+    let What::Ultimatum { by, reason, .. } = seen.what() else { return None };
     let reason = reason.map(|reason| u32::from(reason.0));
     Some(Disconnect { by: by.name(), reason, reference: reference(analysis, seen.place()) })
 }
@@ -521,6 +531,11 @@ fn timeline<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Line<'a>> {
         step: entry.step.map(Step::name),
         says: words::says(entry.seen.what()),
         code: words::code(entry.seen.what()),
+        or: entry.seen.what().or().map(|other| Or {
+            message: other.name(),
+            step: other.step().name(),
+            why: other.why(),
+        }),
         reference: reference(analysis, entry.seen.place()),
         witness: told_by(analysis, entry.seen),
     };

@@ -37,6 +37,14 @@ pub fn listened(one: &Listened) -> String {
 /// What the fact says, in one sentence without full stop. Text from the evidence in it is printable.
 #[must_use]
 pub fn says(what: &What) -> String {
+    let text = one_reading(what);
+    match what.or() {
+        Some(other) => format!("{text}, or {}: {}", other.says(), other.why()),
+        None => text,
+    }
+}
+
+fn one_reading(what: &What) -> String {
     let early = of_the_connection(what).or_else(|| of_the_negotiation(what));
     let early = early.or_else(|| of_tls(what)).or_else(|| of_credssp(what));
     let later = || beside::says(what).or_else(|| udp::says(what));
@@ -334,7 +342,7 @@ fn of_credssp(what: &What) -> Option<String> {
         }
         What::CredsspRefused { by, round, .. } => format!("{} ends CredSSP at round {round}", by.name()),
         What::CredsspDone {} => "CredSSP is complete: the client went on".to_owned(),
-        What::EarlyAuthorization { result } => match result {
+        What::EarlyAuthorization { result, .. } => match result {
             None => "server sends its early authorization result".to_owned(),
             Some(0) => "server lets the user connect (early authorization 0)".to_owned(),
             Some(result) => format!("server does not let the user connect (early authorization {result:#x})"),
@@ -358,7 +366,7 @@ pub fn code(what: &What) -> Option<String> {
         What::Alert { code, .. } => code.0.to_string(),
         What::EncryptedAlert { code: Some(code), .. } => code.0.to_string(),
         What::CredsspRefused { status: Some(status), .. } => format!("{:#x}", status.0),
-        What::EarlyAuthorization { result: Some(result) } => format!("{result:#x}"),
+        What::EarlyAuthorization { result: Some(result), .. } => format!("{result:#x}"),
         What::RdstlsResult { code } | What::EntraResult { code } => format!("{:#x}", code.0),
         What::LicenseError { code, .. } => format!("{:#x}", code.0),
         What::ErrorInfo { code } => format!("{:#x}", code.0),

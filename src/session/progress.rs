@@ -156,7 +156,7 @@ fn outcome(
     if session.find(|what| matches!(what, What::GatewayTunnelSized { hidden: true, .. })).is_some() {
         return (Outcome::Unknown, None);
     }
-    let shaped = session.find(|what| matches!(what, What::ErrorInfoShaped {}));
+    let shaped = session.find(|what| matches!(what, What::ErrorInfoShaped { .. }));
     let said_why = shaped.or_else(|| ended_by_code(session));
     if said_why.is_some() && ended(session) {
         return (Outcome::Refused, current);
@@ -200,7 +200,7 @@ fn refused(session: &Session) -> Option<Step> {
         what if answers_nothing(session, what) => None,
         What::Alert { fatal: true, .. } => Some(Step::Tls),
         What::CredsspRefused { by: Side::Server, .. } => Some(Step::Credssp),
-        What::EarlyAuthorization { result: Some(1..) } => Some(Step::Authorization),
+        What::EarlyAuthorization { result: Some(1..), .. } => Some(Step::Authorization),
         What::RdstlsResult { code } | What::EntraResult { code } if code.0 != 0 => Some(Step::Authorization),
         What::LicenseError { .. } => Some(Step::Licensing),
         What::McsRefused { what, .. } if what != "join" => Some(Step::Mcs),
@@ -303,8 +303,12 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
         return (Outcome::Broke, Some(Step::Active));
     }
     let said_why = session.find(|what| {
-        matches!(what, What::Ultimatum { .. } | What::ErrorInfo { .. } | What::ErrorInfoShaped {})
+        matches!(
+            what,
+            What::Ultimatum { or: None, .. } | What::ErrorInfo { .. } | What::ErrorInfoShaped { or: None }
+        )
     });
+    let perhaps_said = session.find(|what| what.or().is_some());
     let started = session.find(|what| matches!(what, What::Finalized {} | What::Running { .. }));
     let (Some(end), Some(started), None) = (end, started, said_why) else { return (Outcome::Active, None) };
     if end.what().is_foreign_reset() {
@@ -313,6 +317,9 @@ fn after_start(session: &Session, passed: Option<Step>) -> (Outcome, Option<Step
     let no_nla = !matches!(session.security, Some(Security::Nla | Security::NlaEx));
     let at_once = no_nla && end.at.since(started.at) < LOGON_NS;
     match end.what() {
+        // An end that was announced, or a loss: both fit.
+        What::Closed { by: Side::Server } if at_once && perhaps_said.is_some() => (Outcome::Unknown, None),
+        What::Reset { by: Side::Server, .. } if perhaps_said.is_some() => (Outcome::Unknown, None),
         What::Closed { by: Side::Server } | What::Reset { by: Side::Server, .. } if at_once => {
             (Outcome::Broke, Some(Step::Logon))
         }

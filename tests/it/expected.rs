@@ -187,7 +187,7 @@ fn of_mcs(field: &str, of: &Ours<'_>) -> Option<Value> {
         _ => None,
     };
     let ultimatum = |what: &What| match what {
-        What::Ultimatum { by, reason } => Some((*by, reason.map(|reason| reason.0))),
+        What::Ultimatum { by, reason, .. } => Some((*by, reason.map(|reason| reason.0))),
         _ => None,
     };
     Some(match field {
@@ -292,7 +292,7 @@ fn of_session(field: &str, theirs: &Value, of: &Ours<'_>) -> Option<Value> {
         "credssp.error_code" => format!("{:#010x}", of.first(refused)?.0).into(),
         "credssp.error_frame" => opened(|what| matches!(what, What::CredsspRefused { .. })),
         "credssp.early_user_auth" => of.first(|what| match what {
-            What::EarlyAuthorization { result: Some(result) } => Some(format!("{result:#010x}").into()),
+            What::EarlyAuthorization { result: Some(result), .. } => Some(format!("{result:#010x}").into()),
             _ => None,
         })?,
         "client_info_user" => of.session.user_name().map(str::to_owned).into(),

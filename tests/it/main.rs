@@ -23,6 +23,7 @@ mod keys;
 mod tls;
 mod expected;
 mod reading;
+mod readings;
 mod clocks;
 mod told_clocks;
 mod command_line;

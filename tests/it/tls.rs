@@ -83,7 +83,7 @@ fn every_suite_is_told_by_size_and_position() {
             told.filter(|name| wanted.contains(name)).collect()
         };
         assert_eq!(steps(opened), steps(closed), "{name}");
-        assert!(closed.find(|what| matches!(what, What::ErrorInfoShaped {})).is_some(), "{name}");
+        assert!(closed.find(|what| matches!(what, What::ErrorInfoShaped { .. })).is_some(), "{name}");
     }
 }
 

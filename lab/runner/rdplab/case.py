@@ -66,7 +66,7 @@ class Lab:
     def certificate(self, label):
         return self._certificates[label]
 
-    def start(self, side, log, *command, display=None, keys=False):
+    def start(self, side, log, *command, display=None, keys=False, openssl=None):
         # nothing of the machine's own environment, and a home that is empty at every start
         home = self.work / f"{side}-home"
         home.mkdir(exist_ok=True)
@@ -76,6 +76,8 @@ class Lab:
         preload = {}
         if keys and self._shim:
             preload = {"LD_PRELOAD": str(self._shim), "SSLKEYLOGFILE": str(self.keys)}
+        if openssl:
+            preload["OPENSSL_CONF"] = str(openssl)
         # set by env(1) at the end of the chain: the tools on the way (ip, unshare) must not load the shim
         line = ["env", *(f"{name}={value}" for name, value in preload.items()), *command]
         child = Child(self.network.inside(side, *line), self.work / log, environment)

@@ -24,6 +24,7 @@ crypt_level=high
 certificate={certificate}
 key_file={key}
 ssl_protocols={tls}
+tls_ciphers={suites}
 allow_channels=true
 max_bpp=16
 bitmap_compression=true
@@ -59,13 +60,13 @@ def part(package, words):
 
 # ---- servers ------------------------------------------------------------------------------------------------------
 
-def xrdp(security="tls", tls="TLSv1.3", certificate="valid"):
+def xrdp(security="tls", tls="TLSv1.3", certificate="valid", suites="DEFAULT"):
     """xrdp without its session manager: a client gets as far as the login window, which is an active session."""
     @part("xrdp", "xrdp {version}")
     def start(lab):
         crt, key = lab.certificate(certificate)
         config = lab.work / "xrdp.ini"
-        config.write_text(XRDP_INI.format(security=security, certificate=crt, key=key, tls=tls, folder=lab.work))
+        config.write_text(XRDP_INI.format(security=security, certificate=crt, key=key, tls=tls, suites=suites, folder=lab.work))
         child = lab.start("server", "server.log", "xrdp", "--nodaemon", "--config", str(config))
         lab.wait_for_listener(child)
     return start
@@ -139,14 +140,24 @@ def nothing():
 
 # ---- clients ------------------------------------------------------------------------------------------------------
 
-def xfreerdp(*options, user="alice", domain="", password="Correct-horse-1", stay=None):
-    """FreeRDP's X11 client. With `stay` it is stopped after so many seconds, as sessions that work do not end."""
+# Schannel never asks for encrypt-then-MAC (RFC 7366); OpenSSL does, unless its configuration says so
+MAC_FIRST = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nOptions = -EncryptThenMac\n"
+
+
+def xfreerdp(*options, user="alice", domain="", password="Correct-horse-1", stay=None, mac_first=False):
+    """FreeRDP's X11 client. With `stay` it is stopped after so many seconds, as sessions that work do not end. `mac_first`
+    is for block ciphers: their MAC is made before the encryption, as with Windows."""
     @part("freerdp2-x11", "xfreerdp {version}")
     def connect(lab):
         account = [f"/u:{user}", f"/p:{password}"] + ([f"/d:{domain}"] if domain else [])
         settings = [f"/v:{SERVER}", *account, "/cert:ignore", "/size:640x480", "/bpp:16", "/timeout:6000", *options]
+        openssl = None
+        if mac_first:
+            openssl = lab.work / "openssl.cnf"
+            openssl.write_text(MAC_FIRST)
         # line by line: a client that is stopped does not flush its log
-        child = lab.start("client", f"client-{len(lab.children)}.log", "stdbuf", "-oL", "xfreerdp", *settings, display="client", keys=True)
+        child = lab.start("client", f"client-{len(lab.children)}.log", "stdbuf", "-oL", "xfreerdp", *settings,
+                          display="client", keys=True, openssl=openssl)
         status = child.wait(stay or CLIENT_LIMIT)
         if status is None:
             child.stop()

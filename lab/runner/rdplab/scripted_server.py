@@ -4,7 +4,7 @@ No free RDP server can be told to refuse like Windows does ("0x3 / extended 0x7"
 through X.224, TLS, NLA if asked, MCS, client info, licensing and, if asked, capabilities, then sends the code and hangs up.
 Sections below are those of MS-RDPBCGR. Nothing is drawn: the desktop stays black.
 
-    scripted_server.py --cert C --key K --error 0x7 --after licensing [--nla SAM_FILE] [--hold SECONDS] [--tls 1.2|1.3]
+    scripted_server.py --cert C --key K --error 0x7 --after licensing [--nla SAM_FILE] [--hold SECONDS] [--tls 1.0|1.1|1.2|1.3] [--suites LIST]
 """
 import argparse
 import pathlib
@@ -304,11 +304,16 @@ def say(text):
     print(text, flush=True)
 
 
+VERSIONS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2}
+
+
 def tls_context(options):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.cert, options.key)
-    if options.tls == "1.2":
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if options.tls != "1.3":
+        context.minimum_version = context.maximum_version = VERSIONS[options.tls]
+    if options.suites:
+        context.set_ciphers(options.suites)
     if options.keys:
         context.keylog_filename = options.keys
     return context
@@ -324,7 +329,8 @@ def arguments():
     parser.add_argument("--cert", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--keys", help="write TLS secrets here")
-    parser.add_argument("--tls", choices=["1.2", "1.3"], default="1.3", help="highest TLS version")
+    parser.add_argument("--tls", choices=["1.3", *VERSIONS], default="1.3", help="highest TLS version")
+    parser.add_argument("--suites", help="cipher suites up to TLS 1.2, as OpenSSL writes them")
     parser.add_argument("--nla", metavar="SAM_FILE", help="authenticate the one account in this file before the session")
     parser.add_argument("--domain", default="LAB", help="the server's NetBIOS domain")
     parser.add_argument("--status", type=number, default=0, help="NTSTATUS to refuse a right password with")

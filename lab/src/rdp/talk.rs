@@ -27,6 +27,59 @@ pub enum Cipher {
     Aead13,
     /// TLS 1.2 with AES-CBC and SHA-1: padded to 16 bytes.
     Cbc12,
+    /// The same with SHA-256.
+    Cbc12Sha256,
+    /// The same with SHA-384.
+    Cbc12Sha384,
+    /// TLS 1.2 with AES-CBC and SHA-1 behind the encryption (RFC 7366).
+    Cbc12Etm,
+    /// TLS 1.1 with 3DES and SHA-1: padded to 8 bytes.
+    TripleDes11,
+    /// TLS 1.0 with AES-CBC and SHA-1: the IV is not sent.
+    Cbc10,
+}
+
+impl Cipher {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::Gcm12,
+        Self::Aead13,
+        Self::Cbc12,
+        Self::Cbc12Sha256,
+        Self::Cbc12Sha384,
+        Self::Cbc12Etm,
+        Self::TripleDes11,
+        Self::Cbc10,
+    ];
+
+    /// Bytes of a record behind its header.
+    fn record(self, plain_bytes: usize) -> usize {
+        let blocks = |inside: usize, block: usize| (plain_bytes + inside).div_ceil(block) * block;
+        match self {
+            Self::Gcm12 => plain_bytes + 24,
+            Self::Aead13 => plain_bytes + 17,
+            Self::Cbc12 => blocks(21, 16) + 16,
+            Self::Cbc12Sha256 => blocks(33, 16) + 16,
+            Self::Cbc12Sha384 => blocks(49, 16) + 16,
+            Self::Cbc12Etm => blocks(1, 16) + 36,
+            Self::TripleDes11 => blocks(21, 8) + 8,
+            Self::Cbc10 => blocks(21, 16),
+        }
+    }
+
+    /// Version, suite and extensions of the ServerHello.
+    fn chosen(self) -> ([u8; 2], u16, &'static [u8]) {
+        match self {
+            Self::Gcm12 => ([3, 3], 0xc030, &[]),
+            Self::Aead13 => ([3, 3], 0x1302, &[0, 43, 0, 2, 3, 4]),
+            Self::Cbc12 => ([3, 3], 0xc014, &[]),
+            Self::Cbc12Sha256 => ([3, 3], 0xc027, &[]),
+            Self::Cbc12Sha384 => ([3, 3], 0xc028, &[]),
+            Self::Cbc12Etm => ([3, 3], 0xc014, &[0, 22, 0, 0]),
+            Self::TripleDes11 => ([3, 2], 0x000a, &[]),
+            Self::Cbc10 => ([3, 1], 0xc014, &[]),
+        }
+    }
 }
 
 /// What the negotiation chooses.
@@ -51,6 +104,14 @@ pub enum Story {
     Refused,
     /// The server says why it ends behind Font Map.
     Denied,
+    /// The server says why it ends right behind Client Info.
+    DeniedEarly,
+    /// Behind Client Info a licensing error, and the server closes.
+    Unlicensed,
+    /// The early authorization result is the last word.
+    Unauthorized,
+    /// A desktop in which the last word is a movement of the client's pointer; then the server resets.
+    Lost,
 }
 
 struct Talk<'c> {
@@ -60,11 +121,7 @@ struct Talk<'c> {
 
 impl Talk<'_> {
     fn send(&mut self, side: Side, plain_bytes: usize) {
-        let length = match self.cipher {
-            Cipher::Gcm12 => plain_bytes + 24,
-            Cipher::Aead13 => plain_bytes + 17,
-            Cipher::Cbc12 => (plain_bytes + 21).div_ceil(16) * 16 + 16,
-        };
+        let length = self.cipher.record(plain_bytes);
         let record = [vec![23, 3, 3], (length as u16).to_be_bytes().to_vec(), vec![0xa5; length]].concat();
         self.conversation.sends(side, &record);
     }
@@ -104,24 +161,21 @@ pub fn talk(
         Security::Nla | Security::NlaEx => credssp(&mut talk, names, security == Security::NlaEx, refused),
         Security::Rdstls => rdstls(&mut talk, names),
     }
-    if !refused {
-        sequence(&mut talk, names, chosen);
+    if !refused && story != Story::Unauthorized {
+        sequence(&mut talk, names, chosen, story);
         behind(&mut talk, story);
     }
     match story {
         Story::Desktop => conversation.client_closes().server_closes(),
-        Story::Refused | Story::Denied => conversation.server_closes().client_closes(),
+        Story::Lost => conversation.server_resets(),
+        _ => conversation.server_closes().client_closes(),
     };
     conversation
 }
 
 /// Hellos, and a server flight of the usual size.
 fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) {
-    let (suite, version): (u16, &[u8]) = match cipher {
-        Cipher::Gcm12 => (0xc030, &[]),
-        Cipher::Cbc12 => (0xc014, &[]),
-        Cipher::Aead13 => (0x1302, &[0, 43, 0, 2, 3, 4]),
-    };
+    let (legacy, suite, version) = cipher.chosen();
     let name = host.len() as u16;
     let mut extensions = vec![0, 0];
     extensions.extend((name + 5).to_be_bytes());
@@ -135,7 +189,7 @@ fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) {
     client.extend([0, 0, 6, 0xc0, 0x30, 0xc0, 0x14, 0x13, 0x02, 1, 0]);
     client.extend((extensions.len() as u16).to_be_bytes());
     client.extend(extensions);
-    let mut server = vec![3, 3];
+    let mut server = legacy.to_vec();
     server.extend([0x22; 32]);
     server.push(0);
     server.extend(suite.to_be_bytes());
@@ -214,7 +268,7 @@ fn rdstls(talk: &mut Talk<'_>, names: &Names<'_>) {
 }
 
 /// MCS to Font Map.
-fn sequence(talk: &mut Talk<'_>, names: &Names<'_>, chosen: u32) {
+fn sequence(talk: &mut Talk<'_>, names: &Names<'_>, chosen: u32, story: Story) {
     talk.client(&pdu::connect_initial(names.workstation, chosen));
     talk.server(&pdu::connect_response(15));
     talk.client(&pdu::erect_domain());
@@ -225,6 +279,14 @@ fn sequence(talk: &mut Talk<'_>, names: &Names<'_>, chosen: u32) {
         talk.server(&pdu::join_confirm(channel, 0));
     }
     talk.client(&pdu::client_info(names));
+    match story {
+        Story::DeniedEarly => {
+            talk.server(&pdu::set_error_info(7));
+            return talk.server(&pdu::ultimatum(3));
+        }
+        Story::Unlicensed => return talk.server(&pdu::license_error(6, 1)),
+        _ => {}
+    }
     talk.server(&pdu::license_error(7, 2));
     talk.server(&pdu::demand_active());
     talk.client(&pdu::confirm_active());
@@ -239,6 +301,9 @@ fn sequence(talk: &mut Talk<'_>, names: &Names<'_>, chosen: u32) {
 }
 
 fn behind(talk: &mut Talk<'_>, story: Story) {
+    if matches!(story, Story::DeniedEarly | Story::Unlicensed) {
+        return;
+    }
     if story == Story::Denied {
         talk.server(&pdu::set_error_info(7));
         talk.server(&pdu::ultimatum(3));
@@ -249,5 +314,9 @@ fn behind(talk: &mut Talk<'_>, story: Story) {
         talk.send(Side::Client, 35);
         talk.conversation.wait_ns(100_000_000);
     }
-    talk.client(&pdu::ultimatum(3));
+    match story {
+        // Header, length, event and its flags, x, y (MS-RDPBCGR 2.2.8.1.2): as long as the ultimatum.
+        Story::Lost => talk.send(Side::Client, 9),
+        _ => talk.client(&pdu::ultimatum(3)),
+    }
 }

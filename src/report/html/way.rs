@@ -124,7 +124,7 @@ fn always(what: &What) -> Option<Side> {
         | What::Heartbeat { .. }
         | What::SessionInfo { .. }
         | What::ErrorInfo { .. }
-        | What::ErrorInfoShaped {}
+        | What::ErrorInfoShaped { .. }
         | What::MultitransportAsked { .. }
         | What::UdpAnswered { .. }
         | What::UdpServerHello { .. }

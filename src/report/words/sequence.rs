@@ -52,7 +52,7 @@ fn of_mcs(what: &What) -> Option<String> {
         What::License { by, kind: Some(LicenseKind::ERROR_ALERT), .. } => {
             format!("{} sends the end of licensing", by.name())
         }
-        What::License { by, kind, product, machine } => {
+        What::License { by, kind, product, machine, .. } => {
             let kind = kind.and_then(LicenseKind::name).map(|name| format!(" {name}"));
             let names = [product, machine].into_iter().flatten().map(|name| printable(name));
             let names: Vec<String> = names.map(|name| name.to_string()).collect();
@@ -135,10 +135,10 @@ fn of_the_end(what: &What) -> Option<String> {
             let meaning = code.row().map(|row| format!(": {}", row.meaning)).unwrap_or_default();
             format!("server says why it ends, {}{meaning}", code.words())
         }
-        What::ErrorInfoShaped {} => {
+        What::ErrorInfoShaped { .. } => {
             "server sends a message of the size of Set Error Info right before the end".to_owned()
         }
-        What::Ultimatum { by, reason } => {
+        What::Ultimatum { by, reason, .. } => {
             let reason = reason.map(|r| format!(", {}", r.name().unwrap_or("unlisted reason")));
             format!("{} sends MCS Disconnect Provider Ultimatum{}", by.name(), reason.unwrap_or_default())
         }

@@ -41,9 +41,9 @@ pub(super) fn mark(what: &What) -> Mark {
         What::RdstlsResult { .. } | What::EntraResult { .. } => Mark::Fails(Step::Authorization),
         What::CredsspRefused { .. } => Mark::Fails(Step::Credssp),
         What::CredsspDone {} => Mark::Passes(Step::Credssp),
-        What::EarlyAuthorization { result: None } => Mark::Begins(Step::Authorization),
-        What::EarlyAuthorization { result: Some(0) } => Mark::Passes(Step::Authorization),
-        What::EarlyAuthorization { result: Some(_) } => Mark::Fails(Step::Authorization),
+        What::EarlyAuthorization { result: None, .. } => Mark::Begins(Step::Authorization),
+        What::EarlyAuthorization { result: Some(0), .. } => Mark::Passes(Step::Authorization),
+        What::EarlyAuthorization { result: Some(_), .. } => Mark::Fails(Step::Authorization),
         What::McsConnectInitial { .. } | What::McsConnectResponse { .. } => Mark::Begins(Step::Mcs),
         What::McsAttached {} | What::McsJoined { .. } => Mark::Passes(Step::Mcs),
         What::SecurityExchange {} => Mark::Passes(Step::SecurityExchange),
@@ -98,7 +98,7 @@ pub(super) fn mark(what: &What) -> Mark {
         | What::TransportDisconnect { .. }
         | What::TransportError { .. }
         | What::ErrorInfo { .. }
-        | What::ErrorInfoShaped {}
+        | What::ErrorInfoShaped { .. }
         | What::Ultimatum { .. } => Mark::Nothing,
         // RDP works without the UDP transport: neither its rise nor its failure is a step of the connection.
         What::MultitransportAsked { .. }
