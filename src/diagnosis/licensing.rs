@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(named) = said.or_else(|| error_info(case, &[0x101])) {
                 return Some(Weighing::of(Evidence::Told, named).missing(DIAGNOSER));
             }
-            Some(Weighing::of(Evidence::OneOfSeveral, may_be_error(case)?).missing(DIAGNOSER).missing(CODE))
+            Some(may_be_error(case, Evidence::OneOfSeveral)?.missing(DIAGNOSER).missing(CODE))
         },
     },
     Rule {
@@ -45,7 +45,7 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(named) = said.or_else(|| error_info(case, &[0x101])) {
                 return Some(Weighing::of(Evidence::OneOfSeveral, named).missing(missing));
             }
-            Some(Weighing::of(Evidence::Possible, may_be_error(case)?).missing(missing))
+            Some(may_be_error(case, Evidence::Possible)?.missing(missing))
         },
     },
     Rule {
@@ -63,7 +63,7 @@ pub(super) const RULES: &[Rule] = &[
             let named = said.or_else(|| error_info(case, &[0x102]));
             let named = named.map(|said| Weighing::of(Evidence::Told, said));
             let shared = || Some(Weighing::of(Evidence::SharedCode, error_info(case, &[0x10a])?));
-            let sized = || Some(Weighing::of(Evidence::Possible, may_be_error(case)?).missing(CODE));
+            let sized = || Some(may_be_error(case, Evidence::Possible)?.missing(CODE));
             Some(named.or_else(shared).or_else(sized)?.missing(DIAGNOSER))
         },
     },
@@ -124,12 +124,16 @@ fn license_error<'a>(case: &Case<'a>, codes: &[LicenseErrorCode]) -> Option<&'a 
     case.find(|what| matches!(what, What::LicenseError { code, .. } if codes.contains(code)))
 }
 
-/// The server's last word may have been a licensing error, whose code nobody could read.
-fn may_be_error<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+/// The server's last word may have been a licensing error, whose code nobody could read. Where it is rather something else,
+/// that is only possible.
+fn may_be_error(case: &Case<'_>, kind: Evidence) -> Option<Weighing> {
     let sized = case.find_last(|what| what.or() == Some(OtherReading::LicenseError))?;
     let named = case.find(|what| matches!(what, What::LicenseError { .. } | What::LicenseProblem { .. }));
     let unnamed = named.is_none() && !error_info_read(case);
-    (unnamed && case.failed_at(Step::Licensing)).then_some(sized)
+    let there = case.failed_at(Step::Licensing) || case.failed_at(Step::ClientInfo);
+    let rather = matches!(sized.what(), What::License { .. });
+    let kind = if rather { kind } else { Evidence::Possible };
+    (unnamed && there).then(|| Weighing::of(kind, sized))
 }
 
 /// RemoteConnectionManager or TermService said so of a connection that failed.

@@ -12,6 +12,10 @@ const DATA_HEADER: u32 = 10;
 /// TLS 1.3 has as many of its own in front.
 pub const RECORDS_MAX: usize = 24;
 
+/// What a server says at once before a tunnel is told: pages that ask for authentication are shorter, and so are all packets
+/// of the beginning.
+const ANSWER_MAX: u32 = 10 * 1024;
+
 /// A record of application data: who sent it, and its length behind the record header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sized {
@@ -107,6 +111,15 @@ pub fn may_follow(records: &[Sized], overhead: u32) -> bool {
         let rest = records.get(start..).unwrap_or_default();
         rest.iter().zip(&BEGINNING).all(|(record, wanted)| wanted.is(*record, overhead))
     })
+}
+
+/// With a record of the server of this length behind them, these are answers of some other server: longer than any that a
+/// gateway gives before the tunnel. What comes before the client says anything is the handshake of TLS 1.3.
+#[must_use]
+pub fn is_long_answer(records: &[Sized], length: u32) -> bool {
+    let Some(asked) = records.iter().rposition(|record| record.from_client) else { return false };
+    let answered = records.iter().skip(asked).filter(|record| !record.from_client);
+    answered.fold(length, |sum, record| sum.saturating_add(record.length)) > ANSWER_MAX
 }
 
 /// Bytes of the packet that a record holds, when it is one WebSocket frame: two bytes in front, two more for 126 bytes and
@@ -214,6 +227,20 @@ mod tests {
             let whole = Beginning { behind: 11, cookie: false };
             assert_eq!((found, beginning(&records, overhead)), (vec![overhead], Some(whole)));
         }
+    }
+
+    #[test]
+    fn a_long_answer_is_none_of_a_gateway() {
+        let record = |from_client, length| Sized { from_client, length };
+        let flight = [record(false, 12_000)];
+        assert!(!is_long_answer(&flight, 12_000), "certificates of TLS 1.3");
+        let asked = [record(false, 12_000), record(true, 74), record(false, 255), record(true, 500)];
+        assert!(!is_long_answer(&asked, 10_240) && is_long_answer(&asked, 10_241));
+        let going_on = [record(true, 500), record(false, 6_000)];
+        assert!(is_long_answer(&going_on, 6_000), "in several records");
+        let mut told = tunnel(24);
+        told.truncate(7);
+        assert!(!is_long_answer(&told, 8_192 + 28), "the longest answer to a channel create");
     }
 
     #[test]

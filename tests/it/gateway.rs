@@ -11,7 +11,7 @@ use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter, Side};
 
 use crate::steps::without_secrets;
-use crate::support::{corpus, run, scratch};
+use crate::support::{corpus, root, run, scratch};
 
 const BASE_NS: i64 = 1_740_000_000_000_000_000;
 const ID: &str = "RDG-Connection-Id: {76F4E842-1762-1D0F-FE0F-9AA49F461423}\r\n";
@@ -405,6 +405,28 @@ fn a_gateway_behind_a_proxy_is_read_as_without_one() {
         assert_eq!((session.reached, best(&analysis)), (Some(Step::GatewayChannel), Some("hybrid-required")));
         assert_eq!(session.target(), Some(("rdsh01.lab.test", 3389)));
     }
+}
+
+/// What OpenSSL encrypted behind a proxy's consent opens as without a proxy (`lab/runner/rdplab/gateway_tls.py`); without
+/// its secrets a tunnel that ends in the negotiation has nothing inside that shows.
+#[test]
+fn a_gateway_behind_a_proxy_opens_with_its_secrets() {
+    let file = |name: &str| {
+        (name.to_owned(), std::fs::read(root().join("tests/captures/gateway").join(name)).unwrap())
+    };
+    let both = vec![file("behind-proxy.pcap"), file("behind-proxy.keys")];
+    let analysis = analyze_inventory(inputs::held(both), &Unwatched);
+    let session = only(&analysis);
+    let asked = session
+        .find(|what| matches!(what, What::ProxyAsked { host, port: 443, .. } if host == "gw.lab.test"));
+    assert!(asked.is_some(), "{:?}", session.facts);
+    let let_in = session.find(|what| matches!(what, What::GatewayAuthorized { .. })).unwrap();
+    assert_eq!(let_in.reading(), rdpwhy::fact::Reading::Opened);
+    assert_eq!((session.outcome, session.broke_at), (Outcome::Refused, Some(Step::Negotiation)));
+    assert_eq!((session.reached, best(&analysis)), (Some(Step::GatewayChannel), Some("hybrid-required")));
+    assert_eq!(session.target(), Some(("rdsh01.lab.test", 3389)));
+    let closed = analyze_inventory(inputs::held(vec![file("behind-proxy.pcap")]), &Unwatched);
+    assert_eq!(only(&closed).outcome, Outcome::Unknown);
 }
 
 #[test]

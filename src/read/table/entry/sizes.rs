@@ -3,7 +3,7 @@
 use super::State;
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
-use crate::wire::gateway_sizes::{OVERHEADS, RECORDS_MAX, Sized, beginning, may_follow};
+use crate::wire::gateway_sizes::{OVERHEADS, RECORDS_MAX, Sized, beginning, is_long_answer, may_follow};
 use crate::wire::tls::{ContentType, Handshake, RECORD_HEADER, client_random, handshake, record_header};
 
 /// Bytes of one side within which a tunnel has to be told; handshake, authentication and consent take fewer.
@@ -30,12 +30,14 @@ pub(super) struct Walk {
     next: [u64; 2],
     seen: Vec<Sighting>,
     records: Vec<Sized>,
+    /// The server says more than a gateway does.
+    is_long: bool,
 }
 
 impl Walk {
     /// The side of index `client` sent the ClientHello; TLS begins at these offsets.
     pub(super) fn of(client: usize, from: [u64; 2]) -> Self {
-        Self { client, next: from, seen: Vec::new(), records: Vec::new() }
+        Self { client, next: from, seen: Vec::new(), records: Vec::new(), is_long: false }
     }
 
     /// The client sent no record of application data.
@@ -55,7 +57,7 @@ impl Walk {
                 return State::Other;
             }
         }
-        let is_long = stream.end() > BYTES_MAX;
+        let is_long = self.is_long || stream.end() > BYTES_MAX;
         if self.records.len() >= RECORDS_MAX || is_long { State::Other } else { State::Undisclosed }
     }
 
@@ -65,12 +67,19 @@ impl Walk {
         let header_length = u64::try_from(RECORD_HEADER).unwrap_or(5);
         while self.records.len() < RECORDS_MAX {
             let Ok(header) = record_header(stream.from(*next)) else { break };
+            let is_data = header.content == ContentType::APPLICATION_DATA;
+            let length = u32::from(header.length);
+            // Its header is enough: the rest needs not be kept.
+            if is_data && side != self.client && is_long_answer(&self.records, length) {
+                self.is_long = true;
+                break;
+            }
             let end = next.saturating_add(header_length).saturating_add(u64::from(header.length));
             let Some(seen) = stream.seen(end.saturating_sub(1)).filter(|_| stream.end() >= end) else {
                 break;
             };
-            if header.content == ContentType::APPLICATION_DATA {
-                let record = Sized { from_client: side == self.client, length: u32::from(header.length) };
+            if is_data {
+                let record = Sized { from_client: side == self.client, length };
                 let at = self.seen.iter().rposition(|known| *known <= seen).map_or(0, |before| before + 1);
                 self.seen.insert(at, seen);
                 self.records.insert(at, record);
