@@ -53,7 +53,7 @@ fn told(story: &Story, verdicts: &[Vec<Verdict>]) -> Vec<String> {
 }
 
 fn options(path: &Path) -> Options {
-    Options { paths: vec![path.to_owned()], key_logs: Vec::new() }
+    Options { paths: vec![path.to_owned()], key_logs: Vec::new(), zip_password: None }
 }
 
 fn differs(path: &Path) -> Option<String> {
