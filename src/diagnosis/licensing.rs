@@ -7,7 +7,7 @@ use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::licensing::LicenseErrorCode;
 
-const CODE: &str = "the TLS secrets of this connection: the code of the licensing error";
+const CODE: &str = "the TLS secrets of this connection (`rdpwhy --keylog FILE`): the code of the licensing error";
 const DIAGNOSER: &str = "RD Licensing Diagnoser (`lsdiag.msc`) of the server, and RemoteConnectionManager 1128 to 1131 in its System log";
 
 pub(super) const RULES: &[Rule] = &[

@@ -55,6 +55,14 @@ impl Witness {
     }
 }
 
+/// Of seconds with a sign, such as `-3.5`.
+fn nanoseconds(seconds: &str) -> i64 {
+    let (whole, below) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let below: i64 = format!("{below:0<9}").parse().unwrap();
+    let whole: i64 = whole.parse::<i64>().unwrap() * SECOND_NS;
+    if seconds.starts_with('-') { whole - below } else { whole + below }
+}
+
 /// The scenario with the clock of a host further ahead.
 fn with_clock_ahead(scenario: &str, host: &str, by_ns: i64) -> String {
     let line = |line: &str| {
@@ -64,7 +72,7 @@ fn with_clock_ahead(scenario: &str, host: &str, by_ns: i64) -> String {
         }
         let is_clock = |word: &&&str| word.starts_with("clock=");
         let clock = words.iter().find(is_clock).map_or("+0s", |word| word.split_once('=').unwrap().1);
-        let ns = (clock.trim_end_matches('s').parse::<f64>().unwrap() * 1e9) as i64 + by_ns;
+        let ns = nanoseconds(clock.trim_end_matches('s')) + by_ns;
         let sign = if ns < 0 { '-' } else { '+' };
         let rest: Vec<&str> = words.iter().filter(|word| !is_clock(word)).copied().collect();
         let (seconds, below) = (ns.abs() / SECOND_NS, ns.abs() % SECOND_NS);
