@@ -495,12 +495,13 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let told = clock::by_host((&groups, &clusters), witnesses, &clocks, &steps, &names);
     let measured = gather::Measured { steps: &steps, told: &told };
     let (gathered, others) = gather::servers(groups, clusters, &mut clocks, measured, &names);
+    let is = |role: Role| move |cluster: &Cluster| cluster.role == role;
+    let (gateways, others): (Vec<Cluster>, Vec<Cluster>) = others.into_iter().partition(is(Role::Gateway));
     let gathered = legs::join(gathered, &mut clocks);
+    let gathered = legs::join_by_log(gathered, &gateways, &names, &clocks);
     let mut sessions: Vec<Session> =
         gathered.into_iter().map(|one| join::session(one, &clocks, witnesses)).collect();
     sort_and_judge(&mut sessions);
-    let is = |role: Role| move |cluster: &Cluster| cluster.role == role;
-    let (gateways, others): (Vec<Cluster>, Vec<Cluster>) = others.into_iter().partition(is(Role::Gateway));
     records_alone += named(&mut sessions, gateways, &clocks);
     sort_and_judge(&mut sessions);
     let (clients, others): (Vec<Cluster>, Vec<Cluster>) = others.into_iter().partition(is(Role::Client));

@@ -7,7 +7,7 @@ use crate::session::Seen;
 use crate::step::Step;
 use crate::wire::licensing::LicenseErrorCode;
 
-const CODE: &str = "the TLS secrets of this connection (`rdpwhy --keylog FILE`): the code of the licensing error";
+const CODE: &str = "the code of the licensing error: the TLS secrets of this connection, or RD Licensing Diagnoser (`lsdiag.msc`) of the server";
 const DIAGNOSER: &str = "RD Licensing Diagnoser (`lsdiag.msc`) of the server, and RemoteConnectionManager 1128 to 1131 in its System log";
 
 pub(super) const RULES: &[Rule] = &[
@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(named) = said.or_else(|| error_info(case, &[0x101])) {
                 return Some(Weighing::of(Evidence::Told, named).missing(DIAGNOSER));
             }
-            Some(may_be_error(case, Evidence::OneOfSeveral)?.missing(DIAGNOSER).missing(CODE))
+            Some(may_be_error(case, Evidence::OneOfSeveral)?.missing(CODE))
         },
     },
     Rule {
@@ -63,8 +63,8 @@ pub(super) const RULES: &[Rule] = &[
             let named = said.or_else(|| error_info(case, &[0x102]));
             let named = named.map(|said| Weighing::of(Evidence::Told, said));
             let shared = || Some(Weighing::of(Evidence::SharedCode, error_info(case, &[0x10a])?));
-            let sized = || Some(may_be_error(case, Evidence::Possible)?.missing(CODE));
-            Some(named.or_else(shared).or_else(sized)?.missing(DIAGNOSER))
+            let coded = named.or_else(shared).map(|weighing| weighing.missing(DIAGNOSER));
+            coded.or_else(|| Some(may_be_error(case, Evidence::Possible)?.missing(CODE)))
         },
     },
     Rule {

@@ -147,12 +147,15 @@ fn one_message(message: &Message, round: u32, request: Option<&TsRequest>) -> Wh
 fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting, Status)>) {
     let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
     let last = exchange.last();
+    let ended = ended_by(reader);
+    // Some servers prove themselves as shortly as others refuse: then only the end tells. What was opened tells itself.
     let is_error = |m: &&Message| {
         let short = is_error_code(m) && rounds >= 1;
-        m.side == Side::Server && (short || (is_reject(m) && rounds >= 2))
+        let hidden = m.reading == Reading::Inferred && m.side == Side::Server;
+        hidden && (short || (is_reject(m) && rounds >= 2 && ended.is_some()))
     };
     let error_code = last.filter(is_error);
-    let (by, seen) = match (said, error_code, ended_by(reader)) {
+    let (by, seen) = match (said, error_code, ended) {
         (Some((seen, _)), ..) => (Side::Server, seen),
         (None, Some(error), _) => (Side::Server, error.seen),
         (None, None, Some(ended)) => ended,

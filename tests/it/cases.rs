@@ -21,7 +21,7 @@ use crate::support::{children, root};
 /// Times of cases count from here: 2026-11-20T10:00:00Z.
 const BASE_NS: i64 = 1_795_168_800_000_000_000;
 
-/// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [bytes=N,N] [recognised=port|gateway|gateway-endpoint]` opens a connection that a
+/// Facts of a case. A line `connection CLIENT > SERVER [witness=N] [isn=N,N] [bytes=N,N] [recognised=port|gateway|gateway-sizes|gateway-endpoint]` opens a connection that a
 /// capture saw; `udp CLIENT > SERVER [witness=N] [isn=N,N]` a UDP transport; `host NAME [activity=A] [client=IP[:PORT]] [user=[D\]NAME] [session=N] [logon=N]` the records of a host with these
 /// keys; `+SECONDS FACT` adds a fact, `#` comments.
 pub(crate) fn facts(text: &str) -> (Vec<Fact>, Vec<Witness>) {
@@ -126,6 +126,7 @@ fn connection(line: &str, number: u32) -> Connection {
             }
             ("recognised", "port") => opened.recognised = Recognised::Port,
             ("recognised", "gateway") => opened.recognised = Recognised::Gateway,
+            ("recognised", "gateway-sizes") => opened.recognised = Recognised::GatewaySizes,
             ("recognised", "gateway-endpoint") => opened.recognised = Recognised::GatewayEndpoint,
             ("isn", numbers) => {
                 let (client, server) = numbers.split_once(',').unwrap();

@@ -1,15 +1,17 @@
 //! Connections through an RD Gateway in captures, in clear as an HTTP front end passes them on: both transports, what
 //! goes wrong in them, and what only looks like them.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use rdpwhy::fact::{Recognised, What};
 use rdpwhy::read::{Unwatched, inputs};
-use rdpwhy::session::{Outcome, Session};
+use rdpwhy::session::{Outcome, Session, join};
 use rdpwhy::step::Step;
 use rdpwhy::{Analysis, analyze_inventory};
 use rdpwhy_lab::capture::{Conversation, Endpoint, Frame, LINKTYPE_ETHERNET, PcapWriter, Side};
 
+use crate::cases;
 use crate::steps::without_secrets;
 use crate::support::{corpus, root, run, scratch};
 
@@ -661,4 +663,57 @@ fn legs_that_share_nothing_stay_apart() {
     }
     let (_, analysis) = both_legs("same-id", refused_with(9), refused_with(9));
     assert_eq!((only(&analysis).connections.len(), best(&analysis)), (2, Some("hybrid-required")));
+}
+
+/// A tunnel that stays closed, connections from the gateway to a host, and what the gateway's log says of both.
+fn by_log(client: &str, resource: &str, hosts: &[&str], user: &str) -> Vec<Session> {
+    let mut text = String::from(
+        "connection 198.51.100.7:50200 > 203.0.113.30:443 recognised=gateway-sizes\n\
+         +0.000 connected\n+0.300 gateway-tunnel-sized transport=websocket hidden=yes\n+2.000 closed by=client\n",
+    );
+    for (number, host) in hosts.iter().enumerate() {
+        let port = 61_000 + number;
+        writeln!(text, "connection 10.9.0.30:{port} > {host}:3389 witness=1\n+0.200 connected").unwrap();
+        writeln!(text, "+0.210 request protocols=0x1 flags=0 cookie=alice").unwrap();
+        writeln!(text, "+0.220 confirm protocol=0x1 flags=0 acceptable=yes").unwrap();
+        writeln!(text, "+0.230 client-hello version=0x303 suites=3 sni=rdsh01.lab.test").unwrap();
+        writeln!(text, "+0.240 alert by=server fatal=yes code=0x28\n+0.250 closed by=server").unwrap();
+    }
+    writeln!(text, "host gw01 activity=A1 client={client} user={user}").unwrap();
+    let said = "says=\"the gateway is connected to the resource\"";
+    writeln!(text, "+90.250 gateway event=302 {said} resource={resource} transport=HTTP").unwrap();
+    let (facts, witnesses) = cases::facts(&text);
+    join(facts, &witnesses).sessions
+}
+
+#[test]
+fn the_log_of_a_gateway_joins_both_legs_where_one_of_each_can_be_meant() {
+    let both =
+        |sessions: &[Session]| sessions.iter().filter(|session| session.connections.len() == 2).count();
+    for resource in ["10.9.0.51", "rdsh01.lab.test", "RDSH01"] {
+        let sessions = by_log("198.51.100.7", resource, &["10.9.0.51"], "LAB\\alice");
+        assert_eq!((sessions.len(), both(&sessions)), (1, 1), "{resource}");
+        assert_eq!(
+            (sessions[0].outcome, sessions[0].broke_at),
+            (Outcome::Refused, Some(Step::Tls)),
+            "{resource}"
+        );
+        assert_eq!(sessions[0].hosts.len(), 1, "{resource}");
+    }
+    let apart = [
+        ("198.51.100.8", "10.9.0.51", &["10.9.0.51"][..], "LAB\\alice", "the log tells of another client"),
+        ("198.51.100.7", "10.9.0.52", &["10.9.0.51"], "LAB\\alice", "of another host"),
+        ("198.51.100.7", "rdsh02.lab.test", &["10.9.0.51"], "LAB\\alice", "of a host of another name"),
+        ("198.51.100.7", "10.9.0.51", &["10.9.0.51"], "LAB\\bob", "of another user"),
+        (
+            "198.51.100.7",
+            "10.9.0.51",
+            &["10.9.0.51", "10.9.0.51"],
+            "LAB\\alice",
+            "two connections can be meant",
+        ),
+    ];
+    for (client, resource, hosts, user, why) in apart {
+        assert_eq!(both(&by_log(client, resource, hosts, user)), 0, "{why}");
+    }
 }
