@@ -676,7 +676,11 @@ fn by_log(client: &str, resource: &str, hosts: &[&str], user: &str) -> Vec<Sessi
         writeln!(text, "connection 10.9.0.30:{port} > {host}:3389 witness=1\n+0.200 connected").unwrap();
         writeln!(text, "+0.210 request protocols=0x1 flags=0 cookie=alice").unwrap();
         writeln!(text, "+0.220 confirm protocol=0x1 flags=0 acceptable=yes").unwrap();
-        writeln!(text, "+0.230 client-hello version=0x303 suites=3 sni=rdsh01.lab.test").unwrap();
+        writeln!(
+            text,
+            "+0.230 client-hello version=0x303 suites=3 sni=rdsh01.lab.test offered=c030,c02f,009d"
+        )
+        .unwrap();
         writeln!(text, "+0.240 alert by=server fatal=yes code=0x28\n+0.250 closed by=server").unwrap();
     }
     writeln!(text, "host gw01 activity=A1 client={client} user={user}").unwrap();
