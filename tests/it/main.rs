@@ -20,6 +20,7 @@ mod cases;
 mod corpus;
 mod determinism;
 mod keys;
+mod timesketch;
 mod tls;
 mod expected;
 mod reading;
