@@ -99,12 +99,6 @@ fn write(file: BufWriter<File>, traffic: Traffic, seed: u64, packets: u64) {
 /// Megabytes of event logs in all.
 const LOG_MEGABYTES: &str = "RDPWHY_BENCH_LOG_MEGABYTES";
 const LOG_MEGABYTES_DEFAULT: u64 = 8;
-/// Parts of a hundred of them, and bytes that a record comes to: 1 record in 10 tells of Remote Desktop.
-const LOGS: [(evtx::BulkLog, u64, u64); 3] = [
-    (evtx::BulkLog::Security, 67, 672),
-    (evtx::BulkLog::System, 30, 535),
-    (evtx::BulkLog::RdpCoreTs, 3, 479),
-];
 
 /// Writes the event logs, or takes those that an earlier run wrote.
 pub(crate) fn logs() -> Vec<PathBuf> {
@@ -123,7 +117,7 @@ pub(crate) fn logs() -> Vec<PathBuf> {
         }
         path
     };
-    LOGS.iter().map(path).collect()
+    evtx::BulkLog::MIX.iter().map(path).collect()
 }
 
 /// The captures as the program finds them.

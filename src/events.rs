@@ -193,22 +193,27 @@ fn find(provider: &str, channel: &str, id: u32) -> Option<(&'static Log, &'stati
 
 impl Seen<'_> {
     /// The text of a field; an empty one and `-` are absent.
-    fn text(&self, name: &str) -> Option<String> {
+    fn text(&self, name: &'static str) -> Option<String> {
         self.peek(name).map(value::trimmed)
     }
 
     /// The same, to look at; what is to be trimmed is not.
-    fn peek(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.record.field(name).filter(|text| !text.trim().is_empty())
+    fn peek(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        self.record.field(name).filter(|text| !value::bare(text).is_empty())
     }
 
     /// The first of these fields that is there.
-    fn any(&self, names: &[&str]) -> Option<String> {
+    fn any(&self, names: &[&'static str]) -> Option<String> {
         names.iter().find_map(|name| self.text(name))
     }
 
+    /// The same, to look at.
+    fn peek_any(&self, names: &[&'static str]) -> Option<Cow<'_, str>> {
+        names.iter().find_map(|name| self.peek(name))
+    }
+
     /// A number of 32 bits; a negative one as its two's complement.
-    fn number(&self, name: &str) -> Option<u32> {
+    fn number(&self, name: &'static str) -> Option<u32> {
         match self.record.fields.value(name)? {
             Value::Text(text) => value::number(&text),
             Value::Unsigned(number) => u32::try_from(number).ok(),
@@ -217,7 +222,7 @@ impl Seen<'_> {
         }
     }
 
-    fn long(&self, name: &str) -> Option<u64> {
+    fn long(&self, name: &'static str) -> Option<u64> {
         match self.record.fields.value(name)? {
             Value::Text(text) => value::long(&text),
             Value::Unsigned(number) => Some(number),
@@ -225,14 +230,14 @@ impl Seen<'_> {
         }
     }
 
-    fn status(&self, name: &str) -> Option<Status> {
+    fn status(&self, name: &'static str) -> Option<Status> {
         self.number(name).map(Status)
     }
 }
 
 /// Keys of the channels whose activity id names one connection.
 fn activity_key(seen: &Seen<'_>, keys: &mut Keys) {
-    let activity = seen.record.activity.map(|activity| activity.to_string());
+    let activity = seen.record.activity.map(|activity| activity.text());
     keys.activity = activity.filter(|id| !value::is_common_activity(id));
 }
 

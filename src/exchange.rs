@@ -19,12 +19,13 @@ use crate::read::facts::FactsFile;
 use crate::read::{Counts, Input, Source};
 
 pub mod columns;
+mod fact_line;
 mod line;
 mod tabled;
 
 pub use tabled::Tabled;
 
-use line::{ConnectionLine, FactLine, FactWritten, Head, InputLine, Line, NoteLine, SourceLine, Totals};
+use line::{ConnectionLine, FactLine, Head, InputLine, Line, NoteLine, SourceLine, Totals};
 
 /// Version of the format; a reader refuses any other.
 pub const VERSION: u32 = 1;
@@ -90,6 +91,8 @@ fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
 pub struct Facts {
     connection: Option<Arc<Connection>>,
     connections: u32,
+    /// For one value at a time.
+    text: String,
     /// How many were written.
     pub written: u64,
 }
@@ -99,14 +102,15 @@ impl Facts {
     ///
     /// # Errors
     /// When the lines cannot be written.
-    pub fn write(&mut self, out: &mut impl Write, fact: &Fact) -> io::Result<()> {
+    pub fn write(&mut self, out: &mut Vec<u8>, fact: &Fact) -> io::Result<()> {
         let connection = match &fact.subject {
             Subject::Connection(connection) => Some(self.captured(out, connection, false)?),
             Subject::Udp(transport) => Some(self.captured(out, transport, true)?),
             Subject::Record(_) => None,
         };
         self.written += 1;
-        write_line(out, &FactWritten { fact, connection })
+        fact_line::write(out, &mut self.text, fact, connection);
+        Ok(())
     }
 
     /// The source and the number of a connection, which is written when the last fact was about another.

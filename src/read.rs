@@ -38,8 +38,8 @@ pub trait Watch: Sync {
     fn read(&self, bytes: u64);
     /// The input of this name is begun; several are read at one time.
     fn begins(&self, _input: &str) {}
-    /// A connection of a capture, or a record of a log, is one that matters.
-    fn found(&self, _what: Found) {}
+    /// So many connections of a capture, or records of a log, are such that matter.
+    fn found(&self, _what: Found, _count: u64) {}
     /// Reading is over; what follows takes little time.
     fn judging(&self) {}
 }

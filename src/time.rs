@@ -156,29 +156,37 @@ impl Stretch {
 /// RFC 3339 in UTC with microseconds, for instance `2026-11-20T10:00:00.000123Z`; what is finer is cut off towards the past.
 impl fmt::Display for UnixNanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
+    }
+}
+
+impl UnixNanos {
+    /// The text as `Display` has it: ASCII.
+    pub(crate) fn digits(self) -> [u8; 27] {
         let micros = self.0.div_euclid(1_000);
         let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         let (days, seconds) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         let days = u64::try_from(days.saturating_add(DAYS_1601_TO_1970)).unwrap_or(0);
         let (year, month, day) = date(days);
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let parts = [
-            (0..4, i64::try_from(year).unwrap_or(0)),
-            (5..7, i64::try_from(month).unwrap_or(0)),
-            (8..10, i64::try_from(day).unwrap_or(0)),
-            (11..13, seconds / 3_600),
-            (14..16, seconds / 60 % 60),
-            (17..19, seconds % 60),
-            (20..26, micros),
-        ];
-        for (place, mut number) in parts {
-            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
-                *digit = u8::try_from(number % 10).unwrap_or(0) + b'0';
-                number /= 10;
-            }
-        }
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        let small = |number: i64| u32::try_from(number).unwrap_or(0);
+        let ([y0, y1], [y2, y3]) = (two(year / 100), two(year % 100));
+        let ([m0, m1], [d0, d1]) = (two(month), two(day));
+        let (seconds, micros) = (small(seconds), small(micros));
+        let ([h0, h1], [n0, n1], [s0, s1]) =
+            (two(seconds / 3_600), two(seconds / 60 % 60), two(seconds % 60));
+        let ([u0, u1], [u2, u3], [u4, u5]) =
+            (two(micros / 10_000), two(micros / 100 % 100), two(micros % 100));
+        [
+            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', u0,
+            u1, u2, u3, u4, u5, b'Z',
+        ]
     }
+}
+
+/// The two digits of a number below 100.
+fn two(number: impl TryInto<u8>) -> [u8; 2] {
+    let number = number.try_into().unwrap_or(0);
+    [b'0' + number / 10 % 10, b'0' + number % 10]
 }
 
 /// Days from 1601-01-01 to 1970-01-01.

@@ -155,10 +155,11 @@ fn tables_of_facts(name: &str) {
     let written = |out: &mut dyn std::io::Write| -> std::io::Result<()> {
         let mut out = out;
         exchange::write_head(&mut out)?;
-        let mut facts = Facts::default();
+        let (mut facts, mut lines) = (Facts::default(), Vec::new());
         for fact in &part.facts {
-            facts.write(&mut out, fact)?;
+            facts.write(&mut lines, fact)?;
         }
+        out.write_all(&lines)?;
         let inputs: Vec<_> = part.inputs.iter().map(|(input, counts)| (input, counts.as_ref())).collect();
         exchange::write_end(&mut out, &inputs, &part.sources, &part.notes, facts.written)
     };

@@ -1,7 +1,7 @@
 //! Writes large event logs: `cargo run --release -p rdpwhy-lab --example bulk_logs -- FOLDER MEGABYTES`.
 //!
-//! Two thirds are a Security log, a third is a System log, a little an RdpCoreTS log: about 1 record in 10 tells of Remote
-//! Desktop.
+//! Two thirds are a Security log, a third is a System log, a little are the logs of Remote Desktop's own channels: about 1
+//! record in 10 tells of Remote Desktop.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -9,13 +9,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use rdpwhy_lab::evtx::{Bulk, BulkLog};
-
-/// Name, kind, parts of a hundred, and bytes that a record of it comes to.
-const LOGS: [(&str, BulkLog, u64, u64); 3] = [
-    ("Security.evtx", BulkLog::Security, 67, 672),
-    ("System.evtx", BulkLog::System, 30, 535),
-    ("RdpCoreTS.evtx", BulkLog::RdpCoreTs, 3, 479),
-];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,10 +27,11 @@ fn main() -> ExitCode {
 
 fn write(folder: &Path, megabytes: u64) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
-    for (name, log, parts, bytes) in LOGS {
+    for (log, parts, bytes) in BulkLog::MIX {
+        let name = format!("{log:?}.evtx");
         let records = megabytes * 1_000_000 / 100 * parts / bytes;
         let bulk = Bulk { seed: 1, log, records, start_ns: 1_740_000_000_000_000_000 };
-        let out = BufWriter::with_capacity(1 << 20, File::create(folder.join(name))?);
+        let out = BufWriter::with_capacity(1 << 20, File::create(folder.join(&name))?);
         let (_, made) = bulk.write(out)?;
         println!("{name}: {} records, {} of them tell of Remote Desktop", made.records, made.telling);
     }

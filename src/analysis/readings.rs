@@ -48,7 +48,7 @@ pub(super) fn captures(
     let mut packets = Packets::new(witness_index, &keys.log);
     let mut told = |(found, notes): (Vec<Fact>, Vec<Note>)| {
         if !found.is_empty() {
-            watch.found(Found::Connection);
+            watch.found(Found::Connection, 1);
         }
         opened |= found.iter().any(|fact| fact.reading == fact::Reading::Opened);
         found.into_iter().for_each(&mut *sink);
@@ -75,13 +75,7 @@ pub(super) fn log<K: Default + Send>(
 ) -> Read {
     let index = usize::try_from(input_index).unwrap_or(usize::MAX);
     let Some(input) = inventory.inputs.get(index) else { return Read::default() };
-    let make = |row: Row, event: &read::Event<'_>| {
-        let made = events::fact(row, event, input_index);
-        if made.is_some() {
-            watch.found(Found::Record);
-        }
-        made
-    };
+    let make = |row: Row, event: &read::Event<'_>| events::fact(row, event, input_index);
     let picker = Picker { wanted: &events::row, make: &make, keep, by_xml: false };
     let (counts, notes) = pick_log(input_index, input, watch, &picker, sink);
     Read { counts: vec![(input_index, Counts::Log(counts))], notes, opened: false }

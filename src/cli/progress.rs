@@ -177,12 +177,12 @@ impl Watch for Bar {
         self.progress.with_now(|now| now.1 = input.to_owned());
     }
 
-    fn found(&self, what: Found) {
+    fn found(&self, what: Found, count: u64) {
         let of = match what {
             Found::Connection => &self.progress.0.connections,
             Found::Record => &self.progress.0.records,
         };
-        Progress::add(of, 1);
+        Progress::add(of, count);
     }
 
     fn judging(&self) {
@@ -207,8 +207,8 @@ mod tests {
         progress.begin("reading", 4_096);
         bar.read(1_024);
         bar.begins("a\u{1b}[31m.pcap");
-        (0..2).for_each(|_| bar.found(Found::Connection));
-        bar.found(Found::Record);
+        (0..2).for_each(|_| bar.found(Found::Connection, 1));
+        bar.found(Found::Record, 1);
         assert_eq!(
             progress.told(),
             "reading, 1.00 KiB of 4.00 KiB, a\\u{1b}[31m.pcap, 2 connections, 1 record"

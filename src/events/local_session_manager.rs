@@ -69,10 +69,10 @@ const EVENTS: &[EventMap] = &[
 
 fn keys(seen: &Seen<'_>, keys: &mut Keys) {
     activity_key(seen, keys);
-    if let Some(user) = seen.text("User") {
+    if let Some(user) = seen.peek("User") {
         value::set_user(keys, &user);
     }
-    if let Some(address) = seen.text("Address") {
+    if let Some(address) = seen.peek("Address") {
         value::set_address(keys, &address);
     }
     let sessions = ["SessionID", "Session", "TargetSession", "SessionId"];
@@ -80,7 +80,7 @@ fn keys(seen: &Seen<'_>, keys: &mut Keys) {
 }
 
 fn is_local(seen: &Seen<'_>) -> bool {
-    value::is_local(seen.text("Address").as_deref())
+    value::is_local(seen.peek("Address").as_deref())
 }
 
 fn state_error(seen: &Seen<'_>) -> Option<What> {

@@ -119,14 +119,14 @@ const EVENTS: &[EventMap] = &[
 
 fn keys(seen: &Seen<'_>, keys: &mut Keys) {
     activity_key(seen, keys);
-    if let Some(text) = seen.any(&["ClientIP", "IPString"]) {
+    if let Some(text) = seen.peek_any(&["ClientIP", "IPString"]) {
         value::set_address(keys, &text);
     }
     keys.session_id = seen.number("SessionID");
 }
 
 fn accepted(seen: &Seen<'_>) -> Option<What> {
-    let udp = seen.text("ConnType").is_some_and(|kind| kind.eq_ignore_ascii_case("UDP"));
+    let udp = seen.peek("ConnType").is_some_and(|kind| kind.trim().eq_ignore_ascii_case("UDP"));
     Some(What::ConnectionAccepted { udp })
 }
 

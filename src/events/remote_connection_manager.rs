@@ -110,10 +110,10 @@ fn keys(seen: &Seen<'_>, keys: &mut Keys) {
         _ => ("", "", ""),
     };
     keys.domain = seen.text(domain);
-    if let Some(user) = seen.text(user) {
+    if let Some(user) = seen.peek(user) {
         value::set_user(keys, &user);
     }
-    if let Some(address) = seen.text(address) {
+    if let Some(address) = seen.peek(address) {
         value::set_address(keys, &address);
     }
     keys.session_id = seen.number("Session");
@@ -139,7 +139,8 @@ fn installed(seen: &Seen<'_>, self_signed: bool) -> Option<What> {
 }
 
 fn certificate(seen: &Seen<'_>) -> Option<What> {
-    let code = |name: &&str| seen.text(name).as_deref().and_then(value::number_in).map(crate::codes::Status);
+    let code =
+        |name: &&'static str| seen.text(name).as_deref().and_then(value::number_in).map(crate::codes::Status);
     Some(What::CertificateProblem {
         event: seen.record.id,
         says: seen.event.says.to_owned(),

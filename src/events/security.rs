@@ -86,20 +86,23 @@ const EVENTS: &[EventMap] = &[
 fn keys(seen: &Seen<'_>, keys: &mut Keys) {
     keys.domain = seen.any(&["TargetDomainName", "AccountDomain"]);
     let subject = seen.record.id == 4672;
-    let user =
-        if subject { seen.text("SubjectUserName") } else { seen.any(&["TargetUserName", "AccountName"]) };
+    let user = if subject {
+        seen.peek("SubjectUserName")
+    } else {
+        seen.peek_any(&["TargetUserName", "AccountName"])
+    };
     if let Some(user) = user {
         value::set_user(keys, &user);
     }
     let logon = if subject { "SubjectLogonId" } else { "TargetLogonId" };
     keys.logon_id = seen.long(logon).or_else(|| seen.long("LogonID")).filter(|id| *id != 0);
-    if let Some(address) = seen.any(&["IpAddress", "ClientAddress"]) {
+    if let Some(address) = seen.peek_any(&["IpAddress", "ClientAddress"]) {
         value::set_address(keys, &address);
     }
     keys.port = seen.number("IpPort").and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    let name = seen.any(&["WorkstationName", "Workstation", "ClientName", "DeviceName"]);
-    keys.workstation =
-        name.map(|name| name.trim_start_matches('\\').to_owned()).filter(|name| !name.is_empty());
+    let name = seen.peek_any(&["WorkstationName", "Workstation", "ClientName", "DeviceName"]);
+    let bare = name.as_deref().map(|name| name.trim().trim_start_matches('\\'));
+    keys.workstation = bare.filter(|name| !name.is_empty()).map(str::to_owned);
     match seen.record.id {
         // The caller's computer stands where others have the domain.
         4740 => keys.workstation = keys.domain.take(),
@@ -109,7 +112,7 @@ fn keys(seen: &Seen<'_>, keys: &mut Keys) {
 }
 
 fn is_local(seen: &Seen<'_>) -> bool {
-    value::is_local(seen.text("ClientAddress").as_deref())
+    value::is_local(seen.peek("ClientAddress").as_deref())
 }
 
 /// Logons by which no person comes in.
@@ -135,15 +138,17 @@ fn logon(seen: &Seen<'_>) -> Option<What> {
     }
     // %%1842 is yes, %%1843 is no.
     let yes = |name| seen.peek(name).is_some_and(|text| text.trim() == "%%1842");
-    let given = |guid: &String| guid.chars().any(|c| c.is_ascii_hexdigit() && c != '0');
+    let given = |guid: &&str| guid.bytes().any(|c| c.is_ascii_hexdigit() && c != b'0');
+    let guid = seen.peek("LogonGuid");
     Some(What::LogonSucceeded {
         logon_type: seen.number("LogonType")?,
         package: seen.text("AuthenticationPackageName"),
         linked_logon: seen.long("TargetLinkedLogonId").filter(|id| *id != 0),
-        logon_guid: seen
-            .text("LogonGuid")
+        logon_guid: guid
+            .as_deref()
+            .map(str::trim)
             .filter(given)
-            .map(|guid| guid.trim_matches(['{', '}']).to_uppercase()),
+            .map(|guid| value::upper(guid.trim_matches(['{', '}']))),
         restricted_admin: yes("RestrictedAdminMode"),
         credential_guard: yes("RemoteCredentialGuard"),
     })
@@ -198,13 +203,13 @@ fn policy(seen: &Seen<'_>) -> Option<What> {
 }
 
 /// 4616 and Kernel-General 1.
-pub(super) fn clock_changed(seen: &Seen<'_>, from: &str, to: &str) -> Option<What> {
+pub(super) fn clock_changed(seen: &Seen<'_>, from: &'static str, to: &'static str) -> Option<What> {
     let time = |name| seen.record.field(name).and_then(|text| UnixNanos::parse(&text));
     Some(What::ClockChanged { from: time(from)?, to: time(to)? })
 }
 
 /// Keys are used all the time: only a failure says something.
-fn failed_only(seen: &Seen<'_>, code: &str) -> Option<What> {
+fn failed_only(seen: &Seen<'_>, code: &'static str) -> Option<What> {
     seen.number(code).filter(|code| *code != 0).and_then(|_| note(seen))
 }
 

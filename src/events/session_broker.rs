@@ -78,7 +78,7 @@ const VM_HOST_EVENTS: &[EventMap] = &[
     event(4871, "a virtual desktop could not be started", |seen| tell(seen, "Address", "Hr", true)),
 ];
 
-fn tell(seen: &Seen<'_>, target: &str, code: &str, failed: bool) -> Option<What> {
+fn tell(seen: &Seen<'_>, target: &'static str, code: &'static str, failed: bool) -> Option<What> {
     let code = seen.text(code).as_deref().and_then(|text| value::number(text).or(value::number_in(text)));
     Some(What::BrokerEvent {
         event: seen.record.id,

@@ -8,15 +8,29 @@ use crate::fact::Keys;
 /// Activity ids that many connections share: the listener's, and that of the session manager for what is not RDP.
 const COMMON_ACTIVITIES: [&str; 2] = ["F462", "61A55000-55E5-1017"];
 
-/// Without blanks at both ends.
+/// Without blanks at both ends, which hardly any text has.
+pub(super) fn bare(text: &str) -> &str {
+    let ends = text.as_bytes().first().zip(text.as_bytes().last());
+    match ends {
+        Some((first, last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
+/// The same, to keep.
 pub(super) fn trimmed(text: Cow<'_, str>) -> String {
-    let bare = text.trim();
+    let bare = bare(&text);
     if bare.len() == text.len() { text.into_owned() } else { bare.to_owned() }
 }
 
 /// In lower case.
 pub(super) fn lower(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
+/// In upper case.
+pub(super) fn upper(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_uppercase() } else { text.to_uppercase() }
 }
 
 /// The id names no single connection.
@@ -63,7 +77,8 @@ pub(super) fn set_user(keys: &mut Keys, account: &str) {
 /// `address`, `address:port`, `[v6]:port`; a name such as `LOCAL`, in whatever language, is none.
 pub(super) fn set_address(keys: &mut Keys, text: &str) {
     let text = text.trim();
-    if let Ok(both) = text.parse::<SocketAddr>() {
+    // IPv4 alone, as most are, has no colon.
+    if let Some(Ok(both)) = text.contains(':').then(|| text.parse::<SocketAddr>()) {
         keys.address = given(both.ip());
         keys.port = Some(both.port()).filter(|port| *port != 0);
     } else {
@@ -85,7 +100,7 @@ fn given(address: IpAddr) -> Option<IpAddr> {
 
 /// The field names the console of the host itself: it is there, and it is no address. Windows translates `LOCAL`.
 pub(super) fn is_local(text: Option<&str>) -> bool {
-    text.is_some_and(|text| address(text).is_none() && text.parse::<SocketAddr>().is_err())
+    text.is_some_and(|text| address(text).is_none() && text.trim().parse::<SocketAddr>().is_err())
 }
 
 /// The file of a program in which Remote Desktop runs, or which proves who somebody is for it.

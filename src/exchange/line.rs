@@ -1,13 +1,11 @@
 //! The lines as they stand in the file: own types, so that inner ones stay free to change.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fact::{Connection, DataSent, Fact, FactTextError, Keys, Reading, Recognised, SegmentMark, What};
+use crate::fact::{Connection, DataSent, FactTextError, Keys, Reading, Recognised, SegmentMark, What};
 use crate::note::{Note, Place, Spot};
 use crate::read::{CaptureCounts, Counts, Input, LogCounts, Source};
 use crate::time::UnixNanos;
@@ -227,84 +225,6 @@ pub(super) struct FactLine {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) about: Option<AboutLine>,
     fields: Map<String, Value>,
-}
-
-/// A fact as `FactLine` has it, written from where it stands.
-pub(super) struct FactWritten<'f> {
-    pub(super) fact: &'f Fact,
-    /// Of a captured connection: its source, and its number there.
-    pub(super) connection: Option<(u32, u32)>,
-}
-
-impl Serialize for FactWritten<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Fact { at, place, subject, reading, what } = self.fact;
-        let mut text = String::with_capacity(64);
-        let mut line = to.serialize_map(None)?;
-        line.serialize_entry("line", "fact")?;
-        line.serialize_entry("fact", what.name())?;
-        if let Some(step) = what.step() {
-            line.serialize_entry("step", step.name())?;
-        }
-        let _ = write!(text, "{at}");
-        line.serialize_entry("time", &text)?;
-        line.serialize_entry("at_ns", &at.0)?;
-        line.serialize_entry("input", &place.input_index)?;
-        match place.spot {
-            Spot::Whole => {}
-            Spot::Frame(number) => line.serialize_entry("frame", &number)?,
-            Spot::Record(id) => line.serialize_entry("record", &id)?,
-            Spot::Byte(offset) => line.serialize_entry("byte", &offset)?,
-        }
-        line.serialize_entry("reading", name_of(READINGS, *reading))?;
-        if let Some((source, number)) = self.connection {
-            line.serialize_entry("source", &source)?;
-            line.serialize_entry("connection", &number)?;
-        }
-        if let Some(keys) = subject.keys() {
-            line.serialize_entry("about", &AboutWritten(keys))?;
-        }
-        line.serialize_entry("fields", &FieldsWritten(what))?;
-        line.end()
-    }
-}
-
-/// The fields of a fact by their names.
-struct FieldsWritten<'f>(&'f What);
-
-impl Serialize for FieldsWritten<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_map(None)?;
-        self.0.each_field(&mut String::with_capacity(64), |name, text| fields.serialize_entry(name, text))?;
-        fields.end()
-    }
-}
-
-/// The keys that are there, as `AboutLine` has them.
-struct AboutWritten<'f>(&'f Keys);
-
-impl Serialize for AboutWritten<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        fn given<S: SerializeMap, T: Serialize>(
-            about: &mut S,
-            name: &'static str,
-            value: &Option<T>,
-        ) -> Result<(), S::Error> {
-            value.as_ref().map_or(Ok(()), |value| about.serialize_entry(name, value))
-        }
-        let Keys { host, activity, session_id, logon_id, user, domain, address, port, workstation } = self.0;
-        let mut about = to.serialize_map(None)?;
-        about.serialize_entry("host", host)?;
-        given(&mut about, "activity", activity)?;
-        given(&mut about, "session_id", session_id)?;
-        given(&mut about, "logon_id", logon_id)?;
-        given(&mut about, "user", user)?;
-        given(&mut about, "domain", domain)?;
-        given(&mut about, "address", address)?;
-        given(&mut about, "port", port)?;
-        given(&mut about, "workstation", workstation)?;
-        about.end()
-    }
 }
 
 impl FactLine {

@@ -80,7 +80,10 @@ pub trait Rewrite {
 macro_rules! decimal {
     ($($type:ty),*) => { $(
         impl Field for $type {
-            fn write_text(&self, out: &mut String) -> bool { write!(out, "{self}").is_ok() }
+            fn write_text(&self, out: &mut String) -> bool {
+                out.push_str(itoa::Buffer::new().format(*self));
+                true
+            }
             fn from_text(text: &str) -> Option<Self> { text.parse().ok() }
         }
     )* };
@@ -90,7 +93,14 @@ decimal!(u8, u32, u64, i64);
 
 impl Field for IpAddr {
     fn write_text(&self, out: &mut String) -> bool {
-        write!(out, "{self}").is_ok()
+        let Self::V4(address) = self else { return write!(out, "{self}").is_ok() };
+        for (index, octet) in address.octets().into_iter().enumerate() {
+            if index > 0 {
+                out.push('.');
+            }
+            out.push_str(itoa::Buffer::new().format(octet));
+        }
+        true
     }
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -103,7 +113,7 @@ impl Field for IpAddr {
 macro_rules! hexadecimal {
     ($($type:ident($inner:ty)),*) => { $(
         impl Field for $type {
-            fn write_text(&self, out: &mut String) -> bool { write!(out, "{:#x}", self.0).is_ok() }
+            fn write_text(&self, out: &mut String) -> bool { write_hexadecimal(out, self.0.into()) }
             fn from_text(text: &str) -> Option<Self> {
                 <$inner>::from_str_radix(text.strip_prefix("0x")?, 16).ok().map(Self)
             }
@@ -116,6 +126,14 @@ hexadecimal!(Status(u32), ErrorInfo(u32), DisconnectReason(u32), KerberosError(u
 hexadecimal!(LicenseErrorCode(u32), UltimatumReason(u8), RequestedProtocol(u16), UdpVersion(u16));
 hexadecimal!(LicenseKind(u8), StateTransition(u32), McsResult(u8), RedirectionFlags(u32), StatusCode(u32));
 hexadecimal!(LogonErrorType(u32), LogonErrorData(u32), DataType(u8), DisconnectCause(u8), NegState(u8));
+
+/// `0x` and the digits in lower case, without leading zeros.
+fn write_hexadecimal(out: &mut String, number: u32) -> bool {
+    out.push_str("0x");
+    let digits = (32 - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().filter_map(|place| char::from_digit(number >> (4 * place) & 0xf, 16)));
+    true
+}
 
 impl Field for bool {
     fn write_text(&self, out: &mut String) -> bool {
@@ -343,6 +361,29 @@ mod tests {
         ];
         for line in lines {
             assert_eq!(What::parse(line).map(|w| w.text()), Ok(line.to_owned()));
+        }
+    }
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_the_standard_library_writes_them() {
+        let written = |field: &dyn Fn(&mut String) -> bool| {
+            let mut text = String::new();
+            assert!(field(&mut text));
+            text
+        };
+        let numbers = (0..32).flat_map(|bit| [1_u32 << bit, (1 << bit) - 1, u32::MAX >> bit]);
+        for number in numbers {
+            assert_eq!(written(&|text| Status(number).write_text(text)), format!("{number:#x}"));
+            assert_eq!(written(&|text| number.write_text(text)), number.to_string());
+            let signed = -i64::from(number);
+            assert_eq!(written(&|text| signed.write_text(text)), signed.to_string());
+            let four = IpAddr::from(number.to_be_bytes());
+            let six = IpAddr::from(
+                [number; 4].map(u32::to_be_bytes).as_flattened().first_chunk().copied().unwrap_or([0; 16]),
+            );
+            for address in [four, six] {
+                assert_eq!(written(&|text| address.write_text(text)), address.to_string());
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Read};
 
 use super::inputs::Input;
 use super::watched::open_watched;
-use super::{Event, Record, Unwatched, Watch};
+use super::{Event, Found, Record, Watch};
 use crate::note::{Note, Spot};
 use crate::time::UnixNanos;
 
@@ -18,6 +18,7 @@ mod frame;
 mod glance;
 mod ids;
 mod known;
+mod layout;
 mod parts;
 mod payload;
 mod render;
@@ -139,13 +140,25 @@ pub fn pick_log<W: Copy, T, K: Default + Send>(
     sink: &mut (dyn FnMut(K) + Send),
 ) -> (LogCounts, Vec<Note>) {
     watch.begins(&input.shown);
-    let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
+    let found = FoundOnly(watch);
+    let counted: &dyn Watch = if input.gzip { &found } else { watch };
     match open_watched(input, watch) {
         Ok(reader) => pick_stream(input_index, reader, counted, picker, sink),
         Err(error) => {
             let counts = LogCounts { is_cut: true, ..LogCounts::default() };
             (counts, vec![Note::unreadable(input_index, &error.to_string())])
         }
+    }
+}
+
+/// Of a compressed log, who decompresses it tells of the bytes.
+struct FoundOnly<'w>(&'w dyn Watch);
+
+impl Watch for FoundOnly<'_> {
+    fn read(&self, _bytes: u64) {}
+
+    fn found(&self, what: Found, count: u64) {
+        self.0.found(what, count);
     }
 }
 
@@ -294,7 +307,11 @@ impl Log {
         picker: &Picker<'_, W, T, K>,
         sink: &mut (dyn FnMut(K) + Send),
     ) {
-        parts::each(reader, watch, picker, &mut |part| self.take(part, sink));
+        parts::each(reader, watch, picker, &mut |part| {
+            let found = part.chunks.iter().map(|chunk| chunk.kept_count).sum();
+            watch.found(Found::Record, found);
+            self.take(part, sink);
+        });
     }
 
     fn take<K: Default>(&mut self, part: Part<K>, sink: &mut (dyn FnMut(K) + Send)) {

@@ -80,22 +80,23 @@ pub enum Value<'r> {
     Signed(i64),
 }
 
-/// Fields by their names, in order, read when they are asked for.
+/// Fields by their names, in order, read when they are asked for. Whoever asks has the names from the beginning, so that what
+/// was asked before is known again by where the name stands in memory.
 pub trait Fields {
     /// The value of the first field of that name.
-    fn value(&self, name: &str) -> Option<Value<'_>>;
+    fn value(&self, name: &'static str) -> Option<Value<'_>>;
     /// The same as text.
-    fn text(&self, name: &str) -> Option<Cow<'_, str>>;
+    fn text(&self, name: &'static str) -> Option<Cow<'_, str>>;
     /// Name and text of each field, until `take` has enough, which is `false`.
     fn each(&self, take: &mut dyn FnMut(&str, &str) -> bool);
 }
 
 impl Fields for Vec<(String, String)> {
-    fn value(&self, name: &str) -> Option<Value<'_>> {
+    fn value(&self, name: &'static str) -> Option<Value<'_>> {
         self.text(name).map(Value::Text)
     }
 
-    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+    fn text(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.iter().find(|(key, _)| key == name).map(|(_, value)| Cow::Borrowed(value.as_str()))
     }
 
@@ -113,6 +114,16 @@ pub enum Activity<'r> {
     Guid([u8; 16]),
 }
 
+impl Activity<'_> {
+    /// Upper case without braces.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Text(text) => (*text).to_owned(),
+            Self::Guid(guid) => str::from_utf8(&guid_digits(guid, true)).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Activity<'_> {
     /// Upper case without braces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,34 +136,17 @@ impl fmt::Display for Activity<'_> {
 
 /// The digits of a GUID in its order of bytes, with dashes.
 pub(crate) fn guid_digits(guid: &[u8; 16], upper: bool) -> [u8; 36] {
-    /// Which byte stands where; dashes stand between.
-    const PLACES: [(usize, usize); 16] = [
-        (3, 0),
-        (2, 2),
-        (1, 4),
-        (0, 6),
-        (5, 9),
-        (4, 11),
-        (7, 14),
-        (6, 16),
-        (8, 19),
-        (9, 21),
-        (10, 24),
-        (11, 26),
-        (12, 28),
-        (13, 30),
-        (14, 32),
-        (15, 34),
-    ];
     let ten = if upper { b'A' } else { b'a' };
     let digit = |half: u8| if half < 10 { b'0' + half } else { ten + (half - 10) };
-    let mut text = [b'-'; 36];
-    for (byte, at) in PLACES {
-        if let (Some(byte), Some(place)) = (guid.get(byte), text.get_mut(at..at + 2)) {
-            place.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
-        }
-    }
-    text
+    // The first three numbers are little-endian.
+    let [[a6, a7], [a4, a5], [a2, a3], [a0, a1], [b2, b3], [b0, b1], [c2, c3], [c0, c1], last @ ..] =
+        guid.map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+    let [[d0, d1], [d2, d3], [e0, e1], [e2, e3], [e4, e5], [e6, e7], [e8, e9], [ea, eb]] = last;
+    let dash = b'-';
+    [
+        a0, a1, a2, a3, a4, a5, a6, a7, dash, b0, b1, b2, b3, dash, c0, c1, c2, c3, dash, d0, d1, d2, d3,
+        dash, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, ea, eb,
+    ]
 }
 
 /// An event record while the log that holds it is at hand: what a `Record` has, of which only what is asked for is read.
@@ -185,7 +179,7 @@ pub struct Event<'r> {
 impl Event<'_> {
     /// The text of a field; an empty one and `-` count as absent.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub fn field(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.fields.text(name).filter(|text| !text.is_empty() && text != "-")
     }
 

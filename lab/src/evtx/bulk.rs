@@ -15,6 +15,22 @@ pub enum BulkLog {
     System,
     /// Connections of a session host, record for record.
     RdpCoreTs,
+    /// The same host's sessions: found, logged on, left, ended.
+    LocalSessionManager,
+    /// The same host's listener, and who proved to be a user.
+    RemoteConnectionManager,
+}
+
+impl BulkLog {
+    /// A mix of logs in which 1 record in 10 tells of Remote Desktop: parts of a hundred of its bytes, and bytes that a
+    /// record comes to.
+    pub const MIX: [(Self, u64, u64); 5] = [
+        (Self::Security, 66, 672),
+        (Self::System, 30, 535),
+        (Self::RdpCoreTs, 2, 479),
+        (Self::LocalSessionManager, 1, 521),
+        (Self::RemoteConnectionManager, 1, 531),
+    ];
 }
 
 /// What to make.
@@ -42,6 +58,8 @@ pub struct Made {
 const HOST: &str = "RDSH01.lab.test";
 const SECURITY: &str = "Microsoft-Windows-Security-Auditing";
 const RDP_CORE_TS: &str = "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS";
+const LSM: &str = "Microsoft-Windows-TerminalServices-LocalSessionManager";
+const RCM: &str = "Microsoft-Windows-TerminalServices-RemoteConnectionManager";
 /// From one record to the next.
 const GAP_NS: i64 = 40_000_000;
 
@@ -76,6 +94,8 @@ impl Bulk {
                 BulkLog::Security => security(time, &mut random),
                 BulkLog::System => system(time, &mut random),
                 BulkLog::RdpCoreTs => (connection(time, made.records, &mut random), true),
+                BulkLog::LocalSessionManager => (session(time, made.records), true),
+                BulkLog::RemoteConnectionManager => (listener(time, made.records, &mut random), true),
             };
             writer.write(&record)?;
             made.records += 1;
@@ -243,5 +263,52 @@ fn connection(time: i64, number: u64, random: &mut Random) -> Record {
         _ => record(RDP_CORE_TS, &channel, 103, time, &[("ReasonCode", Value::U32(14))]),
     };
     record.activity_id = Some(activity);
+    record
+}
+
+fn user_data(provider: &str, id: u16, time: i64, children: &[(&str, Value)]) -> Record {
+    let mut record = record(provider, &format!("{provider}/Operational"), id, time, &[]);
+    record.payload = Payload::UserData {
+        element: "EventXML".to_owned(),
+        namespace: "Event_NS".to_owned(),
+        children: children.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    };
+    record
+}
+
+/// The records of one session after the other, as Windows 10 and Server 2016 write them.
+fn session(time: i64, number: u64) -> Record {
+    let mut of_session = Random(number / 7);
+    let user = ("User", format!(r"LAB\user{:03}", of_session.below(400)).as_str().into());
+    let address = ("Address", address(&mut of_session).as_str().into());
+    let id = Value::U32(2 + of_session.below(60) as u32);
+    let session = ("SessionID", id.clone());
+    let mut record = match number % 7 {
+        0 => user_data(LSM, 41, time, &[user, session]),
+        1 => user_data(LSM, 42, time, &[user, session]),
+        2 => user_data(LSM, 21, time, &[user, session, address]),
+        3 => user_data(LSM, 22, time, &[user, session, address]),
+        4 => user_data(LSM, 40, time, &[("Session", id), ("Reason", Value::U32(11))]),
+        5 => user_data(LSM, 24, time, &[user, session, address]),
+        _ => user_data(LSM, 23, time, &[user, session]),
+    };
+    record.activity_id = Some(Guid::from_text(&format!("session {}", number / 7)));
+    record
+}
+
+/// A connection received, and the user of it, one after the other.
+fn listener(time: i64, number: u64, random: &mut Random) -> Record {
+    let mut record = match number % 2 {
+        0 => user_data(RCM, 261, time, &[("listenerName", "RDP-Tcp".into())]),
+        _ => {
+            let fields = [
+                ("Param1", user(random)),
+                ("Param2", "LAB".into()),
+                ("Param3", address(random).as_str().into()),
+            ];
+            user_data(RCM, 1_149, time, &fields)
+        }
+    };
+    record.activity_id = Some(Guid::from_text(&format!("connection {}", number / 2)));
     record
 }

@@ -24,6 +24,8 @@ pub(super) struct ChunkRead<K> {
     /// The checksum of its records does not hold.
     pub(super) is_altered: bool,
     pub(super) kept: Vec<K>,
+    /// Events of which something is kept.
+    pub(super) kept_count: u64,
     pub(super) read: u64,
     /// Of those read, records that the header does not count, by their event ids.
     pub(super) recovered: Runs,
@@ -104,6 +106,7 @@ impl<K: Default> ChunkRead<K> {
             signature: None,
             is_altered: false,
             kept: Vec::new(),
+            kept_count: 0,
             read: 0,
             recovered: Runs::default(),
             recovered_count: 0,
@@ -149,15 +152,16 @@ impl<K: Default> ChunkRead<K> {
             }
             let is_vouched = is_sound && frame.is_counted;
             let glance = is_vouched.then(|| looker.glance(frame)).flatten();
-            let decided = glance.and_then(|glance| looker.decide(frame, &glance, &mut room, picker));
-            match (glance, decided) {
-                (Some(glance), Some(made)) if waiting.is_empty() && frames.torn.is_empty() => {
+            let mut made = None;
+            let decided = glance.filter(|g| looker.decide(g, &mut room, picker, &mut made).is_some());
+            match decided {
+                Some(glance) if waiting.is_empty() && frames.torn.is_empty() => {
                     self.counted(frame, glance.record_id, glance.at);
                     if let Some(made) = made {
                         self.keep(made, picker);
                     }
                 }
-                (Some(glance), Some(made)) => {
+                Some(glance) => {
                     let kept = made.map(|made| {
                         let mut kept = K::default();
                         (picker.keep)(made, &mut kept);
@@ -166,7 +170,7 @@ impl<K: Default> ChunkRead<K> {
                     let step = Step::Passed(glance.record_id, glance.at, kept);
                     waiting.push(Planned { frame: *frame, step });
                 }
-                _ => waiting.push(Planned { frame: *frame, step: Step::Rendered }),
+                None => waiting.push(Planned { frame: *frame, step: Step::Rendered }),
             }
         }
         if !frames.torn.is_empty() {
@@ -215,6 +219,7 @@ impl<K: Default> ChunkRead<K> {
         match planned.step {
             Step::Passed(event_id, at, kept) => {
                 self.counted(&planned.frame, event_id, at);
+                self.kept_count += u64::from(kept.is_some());
                 self.kept.extend(kept);
             }
             Step::Rendered => self.unreadable(&planned.frame, "the record was passed over"),
@@ -249,6 +254,7 @@ impl<K: Default> ChunkRead<K> {
     }
 
     fn keep<W, T>(&mut self, made: T, picker: &Picker<'_, W, T, K>) {
+        self.kept_count += 1;
         if self.kept.is_empty() {
             self.kept.push(K::default());
         }

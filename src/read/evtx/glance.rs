@@ -7,13 +7,12 @@
 use hashbrown::HashMap;
 
 use super::Picker;
-use super::frame::{Frame, place_at, u16_at, u32_at, u64_at};
-use super::known::{Known, Pick, descriptions, value};
+use super::frame::{Frame, u32_at};
+use super::known::{Known, Pick};
+use super::layout::descriptions;
 use super::payload::Place;
 use super::template::{Definition, FRAGMENT_HEADER};
-use super::typed::{
-    self, BINARY_XML, FILETIME, GUID, NULL, STRING, UNSIGNED_8, UNSIGNED_16, UNSIGNED_32, UNSIGNED_64,
-};
+use super::typed::{self, BINARY_XML};
 use crate::read::record::{Activity, Event};
 use crate::time::UnixNanos;
 
@@ -24,9 +23,12 @@ const VALUES_MAX: u32 = 1_024;
 /// Instances in instances that are looked at.
 const DEPTH_MAX: usize = 3;
 /// 1970-01-01 as FILETIME.
-const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
+const UNIX_EPOCH: i64 = 116_444_736_000_000_000;
 /// The last FILETIME that is a moment of 64 bits of nanoseconds.
-const FILETIME_MAX: u64 = UNIX_EPOCH + 92_233_720_368_547_758;
+const FILETIME_MAX: u64 = UNIX_EPOCH.cast_unsigned() + 92_233_720_368_547_758;
+/// Which template was the last: of records, of payloads.
+const RECORD: usize = 0;
+const PAYLOAD: usize = 1;
 
 /// What decides about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub(super) struct Glance {
     pub(super) id: u32,
     pub(super) record_id: u64,
     pub(super) at: UnixNanos,
+    /// Its outer template, whose last lay-out is that of the record; where its values begin, and how long they are.
+    template: usize,
+    values_at: usize,
+    length: usize,
 }
 
 /// Records of one chunk, and what is known of their templates.
@@ -45,8 +51,8 @@ pub(super) struct Looker<'c, 'k, W> {
     pub(super) known: &'k mut Known<W>,
     /// Templates by where they are defined in this chunk.
     here: Vec<(usize, Option<usize>)>,
-    /// The last of them by its index.
-    last: usize,
+    /// The last of them by their indices: of a record, and of a payload.
+    last: [usize; 2],
     /// Values of the payload that is read, kept so that no record needs its own memory.
     places: Vec<Place>,
 }
@@ -54,38 +60,38 @@ pub(super) struct Looker<'c, 'k, W> {
 impl<'c, 'k, W: Copy> Looker<'c, 'k, W> {
     pub(super) fn of(chunk: &'c [u8], known: &'k mut Known<W>) -> Self {
         known.limit();
-        Self { chunk, known, here: Vec::new(), last: 0, places: Vec::new() }
+        Self { chunk, known, here: Vec::new(), last: [0; 2], places: Vec::new() }
     }
 
     /// What can be said of a record without rendering it.
     pub(super) fn glance(&mut self, frame: &Frame) -> Option<Glance> {
         let (from, to) = frame.content();
         let instance = Instance::read(self.chunk, from, to)?;
-        let index = self.template(instance.definition)?;
-        let (chunk, at) = (self.chunk, instance.values_at);
-        let (template, values) = self.known.templates.values((chunk, at), index, instance.descriptions)?;
-        if !instance.is_end(values.end(), to) {
+        let template = self.template(instance.definition, RECORD)?;
+        let Known { templates, logs, .. } = &mut *self.known;
+        let layout = templates.layout(template, instance.descriptions)?;
+        let values_at = instance.values_at;
+        let values = self.chunk.get(values_at..)?;
+        let length = layout.length(values, instance.descriptions)?;
+        if !instance.is_end(values_at + length, to) {
             return None;
         }
-        let outline = template.outline.as_ref()?;
-        let provider = text(value(&values, &outline.provider)?)?;
-        let channel = text(value(&values, &outline.channel)?)?;
-        let (hint, id) = (template.last_log, number(value(&values, &outline.id)?)?);
-        let record_id = long(value(&values, &outline.record_id)?)?;
-        let at = time(value(&values, &outline.time)?)?;
-        let logs = &mut self.known.logs;
-        if logs.is(hint, provider, channel) {
-            return Some(Glance { log: hint, id, record_id, at });
+        let decided = layout.decided(values)?;
+        let (id, record_id, at) = (decided.id, decided.record_id, time(decided.time)?);
+        let (provider, channel) = (decided.provider, decided.channel);
+        let mut log = layout.last_log;
+        if !logs.is(log, provider, channel) {
+            log = (is_plain(provider) && is_plain(channel)).then(|| logs.find(provider, channel))?;
+            layout.last_log = log;
         }
-        let log = (is_plain(provider) && is_plain(channel)).then(|| logs.find(provider, channel))?;
-        self.known.templates.get_mut(index)?.last_log = log;
-        Some(Glance { log, id, record_id, at })
+        Some(Glance { log, id, record_id, at, template, values_at, length })
     }
 
-    fn template(&mut self, definition: usize) -> Option<usize> {
+    fn template(&mut self, definition: usize, of: usize) -> Option<usize> {
         let is = |(at, _): &(usize, Option<usize>)| *at == definition;
-        if !self.here.get(self.last).is_some_and(is) {
-            self.last = match self.here.iter().position(is) {
+        let last = self.last.get_mut(of)?;
+        if !self.here.get(*last).is_some_and(is) {
+            *last = match self.here.iter().position(is) {
                 Some(index) => index,
                 None => {
                     let found = self.known.templates.find(self.chunk, definition);
@@ -94,106 +100,63 @@ impl<'c, 'k, W: Copy> Looker<'c, 'k, W> {
                 }
             };
         }
-        self.here.get(self.last)?.1
+        self.here.get(*last)?.1
     }
 
     /// The record by the values of its templates' instances, as its XML would say it; `None` where only that can tell, also
     /// of a field that `act` asks for. `room` is what may still be kept.
-    pub(super) fn event<T>(
+    pub(super) fn event(
         &mut self,
-        frame: &Frame,
         glance: &Glance,
         room: &mut usize,
-        act: impl FnOnce(&Event<'_>) -> T,
-    ) -> Option<T> {
-        let head = self.head(frame)?;
-        let (from, to) = head.payload;
+        act: impl FnOnce(&Event<'_>),
+    ) -> Option<()> {
+        let values = self.chunk.get(glance.values_at..)?;
+        let layout = self.known.templates.last_layout(glance.template)?;
+        let head = layout.head(values, glance.length)?;
+        self.known.computer.learn(head.computer)?;
+        let (version, qualifiers, activity) = (head.version, head.qualifiers, head.activity);
+        let (from, to) = (glance.values_at + head.payload.0, glance.values_at + head.payload.1);
         let payload = Instance::read(self.chunk, from, to)?;
-        let template = self.template(payload.definition)?;
+        let template = self.template(payload.definition, PAYLOAD)?;
         payload.places(to, &mut self.places)?;
-        let Known { templates, logs, computer } = &mut *self.known;
+        let Known { templates, logs, computer, texts } = &mut *self.known;
+        texts.reset();
         let plan = templates.plan(self.chunk, template, payload.definition)?;
-        let taken = plan.values(self.chunk, &self.places, room)?;
+        let taken = plan.values((self.chunk, &self.places), texts, room)?;
         let (provider, channel) = logs.get(glance.log)?.shown.as_ref()?;
-        let made = act(&Event {
+        act(&Event {
             channel,
             provider,
             id: glance.id,
-            qualifiers: head.qualifiers,
-            version: head.version,
+            qualifiers,
+            version,
             record_id: glance.record_id,
             at: glance.at,
             computer: computer.name(),
-            activity: head.activity.map(Activity::Guid),
+            activity: activity.map(Activity::Guid),
             recovered: false,
             fields: taken.fields(),
         });
-        (!taken.is_beyond()).then_some(made)
+        (!taken.is_beyond()).then_some(())
     }
 
-    /// What is made of a record, which of most is nothing; `None` where only its XML can tell.
+    /// What is made of a record, which of most is nothing, goes to `made`; `None` where only its XML can tell.
     pub(super) fn decide<T, K>(
         &mut self,
-        frame: &Frame,
         glance: &Glance,
         room: &mut usize,
         picker: &Picker<'_, W, T, K>,
-    ) -> Option<Option<T>> {
+        made: &mut Option<T>,
+    ) -> Option<()> {
         match self.known.logs.get_mut(glance.log)?.pick(glance.id, picker.wanted) {
-            Pick::Passed => Some(None),
+            Pick::Passed => Some(()),
             Pick::Wanted(wanted) if !picker.by_xml => {
-                self.event(frame, glance, room, |event| (picker.make)(wanted, event))
+                self.event(glance, room, |event| *made = (picker.make)(wanted, event))
             }
             Pick::Wanted(_) | Pick::ByXml => None,
         }
     }
-
-    /// What the record has beside what decides. The name of its computer is then the one that is known.
-    fn head(&mut self, frame: &Frame) -> Option<Head> {
-        let (from, to) = frame.content();
-        let instance = Instance::read(self.chunk, from, to)?;
-        let index = self.template(instance.definition)?;
-        let Known { templates, computer, .. } = &mut *self.known;
-        let at = (self.chunk, instance.values_at);
-        let (template, values) = templates.values(at, index, instance.descriptions)?;
-        let outline = template.outline.as_ref()?;
-        let is_null = |index: u16| values.get(index).is_some_and(|(kind, _)| kind == NULL);
-        let of = |source, depends: Option<u16>| match depends {
-            Some(index) if is_null(index) => Some((NULL, &[][..])),
-            _ => value(&values, source),
-        };
-        let version = match of(&outline.version.0, outline.version.1)? {
-            (UNSIGNED_8, value) => *value.first()?,
-            (NULL, _) => 0,
-            _ => return None,
-        };
-        let qualifiers = match of(&outline.qualifiers, None)? {
-            (UNSIGNED_16, value) => Some(u16_at(value, 0)?.into()),
-            (NULL, _) => None,
-            _ => return None,
-        };
-        let activity = match of(&outline.activity.0, outline.activity.1)? {
-            (GUID, value) => Some(value.first_chunk().copied()?).filter(|guid| *guid != [0; 16]),
-            (NULL, _) => None,
-            _ => return None,
-        };
-        match of(&outline.computer.0, outline.computer.1)? {
-            (STRING, value) => computer.learn(value)?,
-            (NULL, _) => computer.learn(&[])?,
-            _ => return None,
-        }
-        let (_, from, to) = values.place(outline.payload?).filter(|(kind, ..)| *kind == BINARY_XML)?;
-        Some(Head { version, qualifiers, activity, payload: (from, to) })
-    }
-}
-
-/// What a record has beside what decides.
-struct Head {
-    version: u8,
-    qualifiers: Option<u32>,
-    activity: Option<[u8; 16]>,
-    /// From where to where its payload stands in the chunk.
-    payload: (usize, usize),
 }
 
 /// Records that no header vouches for.
@@ -249,18 +212,25 @@ struct Instance<'c> {
 impl<'c> Instance<'c> {
     fn read(chunk: &'c [u8], from: usize, to: usize) -> Option<Self> {
         // A record has a fragment header, the payload inside of it often none.
-        let headed = chunk.get(from..to)?.starts_with(&FRAGMENT_HEADER);
-        let at = if headed { from + FRAGMENT_HEADER.len() } else { from };
-        if !chunk.get(at..to)?.starts_with(&INSTANCE) {
+        let stream = chunk.get(from..to)?;
+        let (at, stream) = match stream.strip_prefix(&FRAGMENT_HEADER) {
+            Some(behind) => (from + FRAGMENT_HEADER.len(), behind),
+            None => (from, stream),
+        };
+        let [token, one, s0, s1, s2, s3, d0, d1, d2, d3, c0, c1, c2, c3] = *stream.first_chunk()?;
+        if [token, one] != INSTANCE {
             return None;
         }
-        let short_id = u32_at(chunk, at + 2)?;
-        let definition = place_at(chunk, at + 6)?;
-        let mut at = at + 10;
+        let short_id = u32::from_le_bytes([s0, s1, s2, s3]);
+        let definition = usize::try_from(u32::from_le_bytes([d0, d1, d2, d3])).ok()?;
+        let (mut at, mut count) = (at + 10, u32::from_le_bytes([c0, c1, c2, c3]));
         if definition == at {
             at = Definition::at(chunk, definition)?.to;
+            count = u32_at(chunk, at)?;
         }
-        let count = u32_at(chunk, at).filter(|count| *count <= VALUES_MAX)?;
+        if count > VALUES_MAX {
+            return None;
+        }
         let descriptions_at = at + 4;
         let values_at = descriptions_at + 4 * usize::try_from(count).ok()?;
         let descriptions = chunk.get(descriptions_at..values_at).filter(|_| values_at <= to)?;
@@ -296,30 +266,13 @@ impl<'c> Instance<'c> {
     }
 }
 
-fn text((kind, value): (u8, &[u8])) -> Option<&[u8]> {
-    (kind == STRING).then_some(value)
-}
-
 /// Text without control characters, which readers treat in different ways, and not empty.
 fn is_plain(value: &[u8]) -> bool {
     let (units, rest) = value.as_chunks::<2>();
     units.iter().all(|[low, high]| *high != 0 || *low >= 0x20) && rest.is_empty() && !units.is_empty()
 }
 
-fn number((kind, value): (u8, &[u8])) -> Option<u32> {
-    match kind {
-        UNSIGNED_16 => u16_at(value, 0).map(u32::from),
-        UNSIGNED_32 => u32_at(value, 0),
-        _ => None,
-    }
-}
-
-fn long((kind, value): (u8, &[u8])) -> Option<u64> {
-    if kind == UNSIGNED_64 { u64_at(value, 0) } else { None }
-}
-
-fn time((kind, value): (u8, &[u8])) -> Option<UnixNanos> {
-    let filetime = u64_at(value, 0).filter(|time| kind == FILETIME && *time < FILETIME_MAX)?;
-    let ticks = i64::try_from(filetime).ok()?.checked_sub(i64::try_from(UNIX_EPOCH).ok()?)?;
-    ticks.checked_mul(100).map(UnixNanos)
+fn time(filetime: u64) -> Option<UnixNanos> {
+    let ticks = i64::try_from(filetime).ok().filter(|_| filetime < FILETIME_MAX)?;
+    ticks.checked_sub(UNIX_EPOCH)?.checked_mul(100).map(UnixNanos)
 }

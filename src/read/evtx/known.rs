@@ -4,18 +4,21 @@
 //! A template is known again by its GUID and every token of it, so that one of the same GUID and another content is
 //! another one.
 
+use bumpalo::Bump;
 use hashbrown::HashMap;
 
+use super::frame::{RECORD_HEADER_BYTES, RECORDS_AT};
+use super::layout::Layout;
 use super::payload::Plan;
-use super::template::{Definition, Outline, Source, Token};
-use super::typed::{self, BINARY_XML, NULL};
+use super::template::{Definition, FRAGMENT_HEADER, Outline, Token};
+use super::typed;
 
 /// Templates and names kept; more than any log of Windows has.
 const KEPT_MAX: usize = 512;
+/// Where the template of a chunk's first record is defined: behind its header and the beginning of the instance.
+const FIRST_AT: usize = RECORDS_AT + RECORD_HEADER_BYTES + FRAGMENT_HEADER.len() + 10;
 /// Lay-outs kept of one template.
 const LAYOUTS_MAX: usize = 8;
-/// Values that are told apart; Windows has what decides among the first 18.
-const VALUES_SEEN: usize = 32;
 /// Event ids of one provider and channel whose decision is kept.
 const PICKS: usize = 64;
 
@@ -71,13 +74,11 @@ impl Kept {
 pub(super) struct Template {
     /// INVARIANT: all of it, up to `End`, with hashes that hold; nothing of one that is not whole.
     tokens: Vec<Kept>,
-    pub(super) outline: Option<Outline>,
+    outline: Option<Outline>,
     /// `None` before somebody asked.
     plan: Option<Option<Plan>>,
     layouts: Vec<Layout>,
     last_layout: usize,
-    /// Provider and channel of the last record.
-    pub(super) last_log: usize,
 }
 
 impl Template {
@@ -94,7 +95,7 @@ impl Template {
             kept.clear();
         }
         let outline = Outline::of(chunk, definition);
-        Self { tokens: kept, outline, plan: None, layouts: Vec::new(), last_layout: 0, last_log: 0 }
+        Self { tokens: kept, outline, plan: None, layouts: Vec::new(), last_layout: 0 }
     }
 
     fn is(&self, chunk: &[u8], definition: Definition) -> bool {
@@ -107,8 +108,8 @@ impl Template {
         !self.tokens.is_empty()
     }
 
-    /// Makes the lay-out with these descriptions the last one; `None` where it is not usable.
-    fn choose_layout(&mut self, descriptions: &[u8]) -> Option<()> {
+    /// The lay-out with these descriptions, which is the last one then; `None` where it is not usable.
+    fn layout(&mut self, descriptions: &[u8]) -> Option<&mut Layout> {
         let fits = |layout: &Layout| layout.is_of(descriptions);
         if !self.layouts.get(self.last_layout).is_some_and(fits) {
             self.last_layout = match self.layouts.iter().position(fits) {
@@ -123,123 +124,7 @@ impl Template {
                 }
             };
         }
-        self.layouts.get(self.last_layout).filter(|layout| layout.is_usable).map(|_| ())
-    }
-}
-
-/// Where instances with the same descriptions have their values: many records of a provider differ in the size of their
-/// payload only, which comes last.
-#[derive(Debug)]
-pub(super) struct Layout {
-    descriptions: Box<[u8]>,
-    /// The last value is the payload, and its size may differ.
-    ends_with_payload: bool,
-    /// Types, and places behind the first value.
-    places: Vec<(u8, usize, usize)>,
-    /// Those whose size depends on what they are.
-    sids: Vec<(usize, usize)>,
-    /// Bytes of all values, or of those before the payload.
-    bytes: usize,
-    /// Every value has the size of its type, and what must be there is there.
-    is_usable: bool,
-}
-
-/// Sizes and types of values; the fourth byte of each is 0.
-pub(super) fn descriptions(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> + use<'_> {
-    let (all, _) = bytes.as_chunks::<4>();
-    all.iter().map(|[low, high, kind, _]| (usize::from(u16::from_le_bytes([*low, *high])), *kind))
-}
-
-impl Layout {
-    fn of(bytes: &[u8], outline: &Outline) -> Self {
-        let count = bytes.len() / 4;
-        let last = descriptions(bytes).last();
-        let ends_with_payload = outline.payload.is_some_and(|index| usize::from(index) + 1 == count)
-            && last.is_some_and(|(_, kind)| kind == BINARY_XML);
-        let mut layout = Self {
-            descriptions: bytes.into(),
-            ends_with_payload,
-            places: Vec::new(),
-            sids: Vec::new(),
-            bytes: 0,
-            is_usable: true,
-        };
-        let fixed = if ends_with_payload { count - 1 } else { count };
-        for (size, kind) in descriptions(bytes).take(fixed) {
-            let (from, to) = (layout.bytes, layout.bytes + size);
-            layout.bytes = to;
-            layout.is_usable &= typed::may_have_size(kind, size);
-            if kind == typed::SID {
-                layout.sids.push((from, to));
-            }
-            if layout.places.len() < VALUES_SEEN {
-                layout.places.push((kind, from, to));
-            }
-        }
-        let is_there = |index: &u16| {
-            let place = layout.places.get(usize::from(*index));
-            let is_payload = ends_with_payload && usize::from(*index) == fixed;
-            is_payload || place.is_some_and(|(kind, ..)| *kind != NULL)
-        };
-        layout.is_usable &= outline.needs.iter().all(is_there);
-        layout
-    }
-
-    fn is_of(&self, other: &[u8]) -> bool {
-        let own = &*self.descriptions;
-        if own.len() != other.len() || !self.ends_with_payload {
-            return own == other;
-        }
-        let cut = own.len().saturating_sub(4);
-        own.get(..cut) == other.get(..cut) && own.get(cut + 2) == other.get(cut + 2)
-    }
-}
-
-/// The values of one record's outer template.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Values<'c, 'l> {
-    chunk: &'c [u8],
-    layout: &'l Layout,
-    at: usize,
-    /// Of the payload, where it comes last.
-    last: Option<(usize, usize)>,
-}
-
-impl<'c, 'l> Values<'c, 'l> {
-    /// `None` where a value has not the size of its type, so that readers differ about where the next begins, and where they
-    /// reach beyond the chunk.
-    fn of(chunk: &'c [u8], layout: &'l Layout, descriptions: &[u8], at: usize) -> Option<Self> {
-        let end = at + layout.bytes;
-        let last = layout.ends_with_payload.then(|| {
-            let size = descriptions.last_chunk::<4>().map_or([0; 2], |[low, high, ..]| [*low, *high]);
-            (end, end + usize::from(u16::from_le_bytes(size)))
-        });
-        let values = Self { chunk, layout, at, last };
-        let is_one = |(from, to): &(usize, usize)| chunk.get(at + from..at + to).is_some_and(typed::is_sid);
-        (values.end() <= chunk.len() && layout.sids.iter().all(is_one)).then_some(values)
-    }
-
-    /// Where the values end.
-    pub(super) const fn end(&self) -> usize {
-        match self.last {
-            Some((_, to)) => to,
-            None => self.at + self.layout.bytes,
-        }
-    }
-
-    pub(super) fn place(&self, index: u16) -> Option<(u8, usize, usize)> {
-        let index = usize::from(index);
-        match self.last {
-            Some((from, to)) if index + 1 == self.layout.descriptions.len() / 4 => {
-                Some((BINARY_XML, from, to))
-            }
-            _ => self.layout.places.get(index).map(|(kind, from, to)| (*kind, self.at + from, self.at + to)),
-        }
-    }
-
-    pub(super) fn get(&self, index: u16) -> Option<(u8, &'c [u8])> {
-        let (kind, from, to) = self.place(index)?;
-        Some((kind, self.chunk.get(from..to)?))
+        self.layouts.get_mut(self.last_layout).filter(|layout| layout.is_usable)
     }
 }
 
@@ -314,6 +199,8 @@ pub(super) struct Known<W> {
     pub(super) templates: Templates,
     pub(super) logs: Logs<W>,
     pub(super) computer: Computer,
+    /// Texts of the record that is read.
+    pub(super) texts: Bump,
 }
 
 impl<W: Copy> Known<W> {
@@ -322,6 +209,7 @@ impl<W: Copy> Known<W> {
             templates: Templates::default(),
             logs: Logs { all: Vec::new() },
             computer: Computer::default(),
+            texts: Bump::new(),
         }
     }
 
@@ -337,13 +225,48 @@ impl<W: Copy> Known<W> {
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     all: Vec<Template>,
+    /// The template that the first record of a chunk has, which is the same one in most chunks, and always at the same place.
+    first: Option<First>,
     by_guid: HashMap<[u8; 16], Vec<usize>, foldhash::fast::FixedState>,
+}
+
+/// A definition that names nothing outside of itself: the same bytes at the same place are the same template.
+#[derive(Debug)]
+struct First {
+    at: usize,
+    bytes: Box<[u8]>,
+    template: usize,
+}
+
+impl First {
+    /// `None` where the definition needs more than itself.
+    fn of(chunk: &[u8], at: usize, definition: Definition, template: usize) -> Option<Self> {
+        let mut tokens = definition.tokens_unchecked(chunk);
+        while tokens.next()? != Token::End {}
+        let bytes = chunk.get(at..definition.to).filter(|_| tokens.is_closed)?;
+        Some(Self { at, bytes: bytes.into(), template })
+    }
+
+    fn is(&self, chunk: &[u8], at: usize) -> bool {
+        self.at == at && chunk.get(at..).is_some_and(|here| here.starts_with(&self.bytes))
+    }
 }
 
 impl Templates {
     /// The template that is defined here, known before or not.
     pub(super) fn find(&mut self, chunk: &[u8], at: usize) -> Option<usize> {
+        if let Some(first) = self.first.as_ref().filter(|first| first.is(chunk, at)) {
+            return Some(first.template);
+        }
         let definition = Definition::at(chunk, at)?;
+        let template = self.known(chunk, at, definition)?;
+        if at == FIRST_AT && self.all.get(template).is_some_and(Template::is_whole) {
+            self.first = First::of(chunk, at, definition, template);
+        }
+        Some(template)
+    }
+
+    fn known(&mut self, chunk: &[u8], at: usize, definition: Definition) -> Option<usize> {
         let guid: [u8; 16] = chunk.get(at + 4..)?.first_chunk().copied()?;
         let same = self.by_guid.entry(guid).or_default();
         let is =
@@ -359,21 +282,15 @@ impl Templates {
         Some(self.all.len() - 1)
     }
 
-    pub(super) fn get_mut(&mut self, template: usize) -> Option<&mut Template> {
-        self.all.get_mut(template)
+    /// Where instances of the template with these descriptions have their values.
+    pub(super) fn layout(&mut self, template: usize, descriptions: &[u8]) -> Option<&mut Layout> {
+        self.all.get_mut(template)?.layout(descriptions)
     }
 
-    /// The values of an instance of a template with these descriptions, and where the template has what.
-    pub(super) fn values<'c>(
-        &mut self,
-        (chunk, at): (&'c [u8], usize),
-        template: usize,
-        descriptions: &[u8],
-    ) -> Option<(&Template, Values<'c, '_>)> {
-        let template = self.all.get_mut(template)?;
-        template.choose_layout(descriptions)?;
-        let layout = template.layouts.get(template.last_layout)?;
-        Some((template, Values::of(chunk, layout, descriptions, at)?))
+    /// The lay-out of the last instance of the template.
+    pub(super) fn last_layout(&self, template: usize) -> Option<&Layout> {
+        let template = self.all.get(template)?;
+        template.layouts.get(template.last_layout)
     }
 
     /// Which fields the template has that is defined here, if it can be told.
@@ -436,14 +353,5 @@ impl Computer {
     /// Its name without blanks at both ends.
     pub(super) fn name(&self) -> &str {
         &self.text
-    }
-}
-
-/// The value of a source, empty where the template has none.
-pub(super) fn value<'v>(values: &Values<'v, '_>, source: &'v Source) -> Option<(u8, &'v [u8])> {
-    match source {
-        Source::Hole(index) => values.get(*index),
-        Source::Text(text) => Some((typed::STRING, text)),
-        Source::Absent => Some((NULL, &[])),
     }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use bumpalo::Bump;
 use hashbrown::HashMap;
 
 use super::event::{FIELDS_MAX, VALUE_BYTES_MAX};
@@ -36,6 +37,39 @@ pub(super) struct Plan {
     uses: usize,
     /// The first field of each name; nothing where a field may be absent or has a number for a name.
     by_name: HashMap<String, usize, foldhash::fast::FixedState>,
+    asked: Asked,
+}
+
+/// Slots for names that were asked for.
+const ASKED: usize = 128;
+
+/// Names that were asked for, by where they stand in memory and how long they are: of what lasts as long as the program, the
+/// same place and length is the same name. Each with its field, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked(Vec<Cell<Option<AskedName>>>);
+
+/// Where a name stands, its length, and the field that has it.
+type AskedName = (usize, usize, Option<usize>);
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self(vec![Cell::new(None); ASKED])
+    }
+}
+
+impl Asked {
+    fn field(&self, name: &'static str, find: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        let (place, length) = (name.as_ptr().addr(), name.len());
+        let Some(slot) = self.0.get((place ^ (place >> 7)) % ASKED) else { return find() };
+        match slot.get() {
+            Some((known, bytes, field)) if known == place && bytes == length => field,
+            _ => {
+                let field = find();
+                slot.set(Some((place, length, field)));
+                field
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,14 +130,14 @@ impl Plan {
     /// come to.
     pub(super) fn values<'p>(
         &'p self,
-        chunk: &'p [u8],
-        places: &'p [Place],
+        (chunk, places): (&'p [u8], &'p [Place]),
+        texts: &'p Bump,
         room: &mut usize,
     ) -> Option<Taken<'p>> {
         if self.is_counted && places.iter().any(|(kind, ..)| *kind == STRINGS) {
             return self.fields(chunk, places, room).map(Taken::Kept);
         }
-        let values = Values { plan: self, chunk, places, is_beyond: Cell::new(false) };
+        let values = Values { plan: self, chunk, places, texts, is_beyond: Cell::new(false) };
         let bytes = match (places.first(), places.last()) {
             (Some((_, from, _)), Some((.., to))) => to.saturating_sub(*from),
             _ => 0,
@@ -180,6 +214,8 @@ pub(super) struct Values<'p> {
     plan: &'p Plan,
     chunk: &'p [u8],
     places: &'p [Place],
+    /// Texts that were asked for: they last as long as the record.
+    texts: &'p Bump,
     is_beyond: Cell<bool>,
 }
 
@@ -193,9 +229,10 @@ impl<'p> Values<'p> {
         self.plan.fields.iter().filter(|field| !field.depends.is_some_and(|index| self.is_null(index)))
     }
 
-    fn find(&self, name: &str) -> Option<&'p Field> {
-        if !self.plan.by_name.is_empty() {
-            return self.plan.fields.get(*self.plan.by_name.get(name)?);
+    fn find(&self, name: &'static str) -> Option<&'p Field> {
+        let Plan { by_name, asked, fields, .. } = self.plan;
+        if !by_name.is_empty() {
+            return fields.get(asked.field(name, || by_name.get(name).copied())?);
         }
         let named = self.present().find(|field| field.name.as_deref() == Some(name));
         if !self.plan.is_counted {
@@ -228,15 +265,15 @@ impl<'p> Values<'p> {
         if *kind == STRING && *value == NONE {
             return Some(Cow::Borrowed("-"));
         }
-        match typed::text(*kind, value) {
-            Some(text) if text.len() <= VALUE_BYTES_MAX => Some(Cow::Owned(text)),
+        match typed::text_in(*kind, value, self.texts) {
+            Some(text) if text.len() <= VALUE_BYTES_MAX => Some(Cow::Borrowed(text)),
             _ => self.beyond(),
         }
     }
 }
 
 impl Fields for Values<'_> {
-    fn value(&self, name: &str) -> Option<Value<'_>> {
+    fn value(&self, name: &'static str) -> Option<Value<'_>> {
         let field = self.find(name)?;
         if let Content::Hole(index) = &field.content
             && let Some((kind, from, to)) = self.places.get(usize::from(*index))
@@ -247,7 +284,7 @@ impl Fields for Values<'_> {
         self.text_of(field).map(Value::Text)
     }
 
-    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+    fn text(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.text_of(self.find(name)?)
     }
 

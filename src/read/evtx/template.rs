@@ -66,7 +66,7 @@ impl Definition {
 
     pub(super) const fn tokens<'c>(&self, chunk: &'c [u8]) -> Tokens<'c> {
         let at = self.from + FRAGMENT_HEADER.len();
-        Tokens { chunk, at, to: self.to, checks: true, hash: 0, hashes_hold: true }
+        Tokens { chunk, from: at, at, to: self.to, checks: true, hash: 0, hashes_hold: true, is_closed: true }
     }
 
     /// The same, where names are compared with known ones: their hashes need not be made.
@@ -103,12 +103,15 @@ pub(super) enum Token<'c> {
 #[derive(Debug, Clone)]
 pub(super) struct Tokens<'c> {
     chunk: &'c [u8],
+    from: usize,
     at: usize,
     to: usize,
     checks: bool,
     /// What stands beside the last name as its hash.
     pub(super) hash: u16,
     pub(super) hashes_hold: bool,
+    /// Every name stands in the definition itself.
+    pub(super) is_closed: bool,
 }
 
 impl<'c> Tokens<'c> {
@@ -130,10 +133,12 @@ impl<'c> Tokens<'c> {
         let place = place_at(self.chunk, reference)?;
         let units = usize::from(u16_at(self.chunk, place.checked_add(6)?)?);
         let from = place.checked_add(8)?;
-        let name = self.chunk.get(from..from.checked_add(2 * units)?)?;
+        let end = from.checked_add(2 * units)?;
+        let name = self.chunk.get(from..end)?;
         if place == self.at {
             self.skip(10 + 2 * units)?;
         }
+        self.is_closed &= self.from <= place && end <= self.to;
         self.hash = u16_at(self.chunk, place + 4)?;
         self.hashes_hold &= !self.checks || self.hash == hash(name);
         Some(name)

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use bumpalo::Bump;
 use data_encoding::HEXUPPER;
 
 use super::frame::{u16_at, u32_at, u64_at};
@@ -57,6 +58,25 @@ pub(super) fn text(kind: u8, value: &[u8]) -> Option<String> {
     }
 }
 
+/// The same, in memory that many texts share.
+pub(super) fn text_in<'t>(kind: u8, value: &[u8], texts: &'t Bump) -> Option<&'t str> {
+    match kind {
+        NULL => Some(""),
+        STRING if is_plain(value) => {
+            let (words, rest) = value.as_chunks::<8>();
+            let text = texts.alloc_slice_fill_copy(value.len() / 2, 0);
+            let (fours, ends) = text.as_chunks_mut::<4>();
+            for (four, [a, _, b, _, c, _, d, _]) in fours.iter_mut().zip(words) {
+                *four = [*a, *b, *c, *d];
+            }
+            ends.iter_mut().zip(rest.as_chunks::<2>().0).for_each(|(byte, [low, _])| *byte = *low);
+            str::from_utf8(text).ok()
+        }
+        GUID => str::from_utf8(texts.alloc_slice_copy(&guid_digits_in_braces(value)?)).ok(),
+        _ => text(kind, value).map(|text| &*texts.alloc_str(&text)),
+    }
+}
+
 /// The value where it is a number.
 pub(super) fn number(kind: u8, value: &[u8]) -> Option<Value<'static>> {
     Some(match kind {
@@ -75,18 +95,39 @@ pub(super) fn number(kind: u8, value: &[u8]) -> Option<Value<'static>> {
 }
 
 /// Values of the type may have so many bytes.
-pub(super) const fn may_have_size(kind: u8, size: usize) -> bool {
-    match kind {
-        0x03 | UNSIGNED_8 => size == 1,
-        0x05 | UNSIGNED_16 => size == 2,
-        0x07 | UNSIGNED_32 | 0x0b | 0x0d | 0x14 => size == 4,
-        0x09 | UNSIGNED_64 | 0x0c | FILETIME | 0x15 => size == 8,
-        GUID | SYSTEMTIME => size == 16,
-        0x10 => size == 4 || size == 8,
-        SID | NULL | STRING | ANSI | 0x0e | BINARY_XML | STRINGS => true,
-        _ => false,
+pub(super) fn may_have_size(kind: u8, size: usize) -> bool {
+    match SIZES.get(usize::from(kind)).copied().unwrap_or(NEVER) {
+        ANY => true,
+        EITHER => size == 4 || size == 8,
+        NEVER => false,
+        only => size == usize::from(only),
     }
 }
+
+const ANY: u8 = 0xff;
+/// 4 or 8 bytes.
+const EITHER: u8 = 0xfe;
+const NEVER: u8 = 0xfd;
+
+/// Bytes of the values of each type.
+const SIZES: [u8; 0x82] = {
+    let mut sizes = [NEVER; 0x82];
+    let mut kind = 0;
+    while kind < 0x82 {
+        sizes[kind] = match kind {
+            0x03 | 0x04 => 1,
+            0x05 | 0x06 => 2,
+            0x07 | 0x08 | 0x0b | 0x0d | 0x14 => 4,
+            0x09 | 0x0a | 0x0c | 0x11 | 0x15 => 8,
+            0x0f | 0x12 => 16,
+            0x10 => EITHER,
+            0x00 | 0x01 | 0x02 | 0x0e | 0x13 | 0x21 | 0x81 => ANY,
+            _ => NEVER,
+        };
+        kind += 1;
+    }
+    sizes
+};
 
 /// Revision, number of sub-authorities of 4 bytes, 6 bytes of authority.
 pub(super) fn is_sid(value: &[u8]) -> bool {
@@ -100,13 +141,30 @@ pub(super) fn strings(value: &[u8]) -> Option<impl Iterator<Item = Option<String
     Some(body.split(|unit| *unit == [0, 0]).map(|units| utf16(units.as_flattened())))
 }
 
+/// UTF-16 of printable ASCII, as nearly all is: four units at a time.
+fn is_plain(value: &[u8]) -> bool {
+    const NOT_ASCII: u64 = 0xff80_ff80_ff80_ff80;
+    /// What makes a unit of at least a blank one of the upper half.
+    const TO_UPPER: u64 = 0x7fe0_7fe0_7fe0_7fe0;
+    const UPPER: u64 = 0x8000_8000_8000_8000;
+    let (words, rest) = value.as_chunks::<8>();
+    let (mut other, mut printable) = (0, UPPER);
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        other |= word & NOT_ASCII;
+        printable &= word.wrapping_add(TO_UPPER);
+    }
+    let (units, odd) = rest.as_chunks::<2>();
+    other == 0
+        && printable & UPPER == UPPER
+        && units.iter().all(|[low, high]| *high == 0 && (0x20..0x80).contains(low))
+        && odd.is_empty()
+}
+
 /// UTF-16 up to its first zero.
 pub(super) fn utf16(value: &[u8]) -> Option<String> {
     let (units, rest) = value.as_chunks::<2>();
-    let (low, high, is_plain) = units.iter().fold((0, 0, true), |(lows, highs, is_plain), [low, high]| {
-        (lows | low, highs | high, is_plain & (*low >= 0x20))
-    });
-    if high == 0 && low < 0x80 && is_plain && rest.is_empty() {
+    if is_plain(value) {
         return String::from_utf8(units.iter().map(|[low, _]| *low).collect()).ok();
     }
     let end = units.iter().position(|unit| *unit == [0, 0]).unwrap_or(units.len());
@@ -149,10 +207,14 @@ fn binary(value: &[u8]) -> String {
 
 /// The digits of a GUID in lower case, with dashes.
 fn guid(value: &[u8]) -> Option<String> {
-    let mut text = String::with_capacity(38);
-    text.push('{');
-    text.push_str(str::from_utf8(&guid_digits(value.first_chunk()?, false)).ok()?);
-    text.push('}');
+    str::from_utf8(&guid_digits_in_braces(value)?).ok().map(str::to_owned)
+}
+
+fn guid_digits_in_braces(value: &[u8]) -> Option<[u8; 38]> {
+    let mut text = [b'{'; 38];
+    let [_, digits @ .., last] = &mut text;
+    *digits = guid_digits(value.first_chunk()?, false);
+    *last = b'}';
     Some(text)
 }
 
@@ -234,6 +296,33 @@ mod tests {
             (shown(0x0b, &[0; 4]), shown(0x21, &[]), shown(0x00, &[])),
             ("?".into(), "".into(), "".into())
         );
+    }
+
+    #[test]
+    fn text_that_is_shared_is_the_same() {
+        let mut texts = Bump::new();
+        let mut words = vec!["a".repeat(33), "~ \u{20}{|}".to_owned(), "tab\t".to_owned()];
+        for at in 0..12 {
+            for unit in ['\u{7f}', '\u{80}', '\u{1f}', '\u{9}', 'é', '\u{141}', '\u{ffff}', '😀', '\0'] {
+                let mut word = "abcdefghijkl".to_owned();
+                word.insert(at, unit);
+                words.push(word);
+            }
+        }
+        for (length, word) in (0..).zip(&words) {
+            let mut value = stored(word);
+            let plain = value.as_chunks::<2>().0.iter().all(|[l, h]| *h == 0 && (0x20..0x80).contains(l));
+            assert_eq!(is_plain(&value), plain, "{word:?}");
+            assert_eq!(text_in(STRING, &value, &texts).map(str::to_owned), text(STRING, &value), "{word:?}");
+            value.push(length);
+            assert_eq!((is_plain(&value), text_in(STRING, &value, &texts)), (false, None), "{word:?}");
+            texts.reset();
+        }
+        for (kind, size) in [(GUID, 16), (SID, 12), (UNSIGNED_32, 4), (NULL, 0), (FILETIME, 8), (STRINGS, 2)]
+        {
+            let value: Vec<u8> = (0..size).map(|byte| if byte == 1 { 1 } else { byte }).collect();
+            assert_eq!(text_in(kind, &value, &texts).map(str::to_owned), text(kind, &value), "{kind}");
+        }
     }
 
     #[test]
