@@ -73,8 +73,11 @@ pub fn write_end(
 pub fn write_part(out: &mut impl Write, part: &Part) -> io::Result<()> {
     write_head(out)?;
     let mut facts = Facts::default();
+    let mut line = Vec::new();
     for fact in &part.facts {
-        facts.write(out, fact)?;
+        facts.write(&mut line, fact)?;
+        out.write_all(&line)?;
+        line.clear();
     }
     let inputs: Vec<(&Input, Option<&Counts>)> =
         part.inputs.iter().map(|(input, counts)| (input, counts.as_ref())).collect();
