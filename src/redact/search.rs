@@ -13,6 +13,8 @@ use super::scan::{is_guid, is_mac};
 
 /// Characters from which on a name is also sought in forms that hide it: base64 and hexadecimal digits.
 const HIDDEN_MIN: usize = 5;
+/// Numbers from which on one may be an address: 8 digits, as names of digits alone have.
+const NUMBER_MIN: u32 = 10_000_000;
 /// Bytes that are searched at a time.
 const WINDOW_BYTES: usize = if cfg!(test) { 4_096 } else { 1024 * 1024 };
 /// Bytes on either side of a spelling that decide what it is.
@@ -255,7 +257,10 @@ fn of_v4(v4: Ipv4Addr, take: Take<'_>) {
     let turned = Ipv4Addr::from(v4.to_bits().swap_bytes());
     for bits in [v4.to_bits(), turned.to_bits()] {
         take("as a hexadecimal number", Around::Number, format!("{bits:08x}"));
-        take("as a number", Around::Balanced, bits.to_string());
+        // A short number is no address to anybody.
+        if bits >= NUMBER_MIN {
+            take("as a number", Around::Balanced, bits.to_string());
+        }
     }
     take("in reverse", Around::Reverse, turned.to_string());
     take("with hyphens", Around::Word, v4.to_string().replace('.', "-"));
@@ -391,6 +396,7 @@ mod tests {
         assert_eq!(address("0a010203-1111-4f00-8000-9a07e6d60000"), None);
         assert_eq!(address("3.2.1.10.in-addr.arpa"), Some("in reverse"));
         assert_eq!(address("ip-10-1-2-3.x"), Some("with hyphens"));
+        assert_eq!(left(Class::Address, "10.0.0.0", "10.1.2.3 x=10"), None);
         let wide = |text| left(Class::Address, "2001:db8::5", text);
         assert_eq!(wide("2001:0db8:0000:0000:0000:0000:0000:0005"), Some("in full"));
         assert_eq!(wide("[2001:db8::5]:3389"), Some("as it is"));

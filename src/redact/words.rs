@@ -169,6 +169,7 @@ const TOP_LEVEL: &[&str] = &[
 /// Words of paths and programs of Windows.
 const OF_WINDOWS: &str = "windows system32 syswow64 program files common microsoft device harddiskvolume1 harddiskvolume2 \
     harddiskvolume3 harddiskvolume4 users desktop appdata roaming temp explorer service services winlogon wininit csrss \
+    rdpudd rdpidd rdpdd \
     kerberos ntlm negotiate schannel credssp tspkg wdigest cloudap unknown none null true false yes no default";
 /// What writes the answers: a word that stands in them anyway is no sign of a name. A test knows the folders.
 const WRITERS: &[&str] = &[
