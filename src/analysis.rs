@@ -12,12 +12,14 @@ use crate::redact::{Redact, Redaction};
 use crate::session::{self, Coverage, Story, Witness};
 use crate::time::Stretch;
 
+mod kept;
 mod readings;
 mod merged;
 mod repeated;
 mod written;
 mod selected;
 
+pub use merged::Parts;
 pub use selected::Selection;
 pub use written::write_facts;
 
@@ -66,9 +68,6 @@ impl Analysis {
     }
 }
 
-/// Facts of all inputs kept in one run; far more than any investigation reads.
-const FACTS_MAX: usize = 8_000_000;
-
 /// Reads everything that the options name and says why connections failed.
 #[must_use]
 pub fn analyze(options: &Options, watch: &dyn Watch) -> Analysis {
@@ -85,7 +84,7 @@ pub fn inventory(options: &Options) -> Inventory {
 /// The same for inputs that were found before, or that lie in memory.
 #[must_use]
 pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
-    let Merged { inventory, counts, facts, notes } = read_inventory(inventory, watch);
+    let Merged { inventory, counts, facts, notes, .. } = read_inventory(inventory, watch);
     judge(inventory, counts, facts, notes, None)
 }
 
@@ -97,33 +96,33 @@ pub fn analyze_redacted(inventory: Inventory, watch: &dyn Watch, redact: Redact)
 
 fn read_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Merged {
     let keys = read::keys::collect(&inventory.inputs);
-    let (hashes, (facts, read)) =
+    let (hashes, (facts, cut, read)) =
         read::hashes::beside(&inventory, || readings::read_all(&inventory, &keys, watch));
     inventory.take_hashes(hashes);
     watch.judging();
     let (counts, notes) = readings::account(&inventory, &keys, read);
-    Merged { inventory, counts, facts, notes }
+    Merged { inventory, counts, facts, cut, notes }.with_notes()
 }
 
 /// Reads everything, and gives its facts with pseudonyms in place of all names, as one file of facts would hold them.
 #[must_use]
 pub fn redacted_facts(inventory: Inventory, watch: &dyn Watch, redact: Redact) -> (Part, Redaction) {
-    let (Merged { inventory, counts, facts, mut notes }, redaction) =
+    let (Merged { inventory, counts, facts, cut, mut notes }, redaction) =
         pseudonymous(read_inventory(inventory, watch), redact);
     notes.sort();
     let inputs = inventory.inputs.into_iter().zip(counts).collect();
-    (Part { inputs, sources: inventory.sources, facts, notes }, redaction)
+    (Part { inputs, sources: inventory.sources, facts, cut, notes }, redaction)
 }
 
 fn pseudonymous(mut merged: Merged, redact: Redact) -> (Merged, Redaction) {
     let mut redaction = Redaction::of(redact, &merged.facts, &merged.inventory);
-    let Merged { inventory, counts, facts, notes } = &mut merged;
+    let Merged { inventory, counts, facts, notes, .. } = &mut merged;
     redaction.apply(facts, notes, inventory, counts);
     (merged, redaction)
 }
 
 fn redacted(merged: Merged, redact: Redact) -> (Analysis, Redaction) {
-    let (Merged { inventory, counts, facts, notes }, redaction) = pseudonymous(merged, redact);
+    let (Merged { inventory, counts, facts, notes, .. }, redaction) = pseudonymous(merged, redact);
     let analysis = judge(inventory, counts, facts, notes, Some(&redaction));
     (analysis, redaction)
 }
@@ -131,14 +130,14 @@ fn redacted(merged: Merged, redact: Redact) -> (Analysis, Redaction) {
 /// Judges facts that were read elsewhere: the same answer as analysing all that they were read from.
 #[must_use]
 pub fn diagnose(parts: Vec<Part>) -> Analysis {
-    let Merged { inventory, counts, facts, notes } = merged::merge(parts);
+    let Merged { inventory, counts, facts, notes, .. } = merged::merge(parts).with_notes();
     judge(inventory, counts, facts, notes, None)
 }
 
 /// The same with pseudonyms in place of all names.
 #[must_use]
 pub fn diagnose_redacted(parts: Vec<Part>, redact: Redact) -> (Analysis, Redaction) {
-    redacted(merged::merge(parts), redact)
+    redacted(merged::merge(parts).with_notes(), redact)
 }
 
 fn judge(
@@ -149,10 +148,6 @@ fn judge(
     redaction: Option<&Redaction>,
 ) -> Analysis {
     repeated::drop_repeated(&mut facts, &mut counts, &mut notes);
-    if facts.len() > FACTS_MAX {
-        notes.push(Note::facts_over_limit(facts.len() - FACTS_MAX, FACTS_MAX));
-        facts.truncate(FACTS_MAX);
-    }
     let witnesses = witnesses(&inventory, &counts, &facts, redaction);
     let story = session::join(facts, &witnesses);
     if story.records_cut > 0 {

@@ -29,7 +29,7 @@ use rdpwhy::redact::{Redact, Redaction};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
 use rdpwhy::time::{Stretch, Typed};
-use rdpwhy::{Analysis, Options, Selection};
+use rdpwhy::{Analysis, Options, Parts, Selection};
 
 use answers::{Answer, Begun};
 use arguments::{
@@ -243,20 +243,21 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         Ok(begun) => begun,
         Err(refused) => return refused,
     };
-    let mut parts = Vec::new();
+    let mut parts = Parts::default();
     let mut given = BTreeSet::new();
     let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     for path in arguments.facts.iter().filter(|path| given.insert(own(path))) {
         let read =
             silently(|| facts::open(path).map_err(exchange::ExchangeError::Io).and_then(exchange::read_file));
         match read {
-            Ok(part) => parts.push(part),
+            Ok(part) => parts.add(part),
             Err(error) => {
                 let text = no_facts(path, &error);
                 return complain(&text, status::NOTHING);
             }
         }
     }
+    let parts = parts.all();
     let (analysis, redaction) = match redact {
         Some(redact) => paired(rdpwhy::diagnose_redacted(parts, redact)),
         None => (rdpwhy::diagnose(parts), None),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parquet::file::reader::ChunkReader;
 use serde::Serialize;
 
-use crate::fact::{Connection, Fact, Subject};
+use crate::fact::{Connection, FACTS_MAX, Fact, Subject};
 use crate::note::Note;
 use crate::read::facts::FactsFile;
 use crate::read::{Counts, Input, Source};
@@ -143,6 +143,8 @@ pub struct Part {
     pub sources: Vec<Source>,
     /// Facts, in the order of the file.
     pub facts: Vec<Fact>,
+    /// How many facts beyond those that one run keeps were left out, by input.
+    pub cut: BTreeMap<u32, u64>,
     /// What was lost.
     pub notes: Vec<Note>,
 }
@@ -308,7 +310,11 @@ impl Incoming {
             }
             _ => return Err("a fact is about a connection or about a record".to_owned()),
         };
-        self.part.facts.push(Fact { at, place, subject, reading, what });
+        if self.part.facts.len() < FACTS_MAX {
+            self.part.facts.push(Fact { at, place, subject, reading, what });
+        } else {
+            *self.part.cut.entry(place.input_index).or_default() += 1;
+        }
         Ok(())
     }
 
@@ -318,7 +324,8 @@ impl Incoming {
             return Err(ExchangeError::Cut("the line of the kind `end` is not there".to_owned()));
         };
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        let held = [count(part.inputs.len()), count(part.facts.len()), count(part.notes.len())];
+        let facts = count(part.facts.len()).saturating_add(part.cut.values().sum());
+        let held = [count(part.inputs.len()), facts, count(part.notes.len())];
         let told = [end.inputs, end.facts, end.notes];
         if held != told {
             let found = format!("found {held:?} inputs, facts and notes, expected {told:?}");
@@ -328,6 +335,7 @@ impl Incoming {
         let inputs = part.inputs.len();
         let there = |index: u32| usize::try_from(index).is_ok_and(|index| index < inputs);
         let known = part.facts.iter().all(|fact| there(fact.place.input_index))
+            && part.cut.keys().all(|index| there(*index))
             && part.sources.iter().flat_map(|source| &source.inputs).all(|index| there(*index));
         match known {
             true => Ok(part),

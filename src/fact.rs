@@ -29,6 +29,9 @@ mod text;
 pub use other::OtherReading;
 pub use text::{FactTextError, Field, Rewrite};
 
+/// Facts kept in one run, of all inputs; far more than any investigation reads.
+pub const FACTS_MAX: usize = 8_000_000;
+
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
@@ -1738,6 +1741,15 @@ facts! {
         /// What it shows.
         to: UnixNanos,
     }
+    /// When the host was started and its zone, as its event log says once a day and at its start (EventLog 6013).
+    HostZone = "host-zone", None, {
+        /// When the host was started, by the seconds that it is up.
+        booted: UnixNanos,
+        /// Name of the zone, in the language of the host.
+        zone: Option<String>,
+        /// Minutes west of UTC of the zone's standard time, also while daylight saving time is kept; below 0 east of it.
+        standard_bias: Option<String>,
+    }
     /// The host stops, or has stopped without order (User32 1074, EventLog 6006 and 6008, Kernel-Power 41).
     HostStopped = "host-stopped", None, {
         /// Event id.
@@ -1746,6 +1758,8 @@ facts! {
         says: String,
         /// Reason or program that it names.
         detail: Option<String>,
+        /// When the host was last seen alive before it stopped without order (EventLog 6008), to a minute.
+        alive: Option<UnixNanos>,
     }
     /// A service or component of the host failed, for every connection.
     ServiceProblem = "service-problem", None, {

@@ -62,9 +62,9 @@ pub struct Note {
     pub text: String,
 }
 
-/// `1 packet was`, `2 packets were`.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+/// A count and what is counted: `1 packet was`, `2 packets were`.
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == N::from(1) { one } else { many })
 }
 
 impl Note {
@@ -124,29 +124,41 @@ impl Note {
     /// The capture ends inside a packet.
     #[must_use]
     pub fn capture_cut(input_index: u32, offset: u64, packets: u64) -> Self {
-        let text = format!("the file is cut inside a packet: {packets} whole packets read before the cut");
+        let text = format!(
+            "the file is cut inside a packet: {} read before the cut",
+            counted(packets, "whole packet", "whole packets")
+        );
         Self::at(input_index, Spot::Byte(offset), text)
     }
 
     /// A block or packet header makes no sense and what follows cannot be found.
     #[must_use]
     pub fn capture_damaged(input_index: u32, offset: u64, packets: u64, found: &str) -> Self {
-        let text = format!("{found}; {packets} packets read before it, the rest of the file is not read");
+        let text = format!(
+            "{found}; {} read before it, the rest of the file is not read",
+            counted(packets, "packet", "packets")
+        );
         Self::at(input_index, Spot::Byte(offset), text)
     }
 
     /// Bytes were passed over to find the next packet.
     #[must_use]
     pub fn capture_resumed(input_index: u32, offset: u64, bytes: u64) -> Self {
-        let text =
-            format!("damaged packet header: {bytes} bytes passed over to the next packet that makes sense");
+        let text = format!(
+            "damaged packet header: {} passed over to the next packet that makes sense",
+            counted(bytes, "byte", "bytes")
+        );
         Self::at(input_index, Spot::Byte(offset), text)
     }
 
     /// Bytes were passed over in so many places that the rest of them share one note.
     #[must_use]
     pub fn capture_resumed_often(input_index: u32, places: u64, bytes: u64) -> Self {
-        let text = format!("damaged packet headers in {places} more places: {bytes} bytes passed over");
+        let text = format!(
+            "damaged packet headers in {}: {} passed over",
+            counted(places, "more place", "more places"),
+            counted(bytes, "byte", "bytes")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -192,7 +204,8 @@ impl Note {
     #[must_use]
     pub fn copies(first: Place, packets: u64) -> Self {
         let text = format!(
-            "{packets} packets of RDP connections were captured at two places and count once, this is the first"
+            "{} captured at two places and count once, this is the first",
+            counted(packets, "packet of RDP connections was", "packets of RDP connections were")
         );
         Self { place: first, text }
     }
@@ -301,7 +314,13 @@ impl Note {
     #[must_use]
     pub fn opening_ended(place: Place, side: &str, opened: u32, closed: u32) -> Self {
         let text = format!(
-            "{opened} TLS records of the {side} were opened; behind missing bytes {closed} stay closed, this is the first"
+            "{} opened; behind missing bytes {}, this is the first",
+            counted(
+                opened,
+                &format!("TLS record of the {side} was"),
+                &format!("TLS records of the {side} were")
+            ),
+            counted(closed, "stays closed", "stay closed")
         );
         Self { place, text }
     }
@@ -315,7 +334,14 @@ impl Note {
     /// Bytes of a connection that were not kept because of a limit.
     #[must_use]
     pub fn bytes_left_out(input_index: u32, streams: u64, bytes: u64) -> Self {
-        let text = format!("{bytes} bytes in the middle of {streams} long streams were counted and not kept");
+        let text = format!(
+            "{} in the middle of {} counted and not kept",
+            counted(bytes, "byte", "bytes"),
+            match bytes {
+                1 => counted(streams, "long stream was", "long streams was"),
+                _ => counted(streams, "long stream were", "long streams were"),
+            }
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -347,14 +373,28 @@ impl Note {
     /// UDP transports beyond the limit of what one run keeps.
     #[must_use]
     pub fn udp_over_limit(input_index: u32, transports: u64, limit: usize) -> Self {
-        let text = format!("{transports} SYNs of UDP transports beyond the first {limit} were left out");
+        let text = format!(
+            "{} left out",
+            counted(
+                transports,
+                &format!("SYN of UDP transports beyond the first {limit} was"),
+                &format!("SYNs of UDP transports beyond the first {limit} were")
+            )
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// First datagrams of UDP transports that were not kept because of a limit.
     #[must_use]
     pub fn udp_bytes_cut(input_index: u32, datagrams: u64) -> Self {
-        let text = format!("{datagrams} first datagrams of UDP transports were counted and not kept");
+        let text = format!(
+            "{} counted and not kept",
+            counted(
+                datagrams,
+                "first datagram of UDP transports was",
+                "first datagrams of UDP transports were"
+            )
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 
@@ -404,24 +444,34 @@ impl Note {
     #[must_use]
     pub fn slice_cut(input_index: u32, packets: u64) -> Self {
         let text = format!(
-            "{packets} packets of the connection are not in the slice: too many others lie between them"
+            "{} not in the slice: too many others lie between them",
+            counted(packets, "packet of the connection is", "packets of the connection are")
         );
         Self::at(input_index, Spot::Whole, text)
     }
 
     /// More facts than one run keeps.
     #[must_use]
-    pub fn facts_over_limit(facts: usize, limit: usize) -> Self {
-        Self::at(0, Spot::Whole, format!("{facts} facts beyond the first {limit} were left out"))
+    pub fn facts_over_limit(input_index: u32, facts: u64, limit: usize) -> Self {
+        let text = format!(
+            "{counted} left out: one run keeps {limit}",
+            counted = counted(facts, "fact of this input was", "facts of this input were")
+        );
+        Self::at(input_index, Spot::Whole, text)
     }
 
     /// A captured connection of which more is told than is kept.
     #[must_use]
     pub fn connection_facts_cut(place: Place, facts: usize, limit: usize) -> Self {
-        Self {
-            place,
-            text: format!("{facts} facts of this connection beyond the first {limit} were left out"),
-        }
+        let text = format!(
+            "{} left out",
+            counted(
+                facts,
+                &format!("fact of this connection beyond the first {limit} was"),
+                &format!("facts of this connection beyond the first {limit} were")
+            )
+        );
+        Self { place, text }
     }
 
     /// A connection that did not come up, beside which more was exchanged than is kept.
@@ -436,8 +486,8 @@ impl Note {
     #[must_use]
     pub fn undecided_let_go(input_index: u32, connections: u64, most: usize) -> Self {
         let text = format!(
-            "{connections} TLS connections were let go before their sizes told whether they go through an RD Gateway: only \
-             {most} are held at one time"
+            "{} let go before their sizes told whether they go through an RD Gateway: only {most} are held at one time",
+            counted(connections, "TLS connection was", "TLS connections were")
         );
         Self::at(input_index, Spot::Whole, text)
     }
@@ -446,8 +496,12 @@ impl Note {
     #[must_use]
     pub fn perhaps_cut(place: Place, connections: u64, most: usize) -> Self {
         let text = format!(
-            "{connections} connections to port 443 that ended before they showed what they are were let go, beyond {most}: \
-             some may have gone to an RD Gateway"
+            "{} let go, beyond {most}: some may have gone to an RD Gateway",
+            counted(
+                connections,
+                "connection to port 443 that ended before it showed what it is was",
+                "connections to port 443 that ended before they showed what they are were"
+            )
         );
         Self { place, text }
     }
@@ -455,8 +509,43 @@ impl Note {
     /// Connections of which logs tell more than is kept.
     #[must_use]
     pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {
-        let text =
-            format!("{records} records were left out: of one connection and host the first {limit} are kept");
+        let text = format!(
+            "{} left out: of one connection and host the first {limit} are kept",
+            counted(records, "record was", "records were")
+        );
         Self::at(0, Spot::Whole, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!(counted(1_u64, "packet was", "packets were"), "1 packet was");
+        assert_eq!(counted(0_usize, "packet was", "packets were"), "0 packets were");
+        let said = [
+            Note::capture_cut(0, 9, 1),
+            Note::capture_resumed_often(0, 1, 1),
+            Note::bytes_left_out(0, 1, 700),
+            Note::connection_facts_cut(Place::whole(0), 1, 512),
+            Note::chunks_missing(0, 1, 2),
+            Note::chunks_altered(0, 4_096, 1),
+            Note::opening_ended(Place::whole(0), "client", 1, 1),
+        ]
+        .map(|note| note.text);
+        assert_eq!(
+            said,
+            [
+                "the file is cut inside a packet: 1 whole packet read before the cut",
+                "damaged packet headers in 1 more place: 1 byte passed over",
+                "700 bytes in the middle of 1 long stream were counted and not kept",
+                "1 fact of this connection beyond the first 512 was left out",
+                "the header counts 2 chunks, the file holds 1 whole one",
+                "the checksum of 1 chunk does not hold: what can be read of it is used",
+                "1 TLS record of the client was opened; behind missing bytes 1 stays closed, this is the first",
+            ]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Facts into connections: who belongs together, by which clock, how far each came, and what a person tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -24,11 +24,13 @@ mod credssp;
 mod progress;
 mod attempt;
 mod differs;
+mod listened;
 
 pub use attempt::Attempt;
 pub use clock::{ClockOffset, ClockStep, Paired};
 pub use differs::{Aspect, Compared, compared, last_successes};
-pub use logs::{FACTS_MAX, Role};
+pub use listened::{Listened, is_stack};
+pub use logs::{Boots, FACTS_MAX, Role, Zone};
 pub use names::{Directory, Names};
 pub use udp::UdpAlone;
 
@@ -440,19 +442,6 @@ fn is_to_gateway(connection: &Connection) -> bool {
     gateway.contains(&connection.recognised)
 }
 
-/// Connections of one host of which nothing is known but that its listener took them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listened {
-    /// Name of the host.
-    pub host: String,
-    /// How many.
-    pub count: u64,
-    /// First and last, on the reference clock.
-    pub from: UnixNanos,
-    /// The last.
-    pub until: UnixNanos,
-}
-
 /// Everything joined.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Story {
@@ -464,6 +453,10 @@ pub struct Story {
     pub listened: Vec<Listened>,
     /// What was changed on the hosts, from logs: rights, rules, policies, updates; sorted by time.
     pub changes: Vec<Seen>,
+    /// Zone and starts of each host whose log tells them, by name.
+    pub boots: BTreeMap<String, Boots>,
+    /// Servers of which RdpCoreTS tells of a connection.
+    pub stacks: BTreeSet<String>,
     /// How far each witness's clock is off.
     pub clocks: Vec<ClockOffset>,
     /// From when to when each witness looked, on the reference clock, in the order of the witnesses.
@@ -483,8 +476,10 @@ pub struct Story {
 pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     let (datagrams, facts): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.udp().is_some());
-    let (packets, records): (Vec<Fact>, Vec<Fact>) =
+    let (packets, mut records): (Vec<Fact>, Vec<Fact>) =
         facts.into_iter().partition(|fact| fact.subject.connection().is_some());
+    let boots = logs::boots(&records);
+    records.retain(|fact| !matches!(fact.what, What::HostZone { .. }));
     let changes = logs::changes(&records, witnesses);
     let steps = clock::steps_logged(&logs::clock_changes(&records, witnesses));
     let mut groups = join::connections(packets);
@@ -508,18 +503,21 @@ pub fn join(facts: Vec<Fact>, witnesses: &[Witness]) -> Story {
     clients::attach(&mut sessions, clients, &mut clocks);
     sort_and_judge(&mut sessions);
     records_alone += named(&mut sessions, others, &clocks);
-    let listened = listened(&mut sessions);
+    let listened = listened::take(&mut sessions);
     sort_and_judge(&mut sessions);
     let mut attempts = attempt::group(&sessions);
     differs::compare(&sessions, &mut attempts);
     let changes = join::on_reference(changes, &clocks);
     let names = Directory::of_sessions(&sessions);
     let covers = clock::covers(witnesses, &clocks);
+    let stacks = listened::stacks(&sessions);
     Story {
         sessions,
         attempts,
         listened,
         changes,
+        boots,
+        stacks,
         clocks,
         covers,
         names,
@@ -542,26 +540,6 @@ fn named(sessions: &mut Vec<Session>, clusters: Vec<Cluster>, clocks: &[ClockOff
         }
     }
     alone
-}
-
-/// Takes the sessions away of which only the listener tells, and counts them by host.
-fn listened(sessions: &mut Vec<Session>) -> Vec<Listened> {
-    let mut by_host: BTreeMap<String, Listened> = BTreeMap::new();
-    sessions.retain(|session| {
-        let only_taken = |seen: &Seen| matches!(seen.what(), What::ListenerAccepted { .. });
-        let [part] = session.hosts.as_slice() else { return true };
-        if !session.connections.is_empty() || !session.facts.iter().all(only_taken) {
-            return true;
-        }
-        let count = u64::try_from(session.facts.len()).unwrap_or(u64::MAX);
-        let first = Listened { host: part.host.clone(), count: 0, from: session.start, until: session.end };
-        let known = by_host.entry(part.host.clone()).or_insert(first);
-        known.count += count;
-        known.from = known.from.min(session.start);
-        known.until = known.until.max(session.end);
-        false
-    });
-    by_host.into_values().collect()
 }
 
 fn sort_and_judge(sessions: &mut [Session]) {

@@ -1,5 +1,6 @@
 //! Targets of what is written: every form of an answer with hostile names in it, and tables of facts read back.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -146,7 +147,7 @@ fn part(name: &str) -> Part {
         (Input::elsewhere("b.evtx", "evtx", true, u64::MAX), None),
     ];
     let notes = vec![Note { place: Place::whole(0), text: format!("found {name}") }];
-    Part { inputs, sources: vec![Source { inputs: vec![0] }], facts, notes }
+    Part { inputs, sources: vec![Source { inputs: vec![0] }], facts, cut: BTreeMap::new(), notes }
 }
 
 /// Both forms of a file of facts are read back to what was written.

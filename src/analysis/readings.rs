@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::kept::{Cut, Kept};
 use crate::events::{self, Row};
-use crate::fact::{self, Fact};
+use crate::fact::{self, FACTS_MAX, Fact};
 use crate::note::Note;
 use crate::packets::{self, Packets};
 use crate::read::capture::read_source;
@@ -122,22 +123,21 @@ fn unused_keys(inventory: &Inventory, keys: &Keys, counts: &[Option<Counts>], op
     notes
 }
 
-/// Reads everything on all threads; facts are kept in the order of the readings.
-pub(super) fn read_all(inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> (Vec<Fact>, Vec<Read>) {
-    let read_one = |reading: Reading<'_>| {
-        let mut facts = Vec::new();
-        let read = match reading {
-            Reading::Captures(index, source) => {
-                captures((index, source), inventory, keys, watch, &mut |fact| facts.push(fact))
-            }
-            Reading::Log(index) => {
-                let keep = |fact, some: &mut Vec<Fact>| some.push(fact);
-                log(index, inventory, watch, &keep, &mut |some| facts.extend(some))
-            }
-        };
-        (facts, read)
+/// Reads everything on all threads; facts are kept in the order of the readings, as many as one run keeps. Of the others it
+/// is told how many each input has.
+pub(super) fn read_all(inventory: &Inventory, keys: &Keys, watch: &dyn Watch) -> (Vec<Fact>, Cut, Vec<Read>) {
+    let all = of(inventory);
+    let kept = Kept::new(all.len(), FACTS_MAX);
+    let read_one = |(number, reading): (usize, Reading<'_>)| match reading {
+        Reading::Captures(index, source) => {
+            captures((index, source), inventory, keys, watch, &mut |fact| kept.take(number, [fact]))
+        }
+        Reading::Log(index) => {
+            let keep = |fact, some: &mut Vec<Fact>| some.push(fact);
+            log(index, inventory, watch, &keep, &mut |some| kept.take(number, some))
+        }
     };
-    let read: Vec<(Vec<Fact>, Read)> = of(inventory).into_par_iter().map(read_one).collect();
-    let (facts, read): (Vec<Vec<Fact>>, Vec<Read>) = read.into_iter().unzip();
-    (facts.into_iter().flatten().collect(), read)
+    let read: Vec<Read> = all.into_par_iter().enumerate().map(read_one).collect();
+    let (facts, cut) = kept.finish();
+    (facts, cut, read)
 }

@@ -2,7 +2,7 @@
 
 use super::Weighing;
 use crate::fact::What;
-use crate::session::{Role, Session, Story};
+use crate::session::{Role, Session, Story, is_stack};
 
 const CAPTURE: &str = "a capture of this connection, best at both ends at once (`pktmon start --capture`, `dumpcap`, `tcpdump`)";
 const CLIENT: &str =
@@ -17,14 +17,6 @@ const SECURITY: &str = "Security of the server, with auditing of logons (`auditp
 const AGAIN: &str = "the same failure once more, with captures at both ends from before the first packet on (`pktmon start --capture`) and the TLS secrets of \
      the client (`SSLKEYLOGFILE`)";
 
-/// The protocol stack of the server.
-const fn is_stack(what: &What) -> bool {
-    matches!(
-        what,
-        What::ConnectionAccepted { .. } | What::MethodCalled { .. } | What::CredentialsRefused { .. }
-    )
-}
-
 /// RdpCoreTS tells nothing of a connection that the server knows a user of.
 pub(super) fn stack(session: &Session, story: &Story) -> Option<&'static str> {
     let host = session.host(Role::Server)?;
@@ -32,11 +24,7 @@ pub(super) fn stack(session: &Session, story: &Story) -> Option<&'static str> {
     if session.find(is_stack).is_some() {
         return None;
     }
-    let elsewhere = story
-        .sessions
-        .iter()
-        .any(|other| other.host(Role::Server) == Some(host) && other.find(is_stack).is_some());
-    Some(if elsewhere { CORE_SHORT } else { CORE })
+    Some(if story.stacks.contains(host) { CORE_SHORT } else { CORE })
 }
 
 /// From here on nothing needs to be added.

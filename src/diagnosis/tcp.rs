@@ -205,12 +205,18 @@ pub(super) const RULES: &[Rule] = &[
             let reset =
                 case.find(|what| matches!(what, What::Reset { by: Side::Server, answers_syn: false, .. }))?;
             let before_request = case.find(|what| matches!(what, What::ConnectionRequest { .. })).is_none();
-            let crowd = case.story.sessions.iter().filter(|s| s.server() == case.session.server()).count();
-            (before_request && crowd >= 20 && case.failed_at(Step::Negotiation))
+            let crowd = || {
+                let same = case.story.sessions.iter().filter(|s| s.server() == case.session.server());
+                same.take(CROWD_MIN).count() == CROWD_MIN
+            };
+            (before_request && case.failed_at(Step::Negotiation) && crowd())
                 .then(|| Weighing::of(Evidence::Even, reset).missing(SERVER_LOG))
         },
     },
 ];
+
+/// So many connections to one server are a crowd.
+const CROWD_MIN: usize = 20;
 
 /// The last word of a proxy that did not open the connection.
 fn proxy_refused<'a>(case: &Case<'a>) -> Option<&'a Seen> {

@@ -3,6 +3,7 @@
 use super::generic::{detail, note, service};
 use super::{Log, Seen, event};
 use crate::fact::{Keys, What};
+use crate::time::UnixNanos;
 
 const SYSTEM: &[&str] = &["System"];
 
@@ -29,6 +30,7 @@ pub(super) const EVENT_LOG: Log = Log {
         event(6005, "the host started", note),
         event(6006, "the host stopped in order", stopped),
         event(6008, "the host had stopped without order", stopped),
+        event(6013, "how long the host is up, and its zone", zone),
     ],
 };
 
@@ -112,7 +114,39 @@ fn no_keys(_seen: &Seen<'_>, _keys: &mut Keys) {}
 
 fn stopped(seen: &Seen<'_>) -> Option<What> {
     let says = seen.event.says.to_owned();
-    Some(What::HostStopped { event: seen.record.id, says, detail: detail(seen) })
+    Some(What::HostStopped { event: seen.record.id, says, detail: detail(seen), alive: alive(seen) })
+}
+
+/// The last sign of life, which 6008 has as two SYSTEMTIMEs behind each other: of the host's zone, and of UTC. The texts
+/// beside them are written as people of its country write dates.
+fn alive(seen: &Seen<'_>) -> Option<UnixNanos> {
+    const QUARTER_NS: i64 = 900_000_000_000;
+    let hex = seen.any(&["Binary", "BinaryData"]).filter(|_| seen.record.id == 6008)?;
+    let (local, utc) = (system_time(&hex, 0)?, system_time(&hex, 32)?);
+    // Zones lie whole quarters of an hour apart.
+    (local.since(utc) % QUARTER_NS == 0 && utc <= seen.record.at).then_some(utc)
+}
+
+/// A SYSTEMTIME in hexadecimal pairs: year, month, day of the week, day, hour, minute, second, millisecond.
+fn system_time(hex: &str, from: usize) -> Option<UnixNanos> {
+    let word = |index: usize| {
+        let at = from + 4 * index;
+        u16::from_str_radix(hex.get(at..at + 4)?, 16).ok().map(u16::swap_bytes)
+    };
+    let (year, month, day) = (word(0)?, word(1)?, word(3)?);
+    let (hour, minute, second, milli) = (word(4)?, word(5)?, word(6)?, word(7)?);
+    UnixNanos::parse(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"))
+}
+
+/// The values have no names: seconds since the start stand fifth, `480 Pacific Standard Time` seventh.
+fn zone(seen: &Seen<'_>) -> Option<What> {
+    let up = seen.number("4")?;
+    let text = seen.text("6").unwrap_or_default();
+    let (bias, name) = text.split_once(' ').unwrap_or((&text, ""));
+    let bias = bias.parse::<i32>().ok().map(|minutes| minutes.to_string());
+    let zone = Some(name.trim().to_owned()).filter(|name| bias.is_some() && !name.is_empty());
+    let booted = seen.record.at.plus(-1_000_000_000 * i64::from(up));
+    Some(What::HostZone { booted, zone, standard_bias: bias })
 }
 
 /// Only services that Remote Desktop needs; `param1` is the service by its long, translated name, `Binary` its short one

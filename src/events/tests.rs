@@ -475,6 +475,31 @@ fn the_host_tells_when_it_stops_and_when_its_clock_is_set() {
 }
 
 #[test]
+fn the_event_log_tells_the_zone_the_start_and_the_last_sign_of_life() {
+    let of = |id, fields: &str| {
+        said(&Record {
+            at: UnixNanos(1_440_510_079_000_000_000),
+            activity: None,
+            ..record("EventLog", id, fields)
+        })
+    };
+    assert_eq!(
+        of(6013, "4=79 | 5=60 | 6=480 Pacific Standard Time"),
+        "host-zone booted=1440510000000000000 zone=\"Pacific Standard Time\" standard_bias=480"
+    );
+    assert!(of(6013, "4=79 | 6=-60 W. Europe Standard Time").ends_with("standard_bias=-60"));
+    assert_eq!(of(6013, "4=79"), "host-zone booted=1440510000000000000");
+    assert_eq!(of(6013, "6=480 Pacific Standard Time"), "nothing");
+    let local = "DF07080002001900060022002C001C03";
+    let utc = "DF070800020019000D0022002C001C03";
+    let died = |binary: &str| of(6008, &format!("0=6:34:44 AM | Binary={binary}"));
+    assert!(died(&format!("{local}{utc}3C000000")).ends_with("alive=1440509684796000000"), "{}", died(utc));
+    for none in ["", "DF07", local, "DF07080002001900060021002C001C03DF070800020019000D0022002C001C03"] {
+        assert!(!died(none).contains("alive"), "{none}");
+    }
+}
+
+#[test]
 fn what_stands_beside_remote_desktop_counts_only_where_it_concerns_it() {
     let started = "param1=Remotedesktopdienste | param2=beendet | Binary=5400650072006D0053006500720076006900630065002F0031000000";
     let service = said(&record("Service Control Manager", 7036, started));

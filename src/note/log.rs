@@ -41,13 +41,33 @@ impl Note {
         Self::at(input_index, Spot::Whole, text.to_owned())
     }
 
+    /// A whole event log behind the end of another one, in the same file.
+    #[must_use]
+    pub fn log_behind_another(input_index: u32, offset: u64, records: u64) -> Self {
+        let text = format!(
+            "another event log begins here, behind the one before it: {counted} read of it",
+            counted = counted(records, "record was", "records were")
+        );
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
+    /// More event logs behind each other in a file than are read.
+    #[must_use]
+    pub fn logs_behind_left_out(input_index: u32, offset: u64, most: usize) -> Self {
+        let text = format!(
+            "the file holds more than {most} event logs behind each other: from here on it is not read"
+        );
+        Self::at(input_index, Spot::Byte(offset), text)
+    }
+
     /// A chunk of an event log whose header is lost.
     #[must_use]
     pub fn chunk_header_lost(input_index: u32, offset: u64, found: &str, records: u64) -> Self {
         let text = match records {
             0 => format!("cannot read this chunk of the log: signature is {found}"),
             _ => format!(
-                "the header of this chunk is lost, its signature is {found}: {records} records recovered"
+                "the header of this chunk is lost, its signature is {found}: {} recovered",
+                counted(records, "record", "records")
             ),
         };
         Self::at(input_index, Spot::Byte(offset), text)
@@ -56,9 +76,12 @@ impl Note {
     /// Chunks of an event log whose checksum does not hold.
     #[must_use]
     pub fn chunks_altered(input_index: u32, first: u64, chunks: usize) -> Self {
-        let text = format!(
-            "the checksum of {chunks} chunks does not hold, this is the first: what can be read of them is used"
-        );
+        let text = match chunks {
+            1 => "the checksum of 1 chunk does not hold: what can be read of it is used".to_owned(),
+            _ => format!(
+                "the checksum of {chunks} chunks does not hold, this is the first: what can be read of them is used"
+            ),
+        };
         Self::at(input_index, Spot::Byte(first), text)
     }
 
@@ -77,8 +100,13 @@ impl Note {
     #[must_use]
     pub fn records_stale(input_index: u32, records: u64, which: &str) -> Self {
         let text = format!(
-            "{records} records of another pass over the chunks are still whole and were not used, since the log has \
-             overwritten what belongs to them: {which}"
+            "{} not used, since the log has overwritten what belongs to {}: {which}",
+            counted(
+                records,
+                "record of another pass over the chunks is still whole and was",
+                "records of another pass over the chunks are still whole and were"
+            ),
+            if records == 1 { "it" } else { "them" }
         );
         Self::at(input_index, Spot::Whole, text)
     }
@@ -118,8 +146,12 @@ impl Note {
     #[must_use]
     pub fn sealed_let_go(input_index: u32, connections: u64, most: usize) -> Self {
         let text = format!(
-            "{connections} TLS connections that the key log has secrets for were let go before they were opened: only {most} \
-             are held at one time"
+            "{} let go before they were opened: only {most} are held at one time",
+            counted(
+                connections,
+                "TLS connection that the key log has secrets for was",
+                "TLS connections that the key log has secrets for were"
+            )
         );
         Self::at(input_index, Spot::Whole, text)
     }
@@ -128,7 +160,8 @@ impl Note {
     #[must_use]
     pub fn chunk_cut(input_index: u32, offset: u64, bytes: usize, records: u64) -> Self {
         let text = format!(
-            "the file is cut inside this chunk: {bytes} of 65536 bytes, {records} whole records read of it"
+            "the file is cut inside this chunk: {bytes} of 65536 bytes, {} read of it",
+            counted(records, "whole record", "whole records")
         );
         Self::at(input_index, Spot::Byte(offset), text)
     }
@@ -136,7 +169,11 @@ impl Note {
     /// The header of an event log speaks of more chunks than the file has.
     #[must_use]
     pub fn chunks_missing(input_index: u32, found: u64, expected: u64) -> Self {
-        let text = format!("the header counts {expected} chunks, the file holds {found} whole ones");
+        let text = format!(
+            "the header counts {}, the file holds {}",
+            counted(expected, "chunk", "chunks"),
+            counted(found, "whole one", "whole ones")
+        );
         Self::at(input_index, Spot::Whole, text)
     }
 

@@ -23,9 +23,11 @@ use crate::time::UnixNanos;
 use crate::wire::keylog::KeyLog;
 
 pub(super) mod interface;
+mod modified;
 mod resume;
 
 use interface::{Interfaces, Resolution};
+use modified::Turned;
 use resume::Check;
 
 /// Bytes of the reading buffer: fits the cache, and holds several of the largest packets.
@@ -126,6 +128,8 @@ struct CaptureFile<'t, 's> {
     link: Option<Link>,
     resolution: Resolution,
     packet_bytes_max: u32,
+    /// Bytes before each packet of a pcap file.
+    record_header: usize,
     unknown_links: BTreeMap<i64, u64>,
     unknown_blocks: BTreeMap<u32, u64>,
     unknown_interfaces: u64,
@@ -174,6 +178,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
             link: None,
             resolution: Resolution::MICROSECONDS,
             packet_bytes_max: PACKET_BYTES_MAX,
+            record_header: 16,
             unknown_links: BTreeMap::new(),
             unknown_blocks: BTreeMap::new(),
             unknown_interfaces: 0,
@@ -189,6 +194,8 @@ impl<'t, 's> CaptureFile<'t, 's> {
         let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
         match open_watched(input, watch) {
             Ok(reader) => {
+                let is_pcap = input.kind == Kind::Pcap;
+                let reader = if is_pcap { Box::new(Turned::new(reader)) } else { reader };
                 self.read(input.kind, Counted { reader, watch: counted, ended: false, failed: None });
             }
             Err(error) => self.notes.push(Note::unreadable(self.input_index, &error.to_string())),
@@ -248,7 +255,8 @@ impl<'t, 's> CaptureFile<'t, 's> {
 
     fn check(&self, kind: Kind) -> Check {
         let big_endian = self.interfaces.big_endian;
-        Check { kind, big_endian, packet_bytes_max: self.packet_bytes_max }
+        let (packet_bytes_max, record_header) = (self.packet_bytes_max, self.record_header);
+        Check { kind, big_endian, packet_bytes_max, record_header }
     }
 
     fn cut(&mut self, offset: u64, rest: &[u8]) {
@@ -297,6 +305,9 @@ impl<'t, 's> CaptureFile<'t, 's> {
         self.interfaces.big_endian = header.is_bigendian();
         self.interfaces.legacy_link = number;
         self.packet_bytes_max = header.snaplen.clamp(PACKET_BYTES_MAX, 64 * PACKET_BYTES_MAX);
+        if header.is_modified_format() {
+            self.record_header = 24;
+        }
         if header.is_nanosecond_precision() {
             self.resolution = Resolution::NANOSECONDS;
         }

@@ -4,7 +4,7 @@
 //! The frame is read here: the file header, chunks of 65,536 bytes, their records. A record is decided by its template
 //! (`glance`), and only what is wanted is rendered by the `evtx` crate. Times and ids are those of the event's XML.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use super::inputs::Input;
 use super::watched::open_watched;
@@ -17,6 +17,7 @@ mod event;
 mod frame;
 mod glance;
 mod ids;
+mod input;
 mod known;
 mod layout;
 mod parts;
@@ -27,12 +28,16 @@ mod typed;
 mod xml;
 
 use chunk::{ChunkRead, Clock};
-use frame::{CHUNK_BYTES, CHUNK_MAGIC, FileHeader, HEADER_BYTES};
+use frame::{CHUNK_BYTES, CHUNK_MAGIC, FILE_MAGIC, FileHeader, HEADER_BYTES};
 use ids::{Holes, Runs};
+use input::Bytes;
 use parts::Part;
 
 /// Notes about unreadable chunks of one file; the rest is counted.
 const CHUNK_NOTES_MAX: u64 = 16;
+
+/// Logs that are read of one file, one behind the other.
+const LOGS_MAX: usize = 64;
 
 /// Decides by provider, channel and event id whether an event is worth reading in full.
 pub type Wanted = fn(provider: &str, channel: &str, id: u32) -> bool;
@@ -85,6 +90,22 @@ pub struct LogCounts {
 }
 
 impl LogCounts {
+    /// Adds what another log of the same file held.
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.records_recovered += other.records_recovered;
+        self.records_unreadable += other.records_unreadable;
+        self.records_missing = self.records_missing.saturating_add(other.records_missing);
+        self.records_repeated += other.records_repeated;
+        self.chunks += other.chunks;
+        self.chunks_unreadable += other.chunks_unreadable;
+        self.is_cut |= other.is_cut;
+        self.covers = match (self.covers, other.covers) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+
     /// Something was to be read and nothing could be.
     #[must_use]
     pub const fn is_lost(&self) -> bool {
@@ -165,36 +186,51 @@ impl Watch for FoundOnly<'_> {
 /// Reads the bytes of one event log, as `pick_log` does.
 pub fn pick_stream<W: Copy, T, K: Default + Send>(
     input_index: u32,
-    mut reader: impl Read + Send,
+    reader: impl Read + Send,
     watch: &dyn Watch,
+    picker: &Picker<'_, W, T, K>,
+    sink: &mut (dyn FnMut(K) + Send),
+) -> (LogCounts, Vec<Note>) {
+    let mut bytes = Bytes::new(reader, watch);
+    let (mut counts, mut notes) = one_log(input_index, &mut bytes, picker, sink);
+    for number in 2..=LOGS_MAX + 1 {
+        let at = bytes.place();
+        let mut next = [0; FILE_MAGIC.len()];
+        if bytes.fill(&mut next).is_err() || next != FILE_MAGIC {
+            break;
+        }
+        if number > LOGS_MAX {
+            counts.is_cut = true;
+            notes.push(Note::logs_behind_left_out(input_index, at, LOGS_MAX));
+            break;
+        }
+        bytes.give_back(&next);
+        let (held, more) = one_log(input_index, &mut bytes, picker, sink);
+        notes.push(Note::log_behind_another(input_index, at, held.records));
+        notes.extend(more);
+        counts.add(&held);
+    }
+    notes.sort();
+    (counts, notes)
+}
+
+/// Reads one log, up to where another one begins.
+fn one_log<W: Copy, T, K: Default + Send>(
+    input_index: u32,
+    bytes: &mut Bytes<'_, impl Read + Send>,
     picker: &Picker<'_, W, T, K>,
     sink: &mut (dyn FnMut(K) + Send),
 ) -> (LogCounts, Vec<Note>) {
     let mut log = Log::new(input_index);
     let mut first = vec![0; HEADER_BYTES];
-    match fill(&mut reader, &mut first, watch) {
+    match bytes.fill(&mut first) {
         Ok(count) => {
             first.truncate(count);
-            log.begin(&first, reader, watch, picker, sink);
+            log.begin(&first, bytes, picker, sink);
         }
         Err(error) => log.unreadable(&error),
     }
     log.finish()
-}
-
-/// Fills the buffer as far as the input goes, and tells the watch.
-fn fill(reader: &mut impl Read, buffer: &mut [u8], watch: &dyn Watch) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(space) = buffer.get_mut(filled..).filter(|space| !space.is_empty()) {
-        match reader.read(space) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    watch.read(u64::try_from(filled).unwrap_or(0));
-    Ok(filled)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -224,7 +260,7 @@ struct Log {
     /// Lowest and highest id that a chunk header names.
     promised: Option<(u64, u64)>,
     first_unreadable: Option<(Spot, String)>,
-    /// Chunks whose checksum does not hold: their number, where the first begins, and the one with the highest ids.
+    /// Chunks whose checksum does not hold: where each begins, and its highest id.
     altered: Vec<(u64, Option<u64>)>,
     clocks: Vec<Clock>,
     fields_cut: u64,
@@ -262,8 +298,7 @@ impl Log {
     fn begin<W: Copy, T, K: Default + Send>(
         &mut self,
         first: &[u8],
-        mut reader: impl Read + Send,
-        watch: &dyn Watch,
+        bytes: &mut Bytes<'_, impl Read + Send>,
         picker: &Picker<'_, W, T, K>,
         sink: &mut (dyn FnMut(K) + Send),
     ) {
@@ -272,14 +307,16 @@ impl Log {
             self.notes.push(Note::empty(input));
         } else if first.starts_with(CHUNK_MAGIC) {
             self.notes.push(Note::log_without_header(input));
-            self.read_chunks(Cursor::new(first.to_vec()).chain(reader), watch, picker, sink);
+            bytes.give_back(first);
+            self.read_chunks(bytes, picker, sink);
         } else if !FileHeader::is_one(first) {
             let mut chunk = vec![0; CHUNK_MAGIC.len()];
             let found = hex(first.get(..first.len().min(8)).unwrap_or_default());
-            match fill(&mut reader, &mut chunk, watch) {
+            match bytes.fill(&mut chunk) {
                 Ok(_) if chunk == CHUNK_MAGIC => {
                     self.notes.push(Note::log_header_bad(input, &found));
-                    self.read_chunks(Cursor::new(chunk).chain(reader), watch, picker, sink);
+                    bytes.give_back(&chunk);
+                    self.read_chunks(bytes, picker, sink);
                 }
                 _ => {
                     self.counts.is_cut = true;
@@ -296,18 +333,18 @@ impl Log {
             } else {
                 self.notes.push(Note::log_header_altered(input));
             }
-            self.read_chunks(reader, watch, picker, sink);
+            self.read_chunks(bytes, picker, sink);
         }
     }
 
     fn read_chunks<W: Copy, T, K: Default + Send>(
         &mut self,
-        reader: impl Read + Send,
-        watch: &dyn Watch,
+        bytes: &mut Bytes<'_, impl Read + Send>,
         picker: &Picker<'_, W, T, K>,
         sink: &mut (dyn FnMut(K) + Send),
     ) {
-        parts::each(reader, watch, picker, &mut |part| {
+        let watch = bytes.watch();
+        parts::each(bytes, picker, &mut |part| {
             let found = part.chunks.iter().map(|chunk| chunk.kept_count).sum();
             watch.found(Found::Record, found);
             self.take(part, sink);
@@ -352,7 +389,7 @@ impl Log {
     }
 
     fn note_damage<K: Default>(&mut self, chunk: &ChunkRead<K>) {
-        let offset = frame::offset(chunk.index);
+        let offset = chunk.at;
         if chunk.is_lost() {
             self.counts.chunks_unreadable += 1;
         }
@@ -367,7 +404,7 @@ impl Log {
             self.notes.push(Note::chunk_cut(self.input_index, offset, chunk.present, chunk.read));
         }
         if chunk.is_altered {
-            self.altered.push((chunk.index, chunk.promised.map(|(_, last)| last)));
+            self.altered.push((chunk.at, chunk.promised.map(|(_, last)| last)));
         }
     }
 
@@ -455,7 +492,7 @@ impl Log {
         }
         if let Some((first, _)) = self.altered.first() {
             let chunks = self.altered.len();
-            self.notes.push(Note::chunks_altered(self.input_index, frame::offset(*first), chunks));
+            self.notes.push(Note::chunks_altered(self.input_index, *first, chunks));
         }
     }
 

@@ -96,7 +96,7 @@ impl Kind {
 }
 
 /// Names of what is known and not read.
-const KNOWN: &[&str] = &["big-endian modified pcap", "7z", "zstd", "gzip", "parquet", FACTS];
+const KNOWN: &[&str] = &["7z", "zstd", "gzip", "parquet", FACTS];
 /// What `rdpwhy facts` writes.
 const FACTS: &str = "facts";
 
@@ -412,8 +412,8 @@ fn plain_kind(first: &[u8]) -> Kind {
         | [0xa1, 0xb2, 0xc3, 0xd4, ..]
         | [0x4d, 0x3c, 0xb2, 0xa1, ..]
         | [0xa1, 0xb2, 0x3c, 0x4d, ..]
-        | [0x34, 0xcd, 0xb2, 0xa1, ..] => Kind::Pcap,
-        [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Known("big-endian modified pcap"),
+        | [0x34, 0xcd, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0xcd, 0x34, ..] => Kind::Pcap,
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Kind::Pcapng,
         [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Kind::Known("snoop capture"),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => Kind::Known("Network Monitor capture"),
@@ -574,6 +574,6 @@ mod tests {
         assert_eq!(kind_of(b"# secrets\nEXPORTER_SECRET 00 01\n"), (Kind::KeyLog, false));
         assert_eq!(kind_of(b"hello"), (Kind::Unknown, false));
         assert_eq!(kind_of(b"snoop\0\0\0\0\0\0\x02").0, Kind::Known("snoop capture"));
-        assert_eq!(kind_of(&[0xa1, 0xb2, 0xcd, 0x34, 0, 2]).0, Kind::Known("big-endian modified pcap"));
+        assert_eq!(kind_of(&[0xa1, 0xb2, 0xcd, 0x34, 0, 2]), (Kind::Pcap, false));
     }
 }

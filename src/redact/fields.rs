@@ -96,6 +96,8 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("host-clock", "name", Kind::Name),
     ("host-stopped", "detail", Kind::Free),
     ("host-stopped", "says", Kind::Own),
+    ("host-zone", "standard_bias", Kind::Own),
+    ("host-zone", "zone", Kind::Opaque),
     ("kerberos-failed", "realm", Kind::Name),
     ("kerberos-failed", "service", Kind::Name),
     ("kerberos-failed", "user", Kind::User),

@@ -7,8 +7,8 @@ use super::html::clock_words;
 use super::kinds::{NO_CAUSE, headline, kinds};
 use super::safe::escaped;
 use super::sources::summed_up;
-use super::text::{filter, how_sure, ladder, log_query, server_end, some, user};
-use super::{Told, ends, entries, slice, told, where_seen, words};
+use super::text::{filter, how_sure, ladder, server_end, some, user};
+use super::{Told, ends, entries, query, slice, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::diagnosis;
 use crate::fact::Reading;
@@ -132,8 +132,9 @@ fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layou
     if let Some(command) = slice::command(analysis, told.session) {
         let _ = writeln!(out, "The packets of this connection alone:\n\n{}", fenced(&command));
     }
-    if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
-        let _ = writeln!(out, "Records:\n\n{}", fenced(&query));
+    let proofs = told.best().map_or(&[][..], |best| best.weighing.proofs.as_slice());
+    for (index, query) in query::of_proofs(analysis, proofs).iter().enumerate() {
+        let _ = writeln!(out, "{}{}", if index == 0 { "Records:\n\n" } else { "" }, fenced(query));
     }
     if layout.verbose {
         timeline(out, analysis, told, layout);

@@ -21,7 +21,7 @@ use super::{Told, ends, entries, input_name, query, rivals, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
-use crate::note::Spot;
+use crate::note::{Spot, counted};
 use crate::read::Counts;
 use crate::session::{ClockOffset, Outcome, Role, Seen, Session};
 use crate::step::Step;
@@ -101,12 +101,8 @@ pub(super) fn server_end(session: &Session) -> String {
 
 /// `1 attempt`, `2 attempts`.
 pub(super) fn some(count: usize, what: &str) -> String {
-    let end = match (count, what.ends_with('s')) {
-        (1, _) => "",
-        (_, true) => "es",
-        (_, false) => "s",
-    };
-    format!("{count} {what}{end}")
+    let end = if what.ends_with('s') { "es" } else { "s" };
+    counted(count, what, &format!("{what}{end}"))
 }
 
 fn line(out: &mut String, text: &str) {
@@ -220,8 +216,9 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<
     if let Some(command) = slice::command(analysis, session) {
         whole(out, layout, "slice", &command);
     }
-    if let Some(query) = told.best().and_then(|best| log_query(analysis, &best.weighing.proofs)) {
-        whole(out, layout, "records", &query);
+    let proofs = told.best().map_or(&[][..], |best| best.weighing.proofs.as_slice());
+    for (index, query) in query::of_proofs(analysis, proofs).iter().enumerate() {
+        whole(out, layout, if index == 0 { "records" } else { "" }, query);
     }
     out.push('\n');
 }
@@ -321,18 +318,6 @@ pub fn filter(session: &Session) -> String {
     )
 }
 
-/// The command that shows the first log whose records prove it.
-pub(super) fn log_query(analysis: &Analysis, proofs: &[Seen]) -> Option<String> {
-    let records = proofs.iter().filter_map(|seen| match seen.place().spot {
-        Spot::Record(id) => Some((seen.place().input_index, id)),
-        _ => None,
-    });
-    let all: Vec<(u32, u64)> = records.collect();
-    let (input_index, _) = all.first()?;
-    let ids: Vec<u64> = all.iter().filter(|(input, _)| input == input_index).map(|(_, id)| *id).collect();
-    Some(query::of_records(analysis, *input_index, &ids))
-}
-
 fn timeline(out: &mut String, analysis: &Analysis, session: &Session, layout: Layout<'_>) {
     for entry in entries(analysis, session) {
         let seen = entry.seen;
@@ -416,7 +401,8 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Lay
     }
     let mut read = Vec::new();
     if captures > 0 {
-        read.push(format!("{packets} packets of {}", some(captures, "capture")));
+        let packets = counted(packets, "packet", "packets");
+        read.push(format!("{packets} of {}", some(captures, "capture")));
     }
     if logs > 0 {
         let lost = match (unreadable, missing) {
@@ -425,7 +411,8 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Lay
             (unreadable, 0) => format!(" ({unreadable} unreadable)"),
             (unreadable, missing) => format!(" ({unreadable} unreadable, {missing} missing)"),
         };
-        read.push(format!("{records} records of {}{lost}", some(logs, "event log")));
+        let records = counted(records, "record", "records");
+        read.push(format!("{records} of {}{lost}", some(logs, "event log")));
     }
     let attempts = told.len();
     let said = match (named.is_empty(), analysis.left_out) {

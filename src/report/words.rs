@@ -8,12 +8,14 @@ mod gateway;
 mod sequence;
 mod udp;
 
+pub(super) use events::zone;
 pub(super) use udp::remark;
 
 use super::safe::printable;
 use super::text::some;
 use crate::codes::Status;
 use crate::fact::What;
+use crate::note::counted;
 use crate::session::{ClockOffset, Listened};
 use crate::time::spoken;
 use crate::wire::negotiation::Protocols;
@@ -28,8 +30,8 @@ fn ms(milliseconds: u64) -> String {
 /// What is said of connections that only the listener of a host tells of.
 #[must_use]
 pub fn listened(one: &Listened) -> String {
-    let (count, they) = if one.count == 1 { ("1 connection", "it") } else { ("connections", "they") };
-    let count = if one.count == 1 { count.to_owned() } else { format!("{} {count}", one.count) };
+    let they = if one.count == 1 { "it" } else { "they" };
+    let count = counted(one.count, "connection", "connections");
     let (host, until) = (&one.host, one.until);
     format!("unknown: of {count} to {host} until {until} only the listener tells (261), not how {they} ended")
 }
@@ -64,7 +66,8 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::ProxyAsked { .. } | What::ProxyAnswered { .. } | What::ProxiedFor { .. } => of_proxy(what),
         What::Unreachable { from, kind, code, times } => {
             format!(
-                "{from} says {times} times that {} (ICMP type {kind} code {code})",
+                "{from} says {} that {} (ICMP type {kind} code {code})",
+                counted(*times, "time", "times"),
                 icmp(*from, *kind, *code)
             )
         }
@@ -91,24 +94,22 @@ fn of_the_connection(what: &What) -> Option<String> {
         What::Unanswered { by, bytes, tries, over_ms, peer_silent, .. } => {
             let silence = if *peer_silent { ", and nothing at all comes back" } else { "" };
             format!(
-                "{} sent the same {bytes} bytes {tries} times in {} without an answer{silence}",
+                "{} sent the same {} {} in {} without an answer{silence}",
                 by.name(),
+                counted(*bytes, "byte", "bytes"),
+                counted(*tries, "time", "times"),
                 ms(*over_ms)
             )
         }
         What::ProbesUnanswered { by, tries, over_ms } => {
             format!(
-                "nothing came back to {tries} keep-alive probes of the {}: silence for {}",
+                "nothing came back to {} of the {}: silence for {}",
+                counted(*tries, "keep-alive probe", "keep-alive probes"),
                 by.name(),
                 ms(*over_ms)
             )
         }
-        What::NeverArrived { from, bytes, over_ms, .. } => {
-            format!("{bytes} bytes that the {} sent never arrived in {}", from.name(), ms(*over_ms))
-        }
-        What::NotCaptured { from, bytes } => {
-            format!("{bytes} bytes of the {} are not in the capture", from.name())
-        }
+        What::NeverArrived { .. } | What::NotCaptured { .. } => of_the_path(what),
         What::LostOnPath { .. } | What::ZeroWindow { .. } | What::Retransmissions { .. } => of_the_path(what),
         What::MidStream {} => "the capture begins in the middle of this connection".to_owned(),
         What::OneWay { seen } => format!("only the {}'s packets are in the capture", seen.name()),
@@ -122,9 +123,20 @@ fn of_the_connection(what: &What) -> Option<String> {
 
 fn of_the_path(what: &What) -> String {
     match what {
+        What::NeverArrived { from, bytes, over_ms, .. } => {
+            let bytes = counted(*bytes, "byte", "bytes");
+            format!("{bytes} that the {} sent never arrived in {}", from.name(), ms(*over_ms))
+        }
+        What::NotCaptured { from, bytes } => {
+            let of = from.name();
+            let one = format!("byte of the {of} is not in the capture");
+            counted(*bytes, &one, &format!("bytes of the {of} are not in the capture"))
+        }
         What::LostOnPath { from, segments, bytes } => {
-            let segments = segments.map(|count| format!(" in {count} segments")).unwrap_or_default();
-            format!("{bytes} bytes of the {}{segments} were lost between the two captures", from.name())
+            let segments = segments.map(|count| format!(" in {}", counted(count, "segment", "segments")));
+            let (of, were) = (from.name(), if *bytes == 1 { "was" } else { "were" });
+            let (bytes, segments) = (counted(*bytes, "byte", "bytes"), segments.unwrap_or_default());
+            format!("{bytes} of the {of}{segments} {were} lost between the two captures")
         }
         What::ZeroWindow { by, times, over_ms } => {
             let times = if *times == 1 { String::new() } else { format!(", {times} times") };
@@ -136,7 +148,8 @@ fn of_the_path(what: &What) -> String {
             )
         }
         What::Retransmissions { by, segments, of, percent } => {
-            format!("{} sent {segments} of its {of} segments with data again ({percent} %)", by.name())
+            let of = counted(*of, "segment", "segments");
+            format!("{} sent {segments} of its {of} with data again ({percent} %)", by.name())
         }
         _ => String::new(),
     }
@@ -213,7 +226,8 @@ fn of_tls(what: &What) -> Option<String> {
         What::ClientHello { version, suites, sni, resumes, .. } => {
             let name = sni.as_ref().map(|name| format!(" for {}", printable(name))).unwrap_or_default();
             let resumes = if *resumes { ", asks to resume a session" } else { "" };
-            format!("client starts TLS{name}: up to {}, {suites} cipher suites{resumes}", version.words())
+            let suites = counted(*suites, "cipher suite", "cipher suites");
+            format!("client starts TLS{name}: up to {}, {suites}{resumes}", version.words())
         }
         What::ServerHello { version, suite, resumed, .. } => {
             let resumed = if *resumed { ", and resumes the earlier session" } else { "" };
@@ -294,7 +308,8 @@ fn of_credssp(what: &What) -> Option<String> {
             let inside = [token.clone(), packages.clone(), state].into_iter().flatten();
             let inside: Vec<String> = inside.map(|text| printable(&text).into_owned()).collect();
             let inside = if inside.is_empty() { String::new() } else { format!(" ({})", inside.join("; ")) };
-            format!("{} sends CredSSP{version} message of round {round}{inside}, {bytes} bytes", by.name())
+            let bytes = counted(*bytes, "byte", "bytes");
+            format!("{} sends CredSSP{version} message of round {round}{inside}, {bytes}", by.name())
         }
         What::UserNamed { user, domain, workstation, .. } => user_named(user, domain, workstation),
         What::TargetNamed { computer, domain, clock_ms, .. } => {

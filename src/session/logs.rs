@@ -12,8 +12,12 @@ use crate::time::UnixNanos;
 
 mod role;
 mod index;
+mod boots;
 
+pub use boots::{Boots, Zone};
 pub use role::Role;
+
+pub(super) use boots::of_hosts as boots;
 
 use index::Index;
 
@@ -42,8 +46,8 @@ pub(super) struct Cluster {
     pub(super) activity: Option<String>,
     pub(super) client: Option<IpAddr>,
     pub(super) port: Option<u16>,
-    /// The sessions it had, in order: one that is made for the logon may be left for one that existed.
-    sessions: Vec<u32>,
+    /// The sessions it had, in order, and since when: one that is made for the logon may be left for one that existed.
+    sessions: Vec<(u32, UnixNanos)>,
     pub(super) user: Option<String>,
     pub(super) domain: Option<String>,
     pub(super) workstation: Option<String>,
@@ -52,6 +56,12 @@ pub(super) struct Cluster {
     ended: bool,
     /// Times of the first and the last fact.
     span: Option<(UnixNanos, UnixNanos)>,
+    /// When its user was first let in, when a session was first its own, and when the transport first ended.
+    let_in: Option<UnixNanos>,
+    logged_on: Option<UnixNanos>,
+    disconnected: Option<UnixNanos>,
+    /// When its session was taken from it or logged off, in order.
+    left: Vec<UnixNanos>,
 }
 
 impl Cluster {
@@ -78,8 +88,11 @@ impl Cluster {
         self.activity = self.activity.take().or_else(|| keys.activity.clone());
         self.client = self.client.or(keys.address);
         self.port = self.port.or(keys.port);
-        if let Some(id) = keys.session_id.filter(|id| !self.sessions.contains(id)) {
-            self.sessions.push(id);
+        if let Some(id) = keys.session_id {
+            match self.sessions.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, since)) => *since = (*since).min(fact.at),
+                None => self.sessions.push((id, fact.at)),
+            }
         }
         let named = keys.user.as_ref().filter(|user| !is_plumbing(user));
         if self.user.is_none() && named.is_some() {
@@ -91,10 +104,7 @@ impl Cluster {
         if let Some(name) = connection_name(&fact.what) {
             self.names.push(name.to_owned());
         }
-        self.push(fact);
-    }
-
-    fn push(&mut self, fact: Fact) {
+        self.mark(&fact.what, fact.at);
         let (from, until) = self.span.unwrap_or((fact.at, fact.at));
         self.span = Some((from.min(fact.at), until.max(fact.at)));
         self.facts.push(fact);
@@ -125,22 +135,41 @@ impl Cluster {
         })
     }
 
+    /// Keeps when what decides later happened.
+    fn mark(&mut self, what: &What, at: UnixNanos) {
+        let first = |known: &mut Option<UnixNanos>| *known = Some(known.map_or(at, |known| known.min(at)));
+        if role::lets_in(what) {
+            first(&mut self.let_in);
+        }
+        if role::begins_a_session(what) {
+            first(&mut self.logged_on);
+        }
+        match what {
+            What::Disconnected { .. } => first(&mut self.disconnected),
+            What::SessionDisconnected { .. } | What::SessionLogoff {} => {
+                let place = self.left.partition_point(|left| *left <= at);
+                self.left.insert(place, at);
+            }
+            _ => {}
+        }
+    }
+
     /// It had the session of the keys by then.
     fn had(&self, keys: &Keys, at: UnixNanos) -> bool {
-        self.facts.iter().any(|fact| {
-            let own = fact.subject.keys().and_then(|own| own.session_id);
-            fact.at <= at && (keys.session_id.is_none() || own == keys.session_id)
-        })
+        match keys.session_id {
+            Some(id) => self.sessions.iter().any(|(known, since)| *known == id && *since <= at),
+            None => self.start() <= at,
+        }
     }
 
     /// Its user was let in by then: checks of credentials that come later are not its own.
     fn was_let_in(&self, at: UnixNanos) -> bool {
-        self.facts.iter().any(|fact| role::lets_in(&fact.what) && at.since(fact.at) > SECOND_NS)
+        self.let_in.is_some_and(|let_in| at.since(let_in) > SECOND_NS)
     }
 
     /// It has a logon or a reconnection of its own.
-    fn was_logged_on(&self) -> bool {
-        self.facts.iter().any(|fact| role::begins_a_session(&fact.what))
+    const fn was_logged_on(&self) -> bool {
+        self.logged_on.is_some()
     }
 
     /// It has sessions, and had not that of the keys by then.
@@ -150,22 +179,18 @@ impl Cluster {
 
     /// It ended before: on the transport, or because the session that it had was taken from it.
     fn is_over(&self, at: UnixNanos) -> bool {
-        let logged_on =
-            self.facts.iter().filter(|fact| role::begins_a_session(&fact.what)).map(|fact| fact.at).min();
-        self.facts.iter().filter(|fact| fact.at <= at).any(|fact| match fact.what {
-            What::Disconnected { .. } => at.since(fact.at) > SECOND_NS,
-            What::SessionDisconnected { .. } | What::SessionLogoff {} => {
-                logged_on.is_some_and(|logged_on| logged_on < fact.at)
-                    || fact.at.since(self.start()) > LOGON_NS
-                    || fact.at == self.start()
-            }
-            _ => false,
-        })
+        let ended = self.disconnected.is_some_and(|ended| at.since(ended) > SECOND_NS);
+        let until = self.left.partition_point(|left| *left <= at);
+        let last = until.checked_sub(1).and_then(|last| self.left.get(last));
+        let behind_a_logon = last.is_some_and(|last| {
+            self.logged_on.is_some_and(|logged_on| logged_on < *last) || last.since(self.start()) > LOGON_NS
+        });
+        ended || behind_a_logon || (last.is_some() && self.left.first() == Some(&self.start()))
     }
 
     /// The session id that names it.
     pub(super) fn session_id(&self) -> Option<u32> {
-        self.sessions.first().copied()
+        self.sessions.first().map(|(id, _)| *id)
     }
 
     fn covers(&self, at: UnixNanos, after_ns: i64) -> bool {
@@ -209,27 +234,44 @@ pub(super) struct Told {
 /// What was changed on each host, with the index of its witness, whichever connection it stands beside.
 pub(super) fn changes(facts: &[Fact], witnesses: &[Witness]) -> Vec<(u32, Fact)> {
     let changes = facts.iter().filter(|fact| role::is_change(&fact.what));
-    changes.map(|fact| (witness_of(fact, witnesses), fact.clone())).collect()
+    let hosts = Hosts::of(witnesses);
+    changes.map(|fact| (hosts.wrote(fact), fact.clone())).collect()
 }
 
 /// Each record that says something of a clock, with the index of the witness that wrote it.
 pub(super) fn clock_changes<'f>(facts: &'f [Fact], witnesses: &[Witness]) -> Vec<(u32, &'f Fact)> {
     let of_clocks = facts.iter().filter(|fact| matches!(fact.what, What::ClockChanged { .. }));
-    of_clocks.map(|fact| (witness_of(fact, witnesses), fact)).collect()
+    let hosts = Hosts::of(witnesses);
+    of_clocks.map(|fact| (hosts.wrote(fact), fact)).collect()
 }
 
-/// The index of the witness that wrote a record.
-fn witness_of(fact: &Fact, witnesses: &[Witness]) -> u32 {
-    let host = fact.subject.keys().map(|keys| keys.host.as_str()).unwrap_or_default();
-    let index = witnesses.iter().position(|witness| witness.host.as_deref() == Some(host));
-    index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0)
+/// Hosts by their names, with the index of each among the witnesses.
+struct Hosts<'w>(BTreeMap<&'w str, u32>);
+
+impl<'w> Hosts<'w> {
+    fn of(witnesses: &'w [Witness]) -> Self {
+        // Of two witnesses of one name the first counts.
+        let mut hosts = BTreeMap::new();
+        for (index, witness) in (0_u32..).zip(witnesses) {
+            if let Some(host) = witness.host.as_deref() {
+                hosts.entry(host).or_insert(index);
+            }
+        }
+        Self(hosts)
+    }
+
+    /// The index of the witness that wrote a record.
+    fn wrote(&self, fact: &Fact) -> u32 {
+        fact.subject.keys().and_then(|keys| self.0.get(keys.host.as_str())).copied().unwrap_or(0)
+    }
 }
 
 /// Puts the records of each host together that are of one connection.
 pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
     let mut by_host: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
+    let hosts = Hosts::of(witnesses);
     for fact in facts {
-        by_host.entry(witness_of(&fact, witnesses)).or_default().push(fact);
+        by_host.entry(hosts.wrote(&fact)).or_default().push(fact);
     }
     let mut found = Vec::new();
     let mut alone = 0;
@@ -242,7 +284,12 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
             by_activity: BTreeMap::new(),
             index: Index::default(),
             alone: 0,
+            booted: boots::starts(&facts),
+            until: BTreeMap::new(),
         };
+        for fact in &facts {
+            host.until.insert(fact.place.input_index, fact.at);
+        }
         let (keyed, rest): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(has_own_key);
         let (shared, rest): (Vec<Fact>, Vec<Fact>) = rest.into_iter().partition(concerns_every_connection);
         for fact in keyed.into_iter().chain(rest).chain(shared) {
@@ -310,6 +357,10 @@ struct Host {
     index: Index,
     /// Records that belong to no connection.
     alone: usize,
+    /// When the host was started.
+    booted: Vec<UnixNanos>,
+    /// Time of the last fact of each input.
+    until: BTreeMap<u32, UnixNanos>,
 }
 
 impl Host {
@@ -380,8 +431,7 @@ impl Host {
     /// The connection that a UDP transport belongs to: of the same client, the last that has not ended. What comes later
     /// under the ActivityID of the transport belongs there, too.
     fn beside(&mut self, keys: &Keys, activity: &str) -> Option<usize> {
-        let same = |cluster: &Cluster| cluster.client.is_some() && cluster.client == keys.address;
-        let found = self.clusters.iter().rposition(|cluster| same(cluster) && !cluster.ended)?;
+        let found = self.index.last_open(keys.address?)?;
         self.by_activity.insert(activity.to_owned(), found);
         Some(found)
     }
@@ -395,14 +445,15 @@ impl Host {
         let fits = |cluster: &Cluster| {
             let begun = fact.at.since(cluster.start()) >= -BEFORE_NS;
             let logon = keys.logon_id.is_some_and(|id| cluster.logon_ids.contains(&id));
-            let session = keys.session_id.is_some_and(|id| cluster.sessions.contains(&id));
+            let session =
+                keys.session_id.is_some_and(|id| cluster.sessions.iter().any(|(known, _)| *known == id));
             let named = name.is_some_and(|name| cluster.names.iter().any(|known| known == name));
             begun
                 && cluster.role == Role::Server
                 && (logon || ((session || named) && cluster.may_be_user(keys)))
                 && !is_of_the_next(cluster, fact, keys)
         };
-        let candidates = self.index.with_keys(name, keys).into_iter();
+        let candidates = self.index.with_keys(name, keys, fact.at.plus(BEFORE_NS)).into_iter();
         let mut fitting =
             candidates.filter_map(|index| Some((index, self.clusters.get(index)?))).filter(|(_, c)| fits(c));
         if !role::ends_a_session(&fact.what) {
@@ -449,16 +500,7 @@ impl Host {
                 && cluster.may_be_address(keys)
                 && cluster.may_be_port(keys)
         };
-        // The last that began are the nearest ones: of most others the distance says enough.
-        let mut nearest: Option<((bool, i64), usize)> = None;
-        for index in self.index.at(fact.at).rev() {
-            let Some(cluster) = self.clusters.get(index) else { continue };
-            let found = (distance(cluster, fact.at), index);
-            if nearest.is_none_or(|nearest| found < nearest) && fits(cluster) {
-                nearest = Some(found);
-            }
-        }
-        nearest.map(|(_, index)| index)
+        self.index.nearest(fact.at, keys, |index| self.clusters.get(index).is_some_and(fits))
     }
 
     /// What happens to the whole host is said of every connection that ends at that time; what only puts it into context,
@@ -469,6 +511,12 @@ impl Host {
         let mut told = false;
         for index in self.index.at(fact.at) {
             if let Some(cluster) = self.clusters.get_mut(index).filter(|c| c.covers(fact.at, after_ns)) {
+                cluster.facts.push(fact.clone());
+                told = true;
+            }
+        }
+        for index in self.open_in_a_crash(fact) {
+            if let Some(cluster) = self.clusters.get_mut(index).filter(|c| !c.covers(fact.at, after_ns)) {
                 cluster.facts.push(fact.clone());
                 told = true;
             }
@@ -488,12 +536,6 @@ fn is_of_the_next(cluster: &Cluster, fact: &Fact, keys: &Keys) -> bool {
         }
         _ => false,
     }
-}
-
-/// How far a moment lies from a connection: one that had begun comes before one that was still to begin.
-fn distance(cluster: &Cluster, at: UnixNanos) -> (bool, i64) {
-    let since = at.since(cluster.start());
-    (since < 0, since.abs())
 }
 
 /// A session at the computer itself is no Remote Desktop.

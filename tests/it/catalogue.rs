@@ -211,7 +211,7 @@ fn real_examples_of_events_are_written_read_back_and_become_facts() {
 const EXPECTED_NOTES: [u16; 1] = [45057];
 
 /// Fields by which every reader of the catalogue finds something to say.
-const FIELDS: [(&str, &str); 58] = [
+const FIELDS: [(&str, &str); 60] = [
     ("Status", "0xc000006d"),
     ("SubStatus", "0xc000006a"),
     ("ErrorCode", "41"),
@@ -270,6 +270,8 @@ const FIELDS: [(&str, &str); 58] = [
     ("param1", "LAB"),
     ("param2", "TermService"),
     ("param4", "TermService"),
+    ("4", "79"),
+    ("6", "480 Pacific Standard Time"),
 ];
 
 /// Connections that a row may belong to: what stands before it, and the host that writes the row.

@@ -110,6 +110,7 @@ fn part_shifted(part: &Part, witnesses: &[Witness], index: u32, change: Change<'
         inputs: held,
         sources: part.sources.clone(),
         facts: shifted(&part.facts, witnesses, index, change),
+        cut: part.cut.clone(),
         notes: part.notes.clone(),
     }
 }
@@ -247,6 +248,7 @@ fn copy(part: &Part) -> Part {
         inputs: part.inputs.clone(),
         sources: part.sources.clone(),
         facts: part.facts.clone(),
+        cut: part.cut.clone(),
         notes: part.notes.clone(),
     }
 }

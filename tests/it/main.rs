@@ -34,6 +34,7 @@ mod tidy;
 mod udp;
 mod memory;
 mod logs;
+mod boots;
 mod robustness;
 mod evtx;
 mod exchange;

@@ -42,6 +42,8 @@ pub(super) struct Check {
     pub(super) kind: Kind,
     pub(super) big_endian: bool,
     pub(super) packet_bytes_max: u32,
+    /// Bytes before each packet of a pcap file.
+    pub(super) record_header: usize,
 }
 
 impl Check {
@@ -82,7 +84,7 @@ impl Check {
             let (fraction, captured, length) = (number(4)?, number(8)?, number(12)?);
             let sane = fraction < 1_000_000_000 && captured > 0 && captured <= length;
             return (sane && length <= self.packet_bytes_max)
-                .then(|| usize::try_from(captured).ok()?.checked_add(16))?;
+                .then(|| usize::try_from(captured).ok()?.checked_add(self.record_header))?;
         }
         let (kind, length) = (number(0)?, number(4)?);
         let fits = length % 4 == 0 && (12..=PACKET_BLOCK_BYTES_MAX).contains(&length);

@@ -16,7 +16,8 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What one chunk held.
 #[derive(Debug)]
 pub(super) struct ChunkRead<K> {
-    pub(super) index: u64,
+    /// Where in the input it begins.
+    pub(super) at: u64,
     /// Bytes of it that are there.
     pub(super) present: usize,
     /// Its header has not the signature, but these bytes.
@@ -49,7 +50,8 @@ pub(super) struct ChunkRead<K> {
 
 /// One chunk of the file to read.
 pub(super) struct Slot<'b> {
-    pub(super) index: u64,
+    /// Where in the input it begins.
+    pub(super) at: u64,
     /// As much of it as there is.
     pub(super) data: &'b mut [u8],
 }
@@ -74,9 +76,9 @@ pub(super) fn read<W: Copy, T, K: Default>(
     known: &mut Known<W>,
     picker: &Picker<'_, W, T, K>,
 ) -> ChunkRead<K> {
-    let Slot { index, data } = slot;
+    let Slot { at, data } = slot;
     let header = ChunkHeader::read(data);
-    let mut chunk = ChunkRead::new(index, data.len());
+    let mut chunk = ChunkRead::new(at, data.len());
     chunk.promised = header.and_then(|header| header.promised);
     if header.is_none() {
         chunk.signature = Some(super::hex(data.get(..8).unwrap_or_default()));
@@ -90,18 +92,18 @@ pub(super) fn read<W: Copy, T, K: Default>(
         chunk.render(data, waiting, picker);
     }
     if chunk.first_unreadable.is_none()
-        && let Some(at) = frames.damaged_at
+        && let Some(damaged) = frames.damaged_at
     {
-        let at = frame::offset(index).saturating_add(u64::try_from(at).unwrap_or(0));
-        chunk.first_unreadable = Some((Spot::Byte(at), "no record begins where one should".to_owned()));
+        let damaged = at.saturating_add(u64::try_from(damaged).unwrap_or(0));
+        chunk.first_unreadable = Some((Spot::Byte(damaged), "no record begins where one should".to_owned()));
     }
     chunk
 }
 
 impl<K: Default> ChunkRead<K> {
-    fn new(index: u64, present: usize) -> Self {
+    fn new(at: u64, present: usize) -> Self {
         Self {
-            index,
+            at,
             present,
             signature: None,
             is_altered: false,

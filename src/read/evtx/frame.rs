@@ -33,12 +33,6 @@ const FILETIME_MIN: u64 = 119_600_064_000_000_000;
 /// 2200-01-01 as FILETIME.
 const FILETIME_MAX: u64 = 189_000_864_000_000_000;
 
-/// Where chunk `index` begins in a file with a header.
-pub(super) fn offset(index: u64) -> u64 {
-    let (header, chunk) = (u64::try_from(HEADER_BYTES), u64::try_from(CHUNK_BYTES));
-    index.saturating_mul(chunk.unwrap_or(0)).saturating_add(header.unwrap_or(0))
-}
-
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }

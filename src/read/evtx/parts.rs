@@ -7,10 +7,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::Picker;
 use super::chunk::{self, ChunkRead, Slot};
-use super::frame::CHUNK_BYTES;
+use super::frame::{CHUNK_BYTES, FILE_MAGIC};
+use super::input::Bytes;
 use super::known::Known;
-use super::{Picker, Watch};
 
 /// Chunks that a thread takes at a time: few enough to stay in its cache.
 const CHUNKS: usize = 8;
@@ -26,19 +27,18 @@ pub(super) struct Part<K> {
     pub(super) error: Option<io::Error>,
 }
 
-/// Reads all chunks, and hands over what they held in the order of the file.
+/// Reads all chunks up to where another log begins, and hands over what they held in the order of the file.
 pub(super) fn each<W: Copy, T, K: Default + Send>(
-    reader: impl Read + Send,
-    watch: &dyn Watch,
+    bytes: &mut Bytes<'_, impl Read + Send>,
     picker: &Picker<'_, W, T, K>,
     sink: &mut (dyn FnMut(Part<K>) + Send),
 ) {
-    let source = Mutex::new(Source { reader, taken: 0, slots: 0, is_over: false });
+    let source = Mutex::new(Source { bytes, taken: 0, is_over: false });
     let order =
         Order { state: Mutex::new(Waiting { next: 0, parts: BTreeMap::new(), sink }), moved: Condvar::new() };
     let work = |_: usize| {
         let (mut buffer, mut known) = (Vec::new(), Known::new());
-        while let Some(taken) = lock(&source).take(&mut buffer, watch) {
+        while let Some(taken) = lock(&source).take(&mut buffer) {
             let number = taken.number;
             order.give(number, taken.look(&mut buffer, &mut known, picker));
         }
@@ -51,36 +51,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The log, as far as it was not taken.
-struct Source<R> {
-    reader: R,
+struct Source<'b, 'w, R> {
+    bytes: &'b mut Bytes<'w, R>,
     taken: u64,
-    slots: u64,
     is_over: bool,
 }
 
 /// Chunks in a buffer.
 struct Taken {
     number: u64,
-    first_index: u64,
+    /// Where in the input they begin.
+    at: u64,
     filled: usize,
     error: Option<io::Error>,
 }
 
-impl<R: Read> Source<R> {
-    fn take(&mut self, buffer: &mut Vec<u8>, watch: &dyn Watch) -> Option<Taken> {
+impl<R: Read> Source<'_, '_, R> {
+    fn take(&mut self, buffer: &mut Vec<u8>) -> Option<Taken> {
         if self.is_over {
             return None;
         }
         if buffer.is_empty() {
             *buffer = vec![0; CHUNKS * CHUNK_BYTES];
         }
-        let (filled, error) = match super::fill(&mut self.reader, buffer, watch) {
+        let at = self.bytes.place();
+        let (mut filled, error) = match self.bytes.fill(buffer) {
             Ok(filled) => (filled, None),
             Err(error) => (0, Some(error)),
         };
-        let taken = Taken { number: self.taken, first_index: self.slots, filled, error };
+        let held = buffer.get(..filled).unwrap_or_default();
+        let begins = |chunk: &[u8]| chunk.starts_with(FILE_MAGIC);
+        if let Some(chunk) = held.chunks(CHUNK_BYTES).position(begins) {
+            filled = chunk * CHUNK_BYTES;
+            self.bytes.give_back(held.get(filled..).unwrap_or_default());
+        }
+        let taken = Taken { number: self.taken, at, filled, error };
         self.taken += 1;
-        self.slots += taken.slots();
         self.is_over = filled < buffer.len();
         Some(taken)
     }
@@ -101,13 +107,18 @@ impl Taken {
         let slots = self.slots();
         let data = buffer.get_mut(..self.filled).unwrap_or_default();
         let mut chunks = Vec::new();
-        for (index, data) in (self.first_index..).zip(data.chunks_mut(CHUNK_BYTES)) {
+        let places = (0..).map(|index: u64| self.at.saturating_add(index.saturating_mul(bytes_of_chunk())));
+        for (at, data) in places.zip(data.chunks_mut(CHUNK_BYTES)) {
             if data.iter().any(|byte| *byte != 0) {
-                chunks.push(chunk::read(Slot { index, data }, known, picker));
+                chunks.push(chunk::read(Slot { at, data }, known, picker));
             }
         }
         Part { chunks, slots, error: self.error }
     }
+}
+
+fn bytes_of_chunk() -> u64 {
+    u64::try_from(CHUNK_BYTES).unwrap_or(0)
 }
 
 /// Parts in the order of the file, whoever is done first.

@@ -81,10 +81,55 @@ fn a_log_without_its_last_chunks_is_compared_with_its_header() {
     let bytes = events(700);
     let cut = read(&bytes[..4_096 + 65_536]);
     assert_eq!(cut.counts.records + cut.counts.records_missing, 700);
-    assert!(cut.notes.contains("the file holds 1 whole ones"), "{}", cut.notes);
+    assert!(cut.notes.contains("the file holds 1 whole one"), "{}", cut.notes);
     let header_only = read(&bytes[..4_096]);
     assert_eq!((header_only.counts.records, header_only.counts.records_missing), (0, 700));
     assert!(header_only.notes.contains("1-700"), "{}", header_only.notes);
+}
+
+#[test]
+fn a_log_behind_another_in_the_same_file_is_read_and_told() {
+    let (first, second) = (events(700), lab::to_bytes(&(1..=40).map(event).collect::<Vec<_>>()).unwrap());
+    let place = first.len();
+    let both = read(&[&first[..], &second, &first].concat());
+    assert_eq!((both.counts.records, both.counts.records_missing, both.counts.is_cut), (1_440, 0, false));
+    assert!(both.records.iter().map(|r| r.record_id).eq((1..=700).chain(1..=40).chain(1..=700)));
+    let said = [
+        format!(
+            "byte {place} another event log begins here, behind the one before it: 40 records were read of it"
+        ),
+        format!(
+            "byte {} another event log begins here, behind the one before it: 700 records were read of it",
+            place + second.len()
+        ),
+    ];
+    assert_eq!(both.notes, said.join("\n"));
+    // Damage of the one is told at its own place, and a cut one is counted by its own header.
+    let harmed = read(&[&first[..], &damage::bad_chunk_magic(&first, 1)].concat());
+    assert_eq!((harmed.counts.records, harmed.counts.records_missing), (1_400, 0));
+    assert!(harmed.counts.records_recovered > 100);
+    assert!(
+        harmed.notes.contains(&format!("byte {} the header of this", place + 69_632)),
+        "{}",
+        harmed.notes
+    );
+    let cut = read(&[&first[..], &first[..4_096 + 65_536]].concat());
+    assert_eq!(cut.counts.records + cut.counts.records_missing, 1_400);
+    assert!(cut.counts.is_cut);
+    // Only a whole header begins a log; more than the limit is said.
+    let short = read(&[&first[..], &second[..100]].concat());
+    assert_eq!((short.counts.records, short.counts.is_cut), (700, true));
+    assert!(short.notes.contains("the file is cut inside its header: 100 of 4096 bytes"), "{}", short.notes);
+    let empty = &lab::to_bytes(&[]).unwrap();
+    let many = read(&empty.repeat(LOGS_MAX + 3));
+    let note = format!("byte {} the file holds more than {LOGS_MAX} event logs", empty.len() * LOGS_MAX);
+    assert!(many.notes.contains(&note) && many.counts.is_cut, "{}", many.notes);
+}
+
+#[test]
+fn the_places_of_a_log_without_header_are_those_of_the_file() {
+    let read = read(&damage::bad_chunk_magic(&events(700), 1)[4_096..]);
+    assert!(read.notes.contains("byte 65536 the header of this chunk is lost"), "{}", read.notes);
 }
 
 #[test]
@@ -113,7 +158,7 @@ fn a_bad_record_costs_one_record() {
     assert_eq!((spoiled.counts.records, spoiled.counts.records_unreadable), (49, 1));
     assert_eq!(spoiled.counts.records_missing, 0);
     assert!(spoiled.notes.contains("record 10 1 record could not be read"), "{}", spoiled.notes);
-    assert!(spoiled.notes.contains("byte 4096 the checksum of 1 chunks does not hold"), "{}", spoiled.notes);
+    assert!(spoiled.notes.contains("byte 4096 the checksum of 1 chunk does not hold"), "{}", spoiled.notes);
     let zeroed = read(&damage::zero_record(&events(50), 0, 9));
     assert_eq!(zeroed.counts.records + zeroed.counts.records_unreadable + zeroed.counts.records_missing, 50);
     assert!(zeroed.notes.contains("record"), "{}", zeroed.notes);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::broke::broke;
 use super::super::json::tls::{Certificate, Tls, tls};
-use super::super::{entries, input_name, rivals, slice, text, words};
+use super::super::{entries, input_name, query, rivals, slice, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
 use super::strings::Strings;
 use super::way::{Way, way};
@@ -65,7 +65,7 @@ struct Line<'a> {
     about: Vec<[u32; 2]>,
     certificate: Option<u32>,
     filter: String,
-    query: Option<String>,
+    queries: Vec<String>,
     slice: Option<String>,
     ends: Vec<LifeLine>,
     facts: Columns,
@@ -227,7 +227,7 @@ impl<'a> Writer<'a> {
             about: about::about(analysis, session, told_tls.as_ref(), &mut self.strings),
             certificate: self.certificate(told_tls.as_ref())?,
             filter: text::filter(session),
-            query: best.and_then(|best| text::log_query(analysis, &best.weighing.proofs)),
+            queries: best.map_or_else(Vec::new, |best| query::of_proofs(analysis, &best.weighing.proofs)),
             slice: slice::command(analysis, session).filter(|_| failed),
             ends: lines
                 .iter()

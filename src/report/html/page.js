@@ -168,7 +168,7 @@
     };
     look("Wireshark display filter", d.filter);
     look("The packets of this connection alone, with the break marked", d.slice);
-    look("Records of the proof", d.query);
+    for (const query of d.queries) look("Records of the proof", query);
     if (best && table.causes[best.rule].refs.length) card.append(h("p", { class: "refs", text: "Known from " + table.causes[best.rule].refs.join("; ") }));
     return card;
   };

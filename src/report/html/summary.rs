@@ -14,6 +14,7 @@ use super::detail::LeftOut;
 use super::rows::{OUTCOMES, Row, Rows};
 use crate::analysis::Analysis;
 use crate::diagnosis::{CATALOGUE_VERSION, Rule};
+use crate::note::counted as some;
 use crate::read::Counts;
 use crate::session::Outcome;
 use crate::step::Step;
@@ -161,10 +162,6 @@ fn outcomes(told: &[Told<'_>]) -> Vec<OutcomeCount> {
         .iter()
         .map(|outcome| OutcomeCount { name: outcome.name(), word: word(*outcome), count: count(*outcome) })
         .collect()
-}
-
-fn some(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
 /// When, by whom, and what was left out of it as asked.
@@ -377,8 +374,10 @@ fn read(analysis: &Analysis) -> String {
     });
     let packets = total(analysis, Counts::packets);
     format!(
-        "{packets} packets of {} and {records} records of {}",
+        "{} of {} and {} of {}",
+        some(packets, "packet", "packets"),
         some(captures, "capture", "captures"),
+        some(records, "record", "records"),
         some(logs, "event log", "event logs")
     )
 }

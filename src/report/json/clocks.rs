@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::witness_name;
 use crate::analysis::Analysis;
-use crate::session::ClockOffset;
+use crate::session::{ClockOffset, Zone};
 
 #[derive(Serialize)]
 pub(in crate::report) struct Clock<'a> {
@@ -24,6 +24,20 @@ pub(in crate::report) struct Clock<'a> {
     /// When it was set, by the clock itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<ClockSet>,
+    /// The zone that the host's System log names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<ClockZone<'a>>,
+    /// When the host was started, by the clock itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    booted: Vec<String>,
+}
+
+/// A time zone. All times stand in UTC: it only tells what the host showed its users.
+#[derive(Serialize)]
+struct ClockZone<'a> {
+    name: &'a str,
+    /// Minutes east of UTC of its standard time, whatever the season.
+    standard_offset_min: i32,
 }
 
 /// A clock that was set.
@@ -33,8 +47,18 @@ struct ClockSet {
     by_us: i64,
 }
 
+impl<'a> ClockZone<'a> {
+    fn of(zone: &'a Zone) -> Self {
+        Self { name: &zone.name, standard_offset_min: zone.standard_bias.saturating_neg() }
+    }
+}
+
 /// One row for each witness.
 pub(in crate::report) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
+    let boots = |clock: &ClockOffset| {
+        let witness = analysis.witnesses.get(usize::try_from(clock.witness_index).ok()?)?;
+        analysis.story.boots.get(witness.host.as_ref()?)
+    };
     let row = |clock: &ClockOffset| Clock {
         witness: witness_name(analysis, clock.witness_index),
         offset_us: clock.offset_ns.map(|ns| ns / 1_000),
@@ -48,6 +72,9 @@ pub(in crate::report) fn clocks(analysis: &Analysis) -> Vec<Clock<'_>> {
             .iter()
             .map(|step| ClockSet { time: step.at.to_string(), by_us: step.by_ns / 1_000 })
             .collect(),
+        zone: boots(clock).and_then(|boots| boots.zone.as_ref()).map(ClockZone::of),
+        booted: boots(clock)
+            .map_or_else(Vec::new, |boots| boots.booted.iter().map(ToString::to_string).collect()),
     };
     analysis.story.clocks.iter().map(row).collect()
 }

@@ -3,6 +3,7 @@
 use super::{ms, printable};
 use crate::codes::KerberosError;
 use crate::fact::{Side, What};
+use crate::note::counted;
 use crate::time::spoken;
 use crate::wire::dns::ResponseCode;
 
@@ -26,7 +27,7 @@ pub(super) fn says(what: &What) -> Option<String> {
         What::LookupFailed { asker, name, records, code, server, tries, .. } => {
             let records = records.as_ref().map(|kind| format!(" ({})", printable(kind))).unwrap_or_default();
             let answer = match code {
-                None => format!("{server} does not answer, asked {tries} times"),
+                None => format!("{server} does not answer, asked {}", counted(*tries, "time", "times")),
                 Some(0) => format!("{server} knows no such records"),
                 Some(code) => format!("{server} says {}", response(*code)),
             };
@@ -43,7 +44,8 @@ pub(super) fn says(what: &What) -> Option<String> {
         }
         What::ArpUnanswered { address, asker, tries, over_ms } => {
             format!(
-                "nobody answers {asker}, who asks {tries} times in {} who has {address} (ARP)",
+                "nobody answers {asker}, who asks {} in {} who has {address} (ARP)",
+                counted(*tries, "time", "times"),
                 ms(*over_ms)
             )
         }

@@ -3,6 +3,7 @@
 use crate::codes::{FAILURE_REASONS, LOGON_TYPES, SCHANNEL_STATES, Status};
 use crate::fact::What;
 use crate::report::safe::printable;
+use crate::session::Zone;
 
 /// The sentence of a fact of an event log. Text from the evidence in it is printable.
 pub(super) fn says(what: &What) -> Option<String> {
@@ -294,6 +295,14 @@ fn of_a_logon(what: &What) -> Option<String> {
     })
 }
 
+/// The zone of a host, with how far its standard time is from UTC: `Pacific Standard Time, standard time UTC-08:00`.
+pub(in crate::report) fn zone(zone: &Zone) -> String {
+    let west = zone.standard_bias;
+    let (hours, minutes) = (west.unsigned_abs() / 60, west.unsigned_abs() % 60);
+    let sign = if west > 0 { '-' } else { '+' };
+    format!("{}, standard time UTC{sign}{hours:02}:{minutes:02}", printable(&zone.name))
+}
+
 fn of_the_host(what: &What) -> Option<String> {
     Some(match what {
         What::FirewallDecision { allowed, inbound, local_port, .. } => {
@@ -303,6 +312,12 @@ fn of_the_host(what: &What) -> Option<String> {
             format!("the firewall {verb} {way} traffic of Remote Desktop{port}")
         }
         What::ClockChanged { from, to } => format!("the clock was set from {from} to {to}"),
+        What::HostZone { booted, zone, standard_bias } => {
+            let bias = standard_bias.as_ref().and_then(|bias| bias.parse().ok());
+            let zone = zone.clone().zip(bias).map(|(name, standard_bias)| Zone { name, standard_bias });
+            let zone = zone.map(|told| format!(", in the zone {}", self::zone(&told))).unwrap_or_default();
+            format!("the host is up since {booted}{zone}")
+        }
         What::HostStopped { says, detail, .. } => format!("{}{}", printable(says), brackets(detail.as_ref())),
         What::ServiceProblem { says, status, detail, .. }
         | What::ProblemLogged { says, status, detail, .. }

@@ -2,6 +2,7 @@
 
 use crate::codes::Status;
 use crate::fact::What;
+use crate::note::counted;
 use crate::report::safe::printable;
 
 /// The sentence of a fact about a gateway that a capture shows. Text from the evidence in it is printable.
@@ -76,7 +77,10 @@ fn tunnel(what: &What) -> Option<String> {
                 text.push_str(&format!(", {}", redirected(*flags)));
             }
             if let Some(minutes) = idle_minutes.filter(|minutes| *minutes > 0) {
-                text.push_str(&format!(", {minutes} minutes without traffic allowed"));
+                text.push_str(&format!(
+                    ", {} without traffic allowed",
+                    counted(minutes, "minute", "minutes")
+                ));
             }
             text
         }

@@ -3,6 +3,7 @@
 use super::super::safe::printable;
 use super::{events, gateway, ms};
 use crate::fact::What;
+use crate::note::counted;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
 use crate::wire::licensing::LicenseKind;
 use crate::wire::redirection::RedirectionFlags;
@@ -43,7 +44,7 @@ fn of_mcs(what: &What) -> Option<String> {
             format!("{} sends X.224 error{cause}", by.name())
         }
         What::McsAttached {} => "MCS user is attached".to_owned(),
-        What::McsJoined { channels } => format!("{channels} channels are joined"),
+        What::McsJoined { channels } => counted(*channels, "channel is joined", "channels are joined"),
         What::SecurityExchange {} => "client sends its security exchange".to_owned(),
         What::ClientInfo { auto_reconnect: true, .. } => {
             "client sends Client Info with an auto-reconnect cookie".to_owned()
@@ -76,10 +77,13 @@ fn of_the_share(what: &What) -> Option<String> {
         What::Finalizing { by, pdu } => format!("{} sends {}", by.name(), printable(pdu)),
         What::Finalized {} => "connection sequence is complete".to_owned(),
         What::Running { server_bytes, over_ms } => {
-            format!("desktop runs: {server_bytes} bytes from the server in {}", ms(*over_ms))
+            let bytes = counted(*server_bytes, "byte", "bytes");
+            format!("desktop runs: {bytes} from the server in {}", ms(*over_ms))
         }
         What::DeactivateAll {} => "server deactivates the desktop, to set it up anew".to_owned(),
-        What::MonitorLayout { monitors } => format!("server tells of {monitors} monitors"),
+        What::MonitorLayout { monitors } => {
+            format!("server tells of {}", counted(*monitors, "monitor", "monitors"))
+        }
         What::NetworkMeasured { by, base_rtt_ms, average_rtt_ms, bandwidth_kbit } => {
             let number = |name: &str, value: &Option<u32>, unit: &str| {
                 value.map(|value| format!("{name} {value} {unit}"))

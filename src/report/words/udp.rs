@@ -3,6 +3,7 @@
 use super::{icmp, ms};
 use crate::codes::Status;
 use crate::fact::What;
+use crate::note::counted;
 use crate::session::Session;
 use crate::time::spoken;
 use crate::wire::multitransport::RequestedProtocol;
@@ -36,7 +37,8 @@ pub(super) fn says(what: &What) -> Option<String> {
             format!("server takes the UDP transport after {}, {}", ms(*after_ms), named(Some(*version)))
         }
         What::UdpUnreachable { from, kind, code, times } => format!(
-            "{from} says {times} times of the UDP transport that {} (ICMP type {kind} code {code})",
+            "{from} says {} of the UDP transport that {} (ICMP type {kind} code {code})",
+            counted(*times, "time", "times"),
             icmp(*from, *kind, *code)
         ),
         What::UdpClientHello { version } => {
@@ -52,8 +54,9 @@ pub(super) fn says(what: &What) -> Option<String> {
         }
         What::UdpAlert { by, .. } => format!("{} sends an encrypted alert in the UDP transport", by.name()),
         What::UdpOpened { client_records, server_records, closed_records } => format!(
-            "secrets open {client_records} TLS records of the client and {server_records} of the server in the UDP \
-             transport, {closed_records} stay closed"
+            "secrets open {} of the client and {server_records} of the server in the UDP transport, {}",
+            counted(*client_records, "TLS record", "TLS records"),
+            counted(*closed_records, "stays closed", "stay closed")
         ),
         What::UdpSecured {} => "the UDP transport is secured: its handshake is complete".to_owned(),
         What::TunnelAsked { .. } => {
@@ -61,11 +64,13 @@ pub(super) fn says(what: &What) -> Option<String> {
         }
         What::TunnelAnswered { result } => tunnel(*result),
         What::UdpCarried { client_bytes, server_bytes, over_ms } => format!(
-            "the UDP transport carried {client_bytes} bytes of the client and {server_bytes} of the server in {}",
+            "the UDP transport carried {} of the client and {server_bytes} of the server in {}",
+            counted(*client_bytes, "byte", "bytes"),
             ms(*over_ms)
         ),
         What::UdpUnheard { by, datagrams, over_ms } => format!(
-            "from here on nothing came back to the {datagrams} datagrams that the {} sent in the UDP transport for {}",
+            "from here on nothing came back to the {} that the {} sent in the UDP transport for {}",
+            counted(*datagrams, "datagram", "datagrams"),
             by.name(),
             ms(*over_ms)
         ),

@@ -198,6 +198,7 @@ pub(super) fn mark(what: &What) -> Mark {
         | What::AccountLockedOut {}
         | What::FirewallDecision { .. }
         | What::ClockChanged { .. }
+        | What::HostZone { .. }
         | What::HostStopped { .. }
         | What::ServiceProblem { .. }
         | What::ProblemLogged { .. }

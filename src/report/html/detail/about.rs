@@ -5,6 +5,7 @@ use super::super::strings::Strings;
 use super::place;
 use crate::analysis::Analysis;
 use crate::fact::{Recognised, What};
+use crate::note::counted;
 use crate::session::Session;
 use crate::wire::community_id;
 use crate::wire::encryption::{EncryptionLevel, EncryptionMethod};
@@ -83,9 +84,11 @@ fn of_packets(analysis: &Analysis, session: &Session) -> Vec<(&'static str, Stri
         rows.push((
             "packets",
             format!(
-                "{} to {}: client {client_packets} with {client_bytes} bytes, server {server_packets} with {server_bytes} bytes",
+                "{} to {}: client {client_packets} with {}, server {server_packets} with {}",
                 place(analysis, connection.first),
-                connection.last.spot
+                connection.last.spot,
+                counted(client_bytes, "byte", "bytes"),
+                counted(server_bytes, "byte", "bytes")
             ),
         ));
     }

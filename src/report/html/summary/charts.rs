@@ -60,6 +60,9 @@ pub(super) struct Band<'a> {
     width: Value,
     covers: Option<[String; 2]>,
     clock: String,
+    /// The zone that the host names, and its last start.
+    zone: Option<String>,
+    started: Option<String>,
     sessions: usize,
 }
 
@@ -155,6 +158,7 @@ pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
     let band = |((index, witness), sessions)| {
         let witness: &crate::session::Witness = witness;
         let span = span(analysis, index);
+        let boots = witness.host.as_ref().and_then(|host| analysis.story.boots.get(host));
         let (x, end) = span.map_or((0.0, 0.0), |(from, to)| (share(from, whole), share(to, whole)));
         Band {
             name: &witness.name,
@@ -163,6 +167,8 @@ pub(super) fn bands(analysis: &Analysis) -> Vec<Band<'_>> {
             width: drawn(if span.is_some() { ((end - x) * WIDTH).max(4.0) } else { 0.0 }),
             covers: span.map(|(from, to)| [from.to_string(), to.to_string()]),
             clock: clock_words(analysis, index),
+            zone: boots.and_then(|boots| boots.zone.as_ref()).map(words::zone),
+            started: boots.and_then(|boots| boots.booted.last()).map(ToString::to_string),
             sessions,
         }
     };
