@@ -38,7 +38,9 @@ pub(super) fn each<W: Copy, T, K: Default + Send>(
         Order { state: Mutex::new(Waiting { next: 0, parts: BTreeMap::new(), sink }), moved: Condvar::new() };
     let work = |_: usize| {
         let (mut buffer, mut known) = (Vec::new(), Known::new());
-        while let Some(taken) = lock(&source).take(&mut buffer) {
+        loop {
+            // In the head of a `while let` the lock would be held for as long as the chunks are looked at.
+            let Some(taken) = lock(&source).take(&mut buffer) else { break };
             let number = taken.number;
             order.give(number, taken.look(&mut buffer, &mut known, picker));
         }
