@@ -1242,6 +1242,13 @@ facts! {
         /// Port of who asked.
         asker_port: Option<u32>,
     }
+    /// The capture lists a name of an address (name resolution block of pcapng, 4.5): what the program that wrote it knew.
+    NameListed = "name-listed", None, {
+        /// The address.
+        of: IpAddr,
+        /// The name, in lower case.
+        name: String,
+    }
     /// A name was looked up that leads to the server of this connection.
     NameResolved = "name-resolved", Some(Step::Dns), {
         /// The name, in lower case.

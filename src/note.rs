@@ -506,6 +506,15 @@ impl Note {
         Self { place, text }
     }
 
+    /// Names of addresses that captures list beyond what is kept.
+    #[must_use]
+    pub fn listed_names_cut(input_index: u32, names: u64) -> Self {
+        let text = format!(
+            "{names} names of addresses were left out: of those that the capture lists, 16 of each of 16384 addresses are kept"
+        );
+        Self::at(input_index, Spot::Whole, text)
+    }
+
     /// Connections of which logs tell more than is kept.
     #[must_use]
     pub fn records_of_connections_cut(records: usize, limit: usize) -> Self {

@@ -15,12 +15,15 @@ mod watched;
 pub mod capture;
 pub mod again;
 pub mod link;
+pub mod listed;
 pub mod fragments;
 pub mod neighbours;
 pub mod udp;
 pub mod table;
 
 use std::path::PathBuf;
+
+use listed::Listed;
 
 use crate::note::Note;
 use crate::time::UnixNanos;
@@ -114,6 +117,8 @@ pub struct SourceRead {
     pub inputs: Vec<InputRead>,
     /// UDP transports, in the order of their SYNs.
     pub udp: Vec<UdpFlow>,
+    /// Names of addresses that its files list.
+    pub names: Listed,
     /// What was lost.
     pub notes: Vec<Note>,
 }

@@ -110,6 +110,14 @@ pub fn entries<'a>(analysis: &'a Analysis, session: &'a Session) -> impl Iterato
     all.filter(|entry| analysis.timeline.holds(entry.seen.at))
 }
 
+/// The server as it was asked for, where neither packets nor its own logs name it: as it was typed, or as a security package
+/// was asked for its service. Text from the evidence in it is printable.
+#[must_use]
+pub fn server_asked_for(session: &Session) -> Option<String> {
+    let typed = session.typed_name().map(|name| format!("{} (as typed)", printable(name)));
+    typed.or_else(|| Some(format!("{} (by its service name)", printable(session.service_name()?))))
+}
+
 /// From whom to whom, as far as it is known. Text from the evidence in it is printable.
 #[must_use]
 pub fn ends(session: &Session) -> String {
@@ -132,7 +140,7 @@ pub fn ends(session: &Session) -> String {
         (Some(end), Some(host)) => format!("{end} ({})", printable(host)),
         (Some(end), None) => end.to_string(),
         (None, Some(host)) => printable(host).into_owned(),
-        (None, None) => "an unknown server".to_owned(),
+        (None, None) => server_asked_for(session).unwrap_or_else(|| "an unknown server".to_owned()),
     };
     format!("{client} -> {server}")
 }

@@ -25,6 +25,7 @@ mod progress;
 mod attempt;
 mod differs;
 mod listened;
+mod witnesses;
 
 pub use attempt::Attempt;
 pub use clock::{ClockOffset, ClockStep, Paired};

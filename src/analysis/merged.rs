@@ -1,6 +1,7 @@
 //! Facts of several runs made one: inputs in the order of their paths, and every index numbered anew.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::kept::{self, Cut};
@@ -40,11 +41,14 @@ pub(super) fn merge(parts: Vec<Part>) -> Merged {
     held.sort_by(|(a, _, from_a), (b, _, from_b)| {
         (&a.shown, a.kind, a.bytes, from_a).cmp(&(&b.shown, b.kind, b.bytes, from_b))
     });
+    let repeated = Repeated::of(&held, &rest);
+    held.retain(|(.., from)| !repeated.inputs.contains(from));
     let numbers: BTreeMap<(usize, u32), u32> = (0..).zip(&held).map(|(new, (.., old))| (*old, new)).collect();
     let number = |part: usize, old: u32| numbers.get(&(part, old)).copied().unwrap_or(old);
     let mut sources: Vec<(Vec<u32>, (usize, u32))> = Vec::new();
     for (part, (own, ..)) in rest.iter().enumerate() {
-        sources.extend((0..).zip(own).map(|(old, source)| {
+        let kept = (0..).zip(own).filter(|(old, _)| !repeated.sources.contains(&(part, *old)));
+        sources.extend(kept.map(|(old, source)| {
             (source.inputs.iter().map(|input| number(part, *input)).collect(), (part, old))
         }));
     }
@@ -55,11 +59,15 @@ pub(super) fn merge(parts: Vec<Part>) -> Merged {
     for (part, (_, facts, cut, notes)) in rest.into_iter().enumerate() {
         let anew = |place: Place| Place { input_index: number(part, place.input_index), ..place };
         let mut renumber = Renumber { part, witnesses: &witnesses, known: None, anew: &anew };
-        merged.facts.extend(facts.into_iter().map(|fact| renumber.fact(fact)));
+        let facts = facts.into_iter().filter(|fact| !repeated.has_fact(part, fact));
+        merged.facts.extend(facts.map(|fact| renumber.fact(fact)));
+        let cut = cut.into_iter().filter(|(input, _)| !repeated.inputs.contains(&(part, *input)));
         for (input, facts) in cut {
             *merged.cut.entry(number(part, input)).or_default() += facts;
         }
-        merged.notes.extend(notes.into_iter().map(|note| Note { place: anew(note.place), ..note }));
+        let notes =
+            notes.into_iter().filter(|note| !repeated.inputs.contains(&(part, note.place.input_index)));
+        merged.notes.extend(notes.map(|note| Note { place: anew(note.place), ..note }));
     }
     // Captures first, then logs, each in the order in which one run reads them; the order within stays.
     merged.facts.sort_by_key(|fact| match &fact.subject {
@@ -103,6 +111,109 @@ impl Parts {
     pub fn all(self) -> Vec<Part> {
         self.parts
     }
+}
+
+/// How many facts are told of a source, the more the sooner, where its inputs stand, by part and number, and itself.
+type Ranked<'a> = (Reverse<usize>, Vec<usize>, (usize, u32), &'a Source);
+
+/// Sources, facts, how many were left out, and notes of one part.
+type Rest = (Vec<Source>, Vec<Fact>, Cut, Vec<Note>);
+
+/// What a part holds that another one holds as well, told by what the inputs held: it counts once. A capture point counts
+/// once where all its files are the same ones.
+struct Repeated {
+    /// By part and number in it.
+    inputs: BTreeSet<(usize, u32)>,
+    sources: BTreeSet<(usize, u32)>,
+}
+
+impl Repeated {
+    /// `held` is in the order in which inputs are numbered. The copy of which more is told stays, else the first one: secrets
+    /// may have been there for one of them alone.
+    fn of(held: &[(Input, Option<Counts>, (usize, u32))], rest: &[Rest]) -> Self {
+        let identities: BTreeMap<(usize, u32), String> = held
+            .iter()
+            .filter_map(|(input, counts, from)| Some((*from, identity(input, counts.as_ref())?)))
+            .collect();
+        let mut found = Self { inputs: BTreeSet::new(), sources: BTreeSet::new() };
+        let mut of_captures: BTreeSet<(usize, u32)> = BTreeSet::new();
+        let place: BTreeMap<(usize, u32), usize> =
+            (0..).zip(held).map(|(at, (.., from))| (*from, at)).collect();
+        let facts = counted(rest);
+        let count = |from: (usize, u32), captured: bool| facts.get(&(from, captured)).copied().unwrap_or(0);
+        let mut sources: Vec<Ranked<'_>> = Vec::new();
+        for (part, (own, ..)) in rest.iter().enumerate() {
+            for (number, source) in (0..).zip(own) {
+                let inputs = || source.inputs.iter().map(|input| (part, *input));
+                of_captures.extend(inputs());
+                let places = inputs().filter_map(|from| place.get(&from).copied()).collect();
+                sources.push((Reverse(count((part, number), true)), places, (part, number), source));
+            }
+        }
+        sources.sort_by(|(a, at, from, _), (b, other, of, _)| (a, at, from).cmp(&(b, other, of)));
+        let mut known: BTreeMap<Vec<&String>, usize> = BTreeMap::new();
+        for (.., (part, number), source) in sources {
+            let inputs = || source.inputs.iter().map(|input| (part, *input));
+            let own: Option<Vec<&String>> = inputs().map(|from| identities.get(&from)).collect();
+            let Some(own) = own.filter(|own| !own.is_empty()) else { continue };
+            if *known.entry(own).or_insert(part) != part {
+                found.sources.insert((part, number));
+                found.inputs.extend(inputs());
+            }
+        }
+        let mut others: Vec<(Reverse<usize>, (usize, u32))> = held
+            .iter()
+            .filter(|(.., from)| !of_captures.contains(from))
+            .map(|(.., from)| (Reverse(count(*from, false)), *from))
+            .collect();
+        // What comes first among the inputs stays first where both hold as much.
+        others.sort_by_key(|(count, _)| *count);
+        let mut known: BTreeMap<&String, usize> = BTreeMap::new();
+        for (_, from) in others {
+            let Some(hash) = identities.get(&from) else { continue };
+            if *known.entry(hash).or_insert(from.0) != from.0 {
+                found.inputs.insert(from);
+            }
+        }
+        found
+    }
+
+    fn has_fact(&self, part: usize, fact: &Fact) -> bool {
+        match &fact.subject {
+            Subject::Connection(connection) | Subject::Udp(connection) => {
+                self.sources.contains(&(part, connection.witness_index))
+            }
+            Subject::Record(_) => self.inputs.contains(&(part, fact.place.input_index)),
+        }
+    }
+}
+
+/// What tells an input from every other one: its length, what was counted in it, and its first and last time to the
+/// nanosecond; hashes are there only where they were asked for. `None` where nothing was read of it.
+fn identity(input: &Input, counts: Option<&Counts>) -> Option<String> {
+    let covers = match counts? {
+        Counts::Capture(held) => held.covers,
+        Counts::Log(held) => held.covers,
+    };
+    covers?;
+    Some(format!("{} {} {counts:?}", input.kind.name(), input.bytes))
+}
+
+/// How many facts are told of each source (`true`) or log of a part.
+fn counted(rest: &[Rest]) -> BTreeMap<((usize, u32), bool), usize> {
+    let mut counts = BTreeMap::new();
+    for (part, (_, facts, ..)) in rest.iter().enumerate() {
+        for fact in facts {
+            let of = match &fact.subject {
+                Subject::Connection(connection) | Subject::Udp(connection) => {
+                    ((part, connection.witness_index), true)
+                }
+                Subject::Record(_) => ((part, fact.place.input_index), false),
+            };
+            *counts.entry(of).or_default() += 1;
+        }
+    }
+    counts
 }
 
 struct Renumber<'a> {

@@ -1,15 +1,24 @@
 //! Inputs into facts: one thing on a thread at a time, its facts to a sink in the order of the file.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::kept::{Cut, Kept};
 use crate::events::{self, Row};
-use crate::fact::{self, FACTS_MAX, Fact};
-use crate::note::Note;
+use crate::fact::{self, Connection, FACTS_MAX, Fact, Subject, What};
+use crate::note::{Note, Place};
 use crate::packets::{self, Packets};
 use crate::read::capture::read_source;
 use crate::read::evtx::{Picker, pick_log};
+use crate::read::listed::Listed;
 use crate::read::{self, Counts, Found, Inventory, Keys, Source, SourceRead, Watch};
+use crate::time::UnixNanos;
+
+/// Addresses of one capture point whose names are told.
+const ENDS_MAX: usize = 16_384;
 
 /// One thing that is read on a thread of its own.
 pub(super) enum Reading<'i> {
@@ -34,6 +43,40 @@ pub(super) fn of(inventory: &Inventory) -> Vec<Reading<'_>> {
     captures.chain(inventory.logs.iter().map(|index| Reading::Log(*index))).collect()
 }
 
+/// Addresses of which connections tell, each with the first one that does: names stand in a file apart from packets.
+#[derive(Default)]
+struct Ends(BTreeMap<IpAddr, (UnixNanos, Arc<Connection>)>);
+
+impl Ends {
+    fn take(&mut self, fact: &Fact) {
+        let Some(connection) = fact.subject.connection() else { return };
+        let beside = match &fact.what {
+            What::HostClock { of, .. } => Some(*of),
+            _ => None,
+        };
+        for address in [connection.client.ip(), connection.server.ip()].into_iter().chain(beside) {
+            if self.0.len() < ENDS_MAX {
+                self.0.entry(address).or_insert_with(|| (connection.opened, Arc::clone(connection)));
+            }
+        }
+    }
+
+    /// The names that captures list of them.
+    fn named(&self, names: &Listed) -> Vec<Fact> {
+        let of_one = |(of, (at, connection)): (&IpAddr, &(UnixNanos, Arc<Connection>))| {
+            let (input_index, listed) = names.names.get(of)?;
+            let (of, at, subject) = (*of, *at, Subject::Connection(Arc::clone(connection)));
+            let place = Place::whole(*input_index);
+            let fact = move |name: &String| {
+                let what = What::NameListed { of, name: name.clone() };
+                Fact { at, place, subject: subject.clone(), reading: fact::Reading::Clear, what }
+            };
+            Some(listed.iter().map(fact))
+        };
+        self.0.iter().filter_map(of_one).flatten().collect()
+    }
+}
+
 /// Something that takes facts of records, in order.
 pub(super) type Keep<'a, K> = &'a (dyn Fn(Fact, &mut K) + Sync);
 
@@ -47,20 +90,23 @@ pub(super) fn captures(
 ) -> Read {
     let (mut lost, mut opened) = (Vec::new(), false);
     let mut packets = Packets::new(witness_index, &keys.log);
+    let mut ends = Ends::default();
     let mut told = |(found, notes): (Vec<Fact>, Vec<Note>)| {
         if !found.is_empty() {
             watch.found(Found::Connection, 1);
         }
+        found.iter().for_each(|fact| ends.take(fact));
         opened |= found.iter().any(|fact| fact.reading == fact::Reading::Opened);
         found.into_iter().for_each(&mut *sink);
         lost.extend(notes);
     };
-    let SourceRead { inputs, udp, mut notes } =
+    let SourceRead { inputs, udp, names, mut notes } =
         read_source(source, &inventory.inputs, &keys.log, watch, &mut |flow| told(packets.take(flow)));
     told(packets.finish());
     for transport in udp {
         told(packets::udp_facts(&transport, witness_index, &keys.log));
     }
+    ends.named(&names).into_iter().for_each(&mut *sink);
     notes.extend(lost);
     let counts = inputs.into_iter().map(|input| (input.input_index, Counts::Capture(input.counts))).collect();
     Read { counts, notes, opened }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use pcap_parser::{NameRecord, NameRecordType, OptionCode};
+use pcap_parser::OptionCode;
 
 use super::Watch;
 use super::capture::interface::Resolution;
@@ -85,25 +85,6 @@ pub(super) struct Frame<'a> {
     pub(super) interface: &'a Arc<Interface>,
     pub(super) captured: &'a Captured<'a>,
     pub(super) big_endian: bool,
-}
-
-/// The address and the first name of a record (pcapng 4.5): the address, then names ended by zero bytes.
-pub(super) fn name<'a>(record: &NameRecord<'a>) -> Option<(IpAddr, &'a str)> {
-    let value = record.record_value;
-    let (address, names) = match record.record_type {
-        NameRecordType::Ipv4 => {
-            let (address, names) = value.split_first_chunk::<4>()?;
-            (IpAddr::from(*address), names)
-        }
-        NameRecordType::Ipv6 => {
-            let (address, names) = value.split_first_chunk::<16>()?;
-            (IpAddr::from(*address), names)
-        }
-        _ => return None,
-    };
-    let first = names.split(|byte| *byte == 0).next()?;
-    let name = std::str::from_utf8(first).ok().filter(|name| !name.is_empty())?;
-    Some((address, name))
 }
 
 impl Frame<'_> {

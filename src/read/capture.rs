@@ -9,11 +9,12 @@ use pcap_parser::{
     PcapNGReader,
 };
 
-use super::again::{self, Frame, Passed};
+use super::again::{Frame, Passed};
 use super::flow::{Flow, Sighting, UnreachableSeen};
 use super::fragments::Fragments;
 use super::inputs::{Input, Kind, Source};
 use super::link::{self, Link, Packet};
+use super::listed::{self, Listed};
 use super::neighbours::Arp;
 use super::table::FlowTable;
 use super::watched::open_watched;
@@ -52,7 +53,7 @@ pub fn read_source(
     let mut read = SourceRead::default();
     for index in source.inputs.iter().copied() {
         let Some(input) = usize::try_from(index).ok().and_then(|i| inputs.get(i)) else { continue };
-        let file = CaptureFile::new(index, Taker::Table(&mut table, &mut fragments));
+        let file = CaptureFile::new(index, Taker::Table(&mut table, &mut fragments, &mut read.names));
         let (counts, notes) = file.opened(input, watch);
         read.inputs.push(InputRead { input_index: index, counts });
         read.notes.extend(notes);
@@ -62,6 +63,9 @@ pub fn read_source(
     let (udp, notes) = table.finish(first);
     read.udp = udp;
     read.notes.extend(notes);
+    if read.names.cut > 0 {
+        read.notes.push(Note::listed_names_cut(first, read.names.cut));
+    }
     read
 }
 
@@ -77,8 +81,8 @@ pub(super) fn read_again(
 
 /// Who takes the packets of a file.
 enum Taker<'t, 's> {
-    /// The connections of its source, and the fragments that wait.
-    Table(&'t mut FlowTable<'s>, &'t mut Fragments),
+    /// The connections of its source, the fragments that wait, and the names that are listed.
+    Table(&'t mut FlowTable<'s>, &'t mut Fragments, &'t mut Listed),
     /// Someone who reads the file again, until it answers `false`.
     Again(&'t mut dyn FnMut(&Passed<'_>) -> bool),
 }
@@ -338,9 +342,12 @@ impl<'t, 's> CaptureFile<'t, 's> {
     }
 
     fn names(&mut self, block: &NameResolutionBlock<'_>) {
-        if let Taker::Again(take) = &mut self.taker {
-            self.enough |=
-                !block.nr.iter().filter_map(again::name).all(|(of, name)| take(&Passed::Name(of, name)));
+        match &mut self.taker {
+            Taker::Table(_, _, names) => names.take(self.input_index, block),
+            Taker::Again(take) => {
+                let mut names = block.nr.iter().filter_map(listed::first);
+                self.enough |= !names.all(|(of, name)| take(&Passed::Name(of, name)));
+            }
         }
     }
 
@@ -400,7 +407,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
     }
 
     fn unwrapped(&mut self, packet: &Packet<'_>, seen: Sighting) {
-        let Taker::Table(table, incomplete) = &mut self.taker else { return };
+        let Taker::Table(table, incomplete, _) = &mut self.taker else { return };
         match packet {
             Packet::Tcp(segment) => table.segment(segment, seen),
             Packet::Udp(datagram) => table.datagram(datagram, seen),

@@ -129,6 +129,7 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("multitransport", "detail", Kind::Free),
     ("multitransport", "says", Kind::Own),
     ("multitransport-request", "cookie_hash", Kind::Opaque),
+    ("name-listed", "name", Kind::Name),
     ("name-not-resolved", "name", Kind::Name),
     ("name-resolved", "addresses", Kind::Name),
     ("name-resolved", "name", Kind::Name),

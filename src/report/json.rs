@@ -100,6 +100,9 @@ pub(super) struct End {
     pub(super) ip: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) name: Option<String>,
+    /// How the name is known, where it is only what was asked for: `typed`, or `service` of a security package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<Option<u32>>,
     /// Other names and addresses of the same host.
@@ -347,6 +350,7 @@ fn end(address: Option<SocketAddr>, name: Option<String>) -> End {
         port: address.map(|a| a.port()),
         name,
         build: None,
+        name_by: None,
         aliases: Vec::new(),
     }
 }
@@ -362,14 +366,30 @@ pub(super) fn client(session: &Session) -> End {
     let ip = session.client_ip().map(|ip| ip.to_string());
     if let Some((address, port)) = session.forwarded_for() {
         let name = name.or_else(own_log).or_else(workstation);
-        return End { ip: Some(address.to_string()), port, name, build: Some(build), aliases: Vec::new() };
+        return End {
+            ip: Some(address.to_string()),
+            port,
+            name,
+            build: Some(build),
+            name_by: None,
+            aliases: Vec::new(),
+        };
     }
     End { ip, build: Some(build), ..end(session.client(), name.or_else(own_log).or_else(workstation)) }
 }
 
 pub(super) fn server(session: &Session) -> End {
     let own_log = session.host(Role::Server).map(ToOwned::to_owned);
-    end(session.server(), own_log.or_else(|| session.server_name()))
+    let known = own_log.or_else(|| session.server_name());
+    let typed = || Some((session.typed_name()?.to_owned(), "typed"));
+    let asked = || typed().or_else(|| Some((session.service_name()?.to_owned(), "service")));
+    match (known, session.server()) {
+        (None, None) => {
+            let (name, name_by) = asked().unzip();
+            End { name_by, ..end(None, name) }
+        }
+        (known, server) => end(server, known),
+    }
 }
 
 fn user(session: &Session) -> Option<User<'_>> {

@@ -17,7 +17,7 @@ use paint::{Paint, columns, wrapped};
 use super::kinds::{NO_CAUSE, kinds};
 use super::safe::{escaped, printable};
 use super::sources::summed_up;
-use super::{Told, ends, entries, input_name, query, rivals, slice, told, words};
+use super::{Told, ends, entries, input_name, query, rivals, server_asked_for, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
@@ -95,7 +95,7 @@ pub(super) fn server_end(session: &Session) -> String {
     match (session.server(), session.host(Role::Server)) {
         (Some(end), _) => end.to_string(),
         (None, Some(host)) => host.to_owned(),
-        (None, None) => "an unknown server".to_owned(),
+        (None, None) => server_asked_for(session).unwrap_or_else(|| "an unknown server".to_owned()),
     }
 }
 
@@ -248,7 +248,8 @@ fn lasted(analysis: &Analysis, told: &Told<'_>) -> String {
         let _ = write!(text, "; {count} connections were tried, this one tells most");
     }
     if seen > 1 {
-        let _ = write!(text, "; told by {seen} of {} witnesses", analysis.witnesses.len());
+        let could = analysis.story.could_tell(told.session, &analysis.witnesses).len();
+        let _ = write!(text, "; told by {seen} of {could} witnesses");
     }
     text
 }

@@ -279,6 +279,7 @@ pub(super) fn clusters(facts: Vec<Fact>, witnesses: &[Witness]) -> Told {
         facts.sort_by_key(|fact| (fact.at, fact.place));
         let mut host = Host {
             witness_index,
+            at_the_computer: at_the_computer(&facts),
             clusters: Vec::new(),
             checks: Vec::new(),
             by_activity: BTreeMap::new(),
@@ -350,6 +351,8 @@ fn is_remote_desktop(cluster: &Cluster) -> bool {
 
 struct Host {
     witness_index: u32,
+    /// By session, since when it is at the computer itself, and since when it is not.
+    at_the_computer: BTreeMap<u32, Vec<(UnixNanos, bool)>>,
     clusters: Vec<Cluster>,
     /// What the host checked for another one, each by itself.
     checks: Vec<Cluster>,
@@ -366,7 +369,7 @@ struct Host {
 impl Host {
     fn take(&mut self, fact: Fact) {
         let Some(keys) = fact.subject.keys().map(Arc::clone) else { return };
-        if is_at_the_computer(&fact.what) {
+        if is_at_the_computer(&fact.what) || self.ends_at_the_computer(&fact, &keys) {
             return;
         }
         if concerns_every_connection(&fact) {
@@ -394,6 +397,14 @@ impl Host {
             }
             None => self.alone += 1,
         }
+    }
+
+    /// It ends a session at the computer itself, as when a connection takes that over.
+    fn ends_at_the_computer(&self, fact: &Fact, keys: &Keys) -> bool {
+        let session = keys.session_id.filter(|_| keys.activity.is_none());
+        let told = session.and_then(|session| self.at_the_computer.get(&session));
+        let last = told.and_then(|told| told.iter().rfind(|(since, _)| *since < fact.at));
+        matches!(fact.what, What::SessionEnded { .. }) && last.is_some_and(|(_, local)| *local)
     }
 
     fn cluster(&self, fact: &Fact, keys: &Keys) -> Cluster {
@@ -536,6 +547,24 @@ fn is_of_the_next(cluster: &Cluster, fact: &Fact, keys: &Keys) -> bool {
         }
         _ => false,
     }
+}
+
+/// By session, the moments at which someone came to it: at the computer itself, or by Remote Desktop. `facts` are in order.
+fn at_the_computer(facts: &[Fact]) -> BTreeMap<u32, Vec<(UnixNanos, bool)>> {
+    let mut told: BTreeMap<u32, Vec<(UnixNanos, bool)>> = BTreeMap::new();
+    for fact in facts {
+        let session = fact.subject.keys().and_then(|keys| keys.session_id);
+        if let (
+            Some(session),
+            What::SessionLogon { local }
+            | What::ShellStarted { local }
+            | What::SessionReconnected { local, .. },
+        ) = (session, &fact.what)
+        {
+            told.entry(session).or_default().push((fact.at, *local));
+        }
+    }
+    told
 }
 
 /// A session at the computer itself is no Remote Desktop.

@@ -17,13 +17,17 @@ pub struct Names {
     pub own: BTreeSet<String>,
     /// What others call it: in the DNS, in certificates, and as it was typed.
     pub called: BTreeSet<String>,
+    /// What captures call it, without saying from where they know.
+    pub listed: BTreeSet<String>,
 }
 
 impl Names {
-    /// All of them, in lower case, its own first.
+    /// All of them, in lower case, its own first, and what captures list last.
     pub fn all(&self) -> impl Iterator<Item = &str> {
         let called = self.called.iter().filter(|name| !self.own.contains(*name));
-        self.own.iter().chain(called).map(String::as_str)
+        let listed =
+            self.listed.iter().filter(|name| !self.own.contains(*name) && !self.called.contains(*name));
+        self.own.iter().chain(called).chain(listed).map(String::as_str)
     }
 
     /// Is it the computer of this name? `None` when nothing tells.
@@ -31,7 +35,8 @@ impl Names {
         let same = |name: &String| is_same_host(name, host);
         match (self.own.iter().any(same) || self.called.iter().any(same), self.own.is_empty()) {
             (true, _) => Some(true),
-            (false, true) => None,
+            // A list may be old: it counts where the computer does not call itself otherwise.
+            (false, true) => self.listed.iter().any(same).then_some(true),
             (false, false) => Some(false),
         }
     }
@@ -109,6 +114,9 @@ impl Directory {
                 common.chain(others).for_each(|name| self.called(server, name));
             }
             // Several addresses are those of several hosts.
+            What::NameListed { of, name } if is_name(name) => {
+                insert(&mut self.by_address.entry(*of).or_default().listed, name);
+            }
             What::HostClock { of, name: Some(name), .. } => self.called(*of, name),
             What::NameResolved { name, addresses } if addresses.parse() == Ok(server) => {
                 self.called(server, name);
@@ -187,6 +195,18 @@ mod tests {
         known.own(address, Some(&"RDSH01".to_owned()));
         assert_eq!(known.is_host("rdsh01.lab.test", address), Some(true));
         assert_eq!(known.is_host("rdsh02.lab.test", address), Some(false));
+        let listed = |name: &str| What::NameListed { of: address, name: name.to_owned() };
+        for name in ["rdsh02.lab.test", "farm.lab.test"] {
+            known.learn(&listed(name), (address, address));
+        }
+        assert_eq!(known.is_host("rdsh02", address), Some(false));
+        let elsewhere: IpAddr = "203.0.113.21".parse().unwrap();
+        known.learn(&What::NameListed { of: elsewhere, name: "rdsh02".to_owned() }, (address, address));
+        assert_eq!(
+            (known.is_host("rdsh02", elsewhere), known.is_host("rdsh01", elsewhere)),
+            (Some(true), None)
+        );
+        known.by_address.entry(address).and_modify(|names| names.listed.clear());
         assert_eq!(known.names(address).unwrap().all().collect::<Vec<_>>(), ["rdsh01", "farm.lab.test"]);
     }
 }

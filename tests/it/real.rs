@@ -1,12 +1,15 @@
 //! Real captures with known causes, of the lab and public ones, and mutilated copies of them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rdpwhy::diagnosis::Verdict;
+use rdpwhy::exchange;
+use rdpwhy::fact::{Keys, Subject};
 use rdpwhy::read::{Unwatched, inputs};
 use rdpwhy::report::told;
 use rdpwhy::session::Session;
-use rdpwhy::{Analysis, analyze_inventory};
+use rdpwhy::{Analysis, analyze_inventory, diagnose, write_facts};
 use serde_json::Value;
 
 use crate::support::{children, corpus, root};
@@ -44,6 +47,21 @@ const PUBLIC: &[Public] = &[
         "unknown, Windows Server 2019",
         &["not-in-rdp-users"],
         false,
+    ),
+    // LsaSrv 6041 says it in words, and LocalSessionManager 40 by its code.
+    ("hayabusa-evtx_samples__2-vss_7-System.evtx", "unknown, Windows 10", &["credssp-oracle"], false),
+    ("trunc_half_chunk.evtx", "unknown, Windows", &["replaced"], false),
+    (
+        "velociraptor_artifacts__testdata__files__RDPAuth_LocalSessionManager.evtx",
+        "unknown, Windows Server 2016",
+        &[],
+        true,
+    ),
+    (
+        "velociraptor_artifacts__testdata__files__RDPAuth_Security.evtx",
+        "unknown, Windows Server 2016",
+        &[],
+        true,
     ),
     ("awakecoding_rdp-nla-kerberos-auth1.pcapng", "mstsc, Windows Server", &[], true),
     ("awakecoding_rdp-no-tls-accepted1.pcapng", "mstsc, Windows Server", &[], true),
@@ -239,6 +257,40 @@ impl Real {
             each(&Capture::forget_secrets).filter(|_| self.keys.is_some() || self.has_secrets());
         copies.extend(without_keys.map(|files| Copy { done: "without TLS secrets", files }));
         copies
+    }
+
+    /// The answers to a log of which parts of each record, or records, are taken away; none for captures.
+    pub(crate) fn log_copies(&self) -> Vec<(&'static str, Analysis)> {
+        if !self.captures.iter().all(|(name, _)| name.ends_with(".evtx")) {
+            return Vec::new();
+        }
+        let mut facts = Vec::new();
+        write_facts(&inputs::held(self.whole()), &Unwatched, &mut facts).unwrap();
+        let copy = |change: &dyn Fn(usize, usize, &mut Keys) -> bool| {
+            let mut part = exchange::read(facts.as_slice()).unwrap();
+            let (mut index, count) = (0, part.facts.len());
+            part.facts.retain_mut(|fact| {
+                let Subject::Record(keys) = &mut fact.subject else { return true };
+                index += 1;
+                change(index - 1, count, Arc::make_mut(keys))
+            });
+            diagnose(vec![part])
+        };
+        let cleared = |clear: fn(&mut Keys)| {
+            copy(&|_, _, keys| {
+                clear(keys);
+                true
+            })
+        };
+        vec![
+            ("records without ports", cleared(|keys| keys.port = None)),
+            ("records without addresses and ports", cleared(|keys| (keys.address, keys.port) = (None, None))),
+            ("records without ActivityID", cleared(|keys| keys.activity = None)),
+            ("records without users", cleared(|keys| (keys.user, keys.domain) = (None, None))),
+            ("without the first 25 % of the records", copy(&|index, count, _| index * 100 >= count * 25)),
+            ("the first 50 % of the records", copy(&|index, count, _| index * 2 < count)),
+            ("every second record", copy(&|index, _, _| index % 2 == 0)),
+        ]
     }
 
     fn has_secrets(&self) -> bool {

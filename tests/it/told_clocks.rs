@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rdpwhy::analysis::analyze_inventory;
+use rdpwhy::analysis::{Analysis, analyze_inventory, write_facts};
 use rdpwhy::read::Unwatched;
 use rdpwhy::read::inputs::held;
 use rdpwhy::session::{ClockOffset, Paired, Role, Story};
+use rdpwhy::{diagnose, exchange};
 use rdpwhy_lab::capture::{
-    Endpoint, Envelope, Frame, LINKTYPE_ETHERNET, PcapWriter, dns, kerberos_error, kerberos_request,
+    ByteOrder, Endpoint, Envelope, Frame, Interface, LINKTYPE_ETHERNET, PcapWriter, PcapngWriter, dns,
+    kerberos_error, kerberos_request,
 };
 use rdpwhy_lab::rdp::{self, Cipher, Names, Security};
 use rdpwhy_lab::scenario::Scenario;
@@ -209,4 +211,71 @@ fn the_log_of_a_domain_controller_stands_where_its_errors_say() {
     let told: Vec<bool> =
         analysis.story.sessions.iter().map(|s| s.host(Role::DomainController).is_some()).collect();
     assert_eq!(told, [true]);
+}
+
+/// A capture of a refused logon that lists these names.
+fn listing(names: &[(IpAddr, &str)]) -> Vec<u8> {
+    let ends = ["198.51.100.10:50112", "203.0.113.20:3389"].map(|end| Endpoint::new(end.parse().unwrap()));
+    let named = Names { user: "alice", domain: "LAB", host: "10.0.0.1", workstation: "C1", password: "x" };
+    let kind = (Security::Nla, Cipher::Gcm12, rdp::Story::Refused);
+    let mut pcap = PcapngWriter::new(Vec::new(), ByteOrder::Little).unwrap();
+    let interface = pcap.interface(Interface::new(LINKTYPE_ETHERNET)).unwrap();
+    for frame in rdp::talk(ends[0], ends[1], BASE_NS, kind, &named).finish() {
+        pcap.frame(interface, &frame).unwrap();
+    }
+    pcap.names(names).unwrap();
+    pcap.finish().unwrap()
+}
+
+/// A log of rdsh07 without ports, an hour behind, beside a capture.
+fn with_log_of_rdsh07(capture: Vec<u8>) -> Analysis {
+    let played = Scenario::parse(
+        "at 2026-11-20T10:00:00Z\ndomain LAB lab.test\nhost client CLIENT01 198.51.100.10\n\
+         host server RDSH07 203.0.113.20 clock=-3600s\nuser LAB\\alice\n+0.003 server accepts port=50112\n\
+         +0.060 server refuses-credentials status=0xC000006D sub=0xC000006A\n",
+    );
+    let mut files = vec![("a.pcapng".to_owned(), capture)];
+    files.extend(played.unwrap().logs().unwrap().into_iter().map(|log| (log.name, log.bytes)));
+    analyze_inventory(held(files), &Unwatched)
+}
+
+#[test]
+fn names_that_a_capture_lists_are_aliases_wherever_they_stand_in_it() {
+    let server = "203.0.113.20".parse().unwrap();
+    let analysis =
+        with_log_of_rdsh07(listing(&[(server, "gate\u{1b}[31m.lab.test"), (server, "Printer.lab.test")]));
+    let names: Vec<&str> = analysis.story.names.names(server).unwrap().all().collect();
+    // What the host calls itself comes first, and what is listed does not speak against it.
+    assert_eq!(names, ["rdsh07.lab.test", "gate\u{1b}[31m.lab.test", "printer.lab.test"]);
+    assert_eq!((analysis.story.sessions.len(), analysis.story.sessions[0].witnesses()), (1, vec![0, 1]));
+    let shown = rdpwhy::report::text::answer(
+        &analysis,
+        rdpwhy::report::text::Layout { verbose: true, ..Default::default() },
+    );
+    assert!(shown.contains("the capture calls 203.0.113.20 printer.lab.test"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn the_same_facts_given_twice_count_once() {
+    let files = vec![
+        ("a.pcapng".to_owned(), listing(&[])),
+        ("b.pcapng".to_owned(), listing(&[("203.0.113.20".parse().unwrap(), "x")])),
+    ];
+    let mut bytes = Vec::new();
+    write_facts(&held(files.clone()), &Unwatched, &mut bytes).unwrap();
+    let mut of_one = Vec::new();
+    write_facts(&held(files[..1].to_vec()), &Unwatched, &mut of_one).unwrap();
+    let read = |bytes: &[u8]| exchange::read(bytes).unwrap();
+    let told = |analysis: &Analysis| rdpwhy::report::json::document(analysis, &[]).unwrap();
+    let once = told(&diagnose(vec![read(&bytes)]));
+    for parts in [
+        vec![read(&bytes), read(&bytes)],
+        vec![read(&of_one), read(&bytes)],
+        vec![read(&bytes), read(&of_one)],
+    ] {
+        let twice = diagnose(parts);
+        assert_eq!(twice.inventory.inputs.len(), 2);
+        assert_eq!(told(&twice), once);
+    }
 }

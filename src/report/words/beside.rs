@@ -21,6 +21,7 @@ pub(super) fn says(what: &What) -> Option<String> {
             let by = if by == "ntlm" { "NTLM" } else { "Kerberos" };
             format!("the clock of {of}{whose} is {apart} {way} the capture's, {by} tells")
         }
+        What::NameListed { of, name } => format!("the capture calls {of} {}", printable(name)),
         What::NameResolved { name, addresses } => {
             format!("{} was looked up: {}", printable(name), printable(addresses))
         }

@@ -86,6 +86,7 @@ pub(super) fn mark(what: &What) -> Mark {
         | What::UserNamed { .. }
         | What::TargetNamed { .. }
         | What::HostClock { .. }
+        | What::NameListed { .. }
         | What::SessionInfo { .. }
         | What::Redirected { .. }
         | What::DeactivateAll {}
