@@ -166,8 +166,12 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(refused) = case.find(|what| matches!(what, What::CredsspVersionRefused { .. })) {
                 return Some(Weighing::of(Evidence::Code, refused).and(left_by_client(case)));
             }
-            let answered = |what: &What| matches!(what, What::CredsspMessage { by: Side::Server, .. });
-            let left = left_by_client(case).filter(|_| case.find(answered).is_some())?;
+            // The version stands in the first answer: a client that minds it reads no second one.
+            let rounds = case.session.facts.iter().filter_map(|seen| match seen.what() {
+                What::CredsspMessage { by: Side::Server, round, .. } => Some(*round),
+                _ => None,
+            });
+            let left = left_by_client(case).filter(|_| rounds.max() == Some(1))?;
             Some(Weighing::of(Evidence::OneOfSeveral, left).missing(CLIENT_LOGS))
         },
     },
