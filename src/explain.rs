@@ -47,11 +47,13 @@ const SMALL: &[(&Table, &str)] = &[
     (&codes::LICENSE_ERRORS, "licensing error PDU"),
     (&codes::KERBEROS, "Kerberos error"),
     (&codes::TLS_ALERTS, "TLS alert"),
-    (&codes::FAILURE_REASONS, "FailureReason of Security 4625"),
+    (&codes::FAILURE_REASONS, FAILURE_REASON),
     (&codes::LOGON_TYPES, "logon type of Security 4624 and 4625"),
     (&codes::SCHANNEL_STATES, "state of Schannel 36870 to 36874"),
     (&codes::WIN32, "Win32 error"),
 ];
+
+const FAILURE_REASON: &str = "FailureReason of Security 4625";
 
 /// The tables with status values.
 const STATUS: &[(&Table, &str)] = &[(&codes::NTSTATUS, "NTSTATUS"), (&codes::SEC_E, "HRESULT")];
@@ -199,7 +201,9 @@ fn of_word(word: &str) -> Explanation {
     if let Some((log, id)) = event(word) {
         says.extend(of_event(log, id));
     } else if let Some(number) = number(word) {
-        says.extend(of_number(number));
+        // The event writes its reason as `%%2313`: a hexadecimal number is none.
+        let is_reason = |says: &Says| is_hexadecimal(word) && says.of == FAILURE_REASON;
+        says.extend(of_number(number).into_iter().filter(|says| !is_reason(says)));
     } else {
         says.extend(of_name(word));
     }
@@ -322,6 +326,13 @@ mod tests {
             format!("{} = {}{}\n", one.asked, says.join(" | "), one.near.join(" or "))
         };
         explain(&words).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_hexadecimal_number_is_no_failure_reason_of_an_event() {
+        let of = |word: &str| explain(&[word.to_owned()]).remove(0).says;
+        assert!(of("2311").iter().any(|says| says.of == FAILURE_REASON));
+        assert!(of("0x907").iter().all(|says| says.of != FAILURE_REASON));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::wire::session_info::{LogonErrorData, LogonErrorType};
 
 const STATUS: &str = "the NTSTATUS of the refusal: Security log of the server (4625; `auditpol /set /subcategory:Logon /failure:enable`), \
      RdpCoreTS/Operational (140), or the TLS secrets of this connection";
+const STATUS_IN_LOGS: &str = "the NTSTATUS of the refusal: Security log of the server (4625; `auditpol /set /subcategory:Logon /failure:enable`), or RdpCoreTS/Operational (140)";
 const SUB_STATUS: &str = "Security log of the server or domain controller (4625, 4776, 4771; `wevtutil epl Security security.evtx`): the sub status tells a wrong password from an unknown user";
 const RIGHTS: &str = "Security 4625 of the server (`wevtutil epl Security security.evtx`): its logon type tells which right is missing (3 from the network, 10 through Remote Desktop)";
 const CLIENT_LOGS: &str = "System log of the client: LsaSrv 6041 (CredSSP patch level), 40960, 40961, and RDPClient/Operational 1026 (`wevtutil epl CHANNEL FILE.evtx`)";
@@ -72,7 +73,7 @@ pub(super) const RULES: &[Rule] = &[
                     Weighing::of(Evidence::SharedCode, by_service)
                         .doubted(Doubt::Slight)
                         .and(refused_silently(case))
-                        .missing(STATUS),
+                        .missing(status(case)),
                 );
             }
             if let Some(told) = client_told(case, 0x807) {
@@ -81,7 +82,7 @@ pub(super) const RULES: &[Rule] = &[
                 );
             }
             if let Some(sized) = may_be_error_code(case) {
-                return Some(Weighing::of(Evidence::OneOfSeveral, sized).missing(STATUS));
+                return Some(Weighing::of(Evidence::OneOfSeveral, sized).missing(status(case)));
             }
             let refused = refused_silently(case)?;
             let What::CredsspRefused { round, bytes, or, .. } = refused.what() else { return None };
@@ -94,7 +95,7 @@ pub(super) const RULES: &[Rule] = &[
                 (2.., _) => Evidence::Shape,
                 _ => Evidence::Possible,
             };
-            Some(Weighing::of(kind, refused).and(last_from_client(case)).missing(STATUS))
+            Some(Weighing::of(kind, refused).and(last_from_client(case)).missing(status(case)))
         },
     },
     Rule {
@@ -110,7 +111,7 @@ pub(super) const RULES: &[Rule] = &[
             by_status(case, &[0xc000_0064], Evidence::Code)
                 .or_else(kerberos)
                 .or_else(|| Some(Weighing::of(Evidence::OneOfSeveral, generic()?).missing(SUB_STATUS)))
-                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(STATUS)))
+                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(status(case))))
         },
     },
     Rule {
@@ -130,7 +131,7 @@ pub(super) const RULES: &[Rule] = &[
             };
             by_status(case, &[0xc000_006e, 0xc000_006f, 0xc000_0070, 0xc000_0413], Evidence::Code)
                 .or_else(kerberos)
-                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(STATUS)))
+                .or_else(|| Some(Weighing::of(Evidence::Possible, refused_late(case)?).missing(status(case))))
         },
     },
     Rule {
@@ -152,7 +153,7 @@ pub(super) const RULES: &[Rule] = &[
             let refused = refused_silently(case)?;
             let What::CredsspRefused { round, .. } = refused.what() else { return None };
             let kind = if *round <= 1 { Evidence::OneOfSeveral } else { Evidence::Remark };
-            Some(Weighing::of(kind, refused).missing(STATUS))
+            Some(Weighing::of(kind, refused).missing(status(case)))
         },
     },
     Rule {
@@ -414,6 +415,12 @@ fn may_be_error_code<'a>(case: &Case<'a>) -> Option<&'a Seen> {
 /// Refused where the messages before were long enough for tickets of Kerberos.
 fn may_be_ticket<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     refused_silently(case).filter(|seen| seen.what().or() == Some(OtherReading::Ticket))
+}
+
+/// Where the status of the refusal would stand: secrets that have opened the connection already hold none.
+fn status(case: &Case<'_>) -> &'static str {
+    let is_open = case.find(|what| matches!(what, What::TlsOpened { .. })).is_some();
+    if is_open { STATUS_IN_LOGS } else { STATUS }
 }
 
 fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
