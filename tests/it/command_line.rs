@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::{root, run, scratch};
+use crate::support::{interrupt, root, run, scratch};
 
 fn sample() -> Vec<u8> {
     std::fs::read(root().join("samples/nla-required/server.pcap")).unwrap()
@@ -221,8 +221,7 @@ fn an_interrupt_leaves_no_file_and_ends_with_130() {
         names(&folder).iter().any(|name| name.ends_with(".part"))
     };
     assert!((0..200).any(begun), "no file was begun");
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(names(&folder).is_empty(), "{:?}", names(&folder));
 }

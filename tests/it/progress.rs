@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rdpwhy_lab::capture::{Conversation, Endpoint, LINKTYPE_ETHERNET, PcapWriter};
 
-use crate::support::{children, root, run, scratch};
+use crate::support::{children, interrupt, root, run, scratch};
 
 const REQUEST: &[u8] = &[3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 3, 0, 0, 0];
 
@@ -68,8 +68,7 @@ fn an_interrupt_says_how_far_it_came_and_leaves_no_half_file() {
             // The input is read as soon as what was written to the pipe fits into it no more.
             std::thread::sleep(std::time::Duration::from_millis(300));
         }
-        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        interrupt(&child);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
         let mut rest = String::new();
         said.read_to_string(&mut rest).unwrap();

@@ -1,7 +1,7 @@
 //! Where things are, and how tests say aloud what they skip.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 /// The package's folder.
 pub(crate) fn root() -> PathBuf {
@@ -28,6 +28,12 @@ pub(crate) fn corpus(part: &str) -> Option<PathBuf> {
 /// Runs the built program in a folder.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rdpwhy")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// Sends a child what Ctrl-C sends, by the shell's own `kill`: a small system has no program of that name.
+pub(crate) fn interrupt(child: &Child) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// Files and folders directly below a folder, sorted.
