@@ -16,7 +16,9 @@ use crate::read::{Counts, Inventory};
 use crate::time::UnixNanos;
 
 mod addresses;
+mod common;
 mod fields;
+mod grammar;
 mod map;
 mod names;
 mod scan;
@@ -302,11 +304,7 @@ impl Redaction {
         if let Some(known) = self.texts.get(&key) {
             return known.clone().unwrap_or(key.1);
         }
-        let has_times = self.redact.map.shift_ns != 0 && matches!(kind, Kind::Free | Kind::Remark);
-        let told = match has_times {
-            true => scan(&times::in_text(text, self.redact.map.shift_ns), kind, self),
-            false => scan(text, kind, self),
-        };
+        let told = scan(text, kind, self);
         if self.texts.len() < TEXTS_MAX {
             let kept = Some(told.clone()).filter(|told| told != text);
             self.texts.insert(key, kept);
@@ -319,6 +317,13 @@ impl Redaction {
         let is_word = |part: &str| part.chars().count() < 3 || words::is_own(part);
         let is_known = |part: &str| !is_word(part) && self.names.is_named(part);
         self.names.is_named(label) || (label.contains(['-', '_']) && label.split(['-', '_']).any(is_known))
+    }
+
+    /// A part of the text, between what is neither letter nor digit, is one that a field for names has.
+    fn knows_part(&self, text: &str) -> bool {
+        let mut parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+        let is_count = |part: &str| part.len() < 4 && part.chars().all(|c| c.is_ascii_digit());
+        self.names.is_written(text) || parts.any(|part| !is_count(part) && self.names.is_named(part))
     }
 
     /// A host or an address that somebody who knows the real names asks for, as a pseudonym.
@@ -416,6 +421,8 @@ impl Rewrite for Redaction {
         match kind(at) {
             Kind::Own => text,
             Kind::Opaque => self.names.identifier(&text),
+            Kind::Zone if grammar::is_time_zone(&text) && !self.knows_part(&text) => text,
+            Kind::Zone => self.names.identifier(&text),
             Kind::Cookie => self.cookie(&text),
             Kind::Issuer => scan_issuer(&text, self),
             Kind::UserHash => match self.hashes.get(&text) {

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::Key;
 
 /// Beginnings of IPv4 that mean something, and so stay: this network, private, shared, loopback, link-local, multicast and
-/// reserved (RFC 6890).
+/// reserved (RFC 6890), for documentation (RFC 5737) and for benchmarks (RFC 2544).
 const V4: &[(u32, u32)] = &[
     (0x0000_0000, 8),
     (0x0a00_0000, 8),
@@ -16,14 +16,21 @@ const V4: &[(u32, u32)] = &[
     (0x7f00_0000, 8),
     (0xa9fe_0000, 16),
     (0xac10_0000, 12),
+    (0xc000_0200, 24),
     (0xc0a8_0000, 16),
+    (0xc612_0000, 15),
+    (0xc633_6400, 24),
+    (0xcb00_7100, 24),
     (0xe000_0000, 4),
     (0xf000_0000, 4),
 ];
-/// The same of IPv6: unspecified, loopback and IPv4 inside, unique local, link-local, multicast.
+/// The same of IPv6: unspecified, loopback and IPv4 inside, for documentation (RFC 3849, RFC 9637), unique local, link-local,
+/// multicast.
 const V6: &[(u128, u32)] = &[
     (0, 8),
     (0x0064_ff9b_u128 << 96, 96),
+    (0x2001_0db8_u128 << 96, 32),
+    (0x3fff_u128 << 112, 20),
     (0xfc00_u128 << 112, 7),
     (0xfe80_u128 << 112, 64),
     (0xff00_u128 << 112, 8),
@@ -78,12 +85,14 @@ impl Addresses {
         Ipv6Addr::from_bits(self.walk(v6.to_bits(), 128, &kept))
     }
 
-    /// Each bit is turned or not by what stands before it; on the way to a beginning that stays, none is.
+    /// Each bit is turned or not by what stands before it; on the way to a beginning that stays, none is. Where none was, the
+    /// last bit is: no address is its own pseudonym.
     fn walk(&mut self, bits: u128, length: u32, kept: &dyn Fn(u32, u128) -> bool) -> u128 {
         let mut given = bits;
         for depth in 0..length {
             let prefix = cut(bits, depth);
-            if !kept(depth, prefix) && self.turned(length, depth, prefix) {
+            let is_last_hope = depth + 1 == length && given == bits;
+            if !kept(depth, prefix) && (is_last_hope || self.turned(length, depth, prefix)) {
                 given ^= 1 << (127 - depth);
             }
         }
@@ -168,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn no_address_is_its_own_pseudonym() {
+        for secret in 0_u8..20 {
+            let mut of = Addresses::new(Key(super::super::key_of(&[secret; 16])));
+            for start in [[192, 0, 2], [198, 51, 100], [203, 0, 113]] {
+                let all = (0_u8..=255).map(|last| IpAddr::from([start[0], start[1], start[2], last]));
+                let given: std::collections::BTreeSet<IpAddr> = all
+                    .map(|address| {
+                        let given = of.of(address);
+                        assert_ne!(given, address);
+                        given
+                    })
+                    .collect();
+                assert_eq!(given.len(), 256, "two have the same one");
+            }
+        }
+    }
+
+    #[test]
     fn beginnings_that_mean_something_stay_and_nothing_else_comes_under_them() {
         let mut of = Addresses::new(Key(super::super::key_of(b"another")));
         for text in ["127.0.0.1", "::1", "0.0.0.0", "224.0.0.251", "255.255.255.255", "ff02::fb", "::"] {
@@ -179,6 +206,17 @@ mod tests {
         for n in numbers(4).take(2_000) {
             let address = any_v4(n);
             assert_eq!(private(address), private(of.of(address)), "{address}");
+        }
+        for (text, start) in [
+            ("192.0.2.7", "192.0.2."),
+            ("198.51.100.10", "198.51.100."),
+            ("203.0.113.20", "203.0.113."),
+            ("198.18.4.5", "198.1"),
+            ("2001:db8:1::5", "2001:db8:"),
+            ("3fff:1::5", "3fff:"),
+        ] {
+            let given = of.of(text.parse().unwrap()).to_string();
+            assert!(given.starts_with(start) && given != text, "{text} {given}");
         }
         let local: IpAddr = "fe80::1234:5678:9abc:def0".parse().unwrap();
         assert!(of.of(local).to_string().starts_with("fe8") && of.of(local) != local);

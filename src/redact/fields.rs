@@ -16,6 +16,10 @@ pub(super) enum Kind {
     Issuer,
     /// Words of a program, with names in between: what no table of this program knows goes.
     Free,
+    /// The first line or the first bytes of a program: the same, and what it calls itself stays with its version.
+    Banner,
+    /// The name of a time zone, as Windows has it; another text goes.
+    Zone,
     /// The `mstshash` cookie: a user's name, which some clients cut.
     Cookie,
     /// Tokens, identifiers, hashes and free prose: all of it goes.
@@ -97,7 +101,7 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("host-stopped", "detail", Kind::Free),
     ("host-stopped", "says", Kind::Own),
     ("host-zone", "standard_bias", Kind::Own),
-    ("host-zone", "zone", Kind::Opaque),
+    ("host-zone", "zone", Kind::Zone),
     ("kerberos-failed", "realm", Kind::Name),
     ("kerberos-failed", "service", Kind::Name),
     ("kerberos-failed", "user", Kind::User),
@@ -138,7 +142,7 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("ntlm-blocked", "place", Kind::Remark),
     ("ntlm-blocked", "process", Kind::Free),
     ("ntlm-blocked", "target", Kind::Name),
-    ("other-protocol", "protocol", Kind::Free),
+    ("other-protocol", "protocol", Kind::Banner),
     ("peer-certificate-refused", "process", Kind::Free),
     ("peer-certificate-refused", "says", Kind::Own),
     ("policy-refused", "policy", Kind::Name),

@@ -51,6 +51,11 @@ impl Names {
         }
     }
 
+    /// A field that holds names has it, as it is written here.
+    pub(super) fn is_written(&self, text: &str) -> bool {
+        self.spelled.contains_key(text) || self.is_named(text)
+    }
+
     pub(super) fn meet(&mut self, well_known: &str) {
         self.met.insert(well_known.to_lowercase());
     }

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+use super::common::is_common;
 use super::fields::Kind;
-use super::{Redaction, words};
+use super::{Redaction, grammar, times, words};
 use crate::diagnosis::INSPECTORS;
 use crate::fact::Rewrite;
 
@@ -16,9 +17,48 @@ struct At {
 
 /// The text with pseudonyms in place of what it names.
 pub(super) fn scan(text: &str, kind: Kind, by: &mut Redaction) -> String {
-    if kind == Kind::Free && text.contains('=') {
-        return keyed(text, by);
+    match kind {
+        Kind::Banner => banner(text, by),
+        Kind::Free if text.contains('=') => keyed(text, by),
+        Kind::Free | Kind::Remark => timed(text, kind, by),
+        _ => plain(text, kind, by),
     }
+}
+
+/// The first bytes of a program, or its first line.
+fn banner(text: &str, by: &mut Redaction) -> String {
+    if let Some(bytes) = grammar::dump(text) {
+        let texts = grammar::texts(&bytes, |text| by.knows(text));
+        let named =
+            texts.into_iter().filter(|(_, text)| scan(text, Kind::Free, by) != *text || by.knows(text));
+        let hidden: Vec<usize> = named.flat_map(|(places, _)| places).collect();
+        return grammar::masked(&bytes, &hidden);
+    }
+    match grammar::ssh_banner(text) {
+        Some((protocol, software)) => format!("{protocol}{}", timed(software, Kind::Banner, by)),
+        None => timed(text, Kind::Banner, by),
+    }
+}
+
+/// Times are moved as all others are; what stands between them is taken apart.
+fn timed(text: &str, kind: Kind, by: &mut Redaction) -> String {
+    let mut out = String::new();
+    let (mut done, mut from) = (0, 0);
+    while let Some(rest) = text.get(from..).filter(|rest| rest.contains(|c: char| c.is_ascii_digit()))
+        && let Some(found) = times::first(rest, by.redact.map.shift_ns)
+    {
+        let (start, end) = (from + found.start, from + found.end);
+        if !by.names.is_written(text.get(start..end).unwrap_or_default()) {
+            out.push_str(&plain(text.get(done..start).unwrap_or_default(), kind, by));
+            out.push_str(&found.told);
+            done = end;
+        }
+        from = end;
+    }
+    out + &plain(text.get(done..).unwrap_or_default(), kind, by)
+}
+
+fn plain(text: &str, kind: Kind, by: &mut Redaction) -> String {
     let mut out = String::new();
     let mut rest = text;
     let mut before = None;
@@ -52,11 +92,17 @@ pub(super) fn scan_issuer(text: &str, by: &mut Redaction) -> String {
     format!("{}{product}{}", scan(before, Kind::Name, by), scan_issuer(behind, by))
 }
 
-/// `Key=value, Key=value`: what the key says is a name, is one.
+/// `Key=value, Key=value`: what the key says is a name or the number of a time, is one.
 fn keyed(text: &str, by: &mut Redaction) -> String {
+    let time = |key: &str, value: &str, by: &Redaction| match words::is_key_of_time(key) && !by.knows(value) {
+        true => times::of_number(value, by.redact.map.shift_ns),
+        false => None,
+    };
     let part = |part: &str, by: &mut Redaction| match part.split_once('=') {
         Some((key, value)) if words::is_key_of_name(key) => format!("{key}={}", scan(value, Kind::Name, by)),
-        Some((key, value)) if is_key(key) => format!("{key}={}", scan(value, Kind::Free, by)),
+        Some((key, value)) if is_key(key) => {
+            format!("{key}={}", time(key, value, by).unwrap_or_else(|| scan(value, Kind::Free, by)))
+        }
         Some((before, value)) => {
             format!("{}={}", scan(before, Kind::Free, by), scan(value, Kind::Free, by))
         }
@@ -80,6 +126,13 @@ fn is_of_run(c: char) -> bool {
 fn scan_segment(segment: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String) {
     let (mut rest, mut before) = (segment, at.before);
     while let Some(first) = rest.chars().next() {
+        if let Some(end) = of_program(rest, before, kind, by) {
+            let (version, behind) = rest.split_at(end);
+            out.push_str(version);
+            before = version.chars().next_back();
+            rest = behind;
+            continue;
+        }
         let end = rest.find(|c| is_of_run(c) != is_of_run(first)).unwrap_or(rest.len());
         let (run, behind) = rest.split_at(end);
         if is_of_run(first) {
@@ -91,6 +144,19 @@ fn scan_segment(segment: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut
         before = run.chars().next_back();
         rest = behind;
     }
+}
+
+/// How long the product or version is that begins here; its `+` and `~` stand in no name.
+fn of_program(rest: &str, before: Option<char>, kind: Kind, by: &Redaction) -> Option<usize> {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '$' | '%' | '#');
+    if !matches!(kind, Kind::Free | Kind::Banner) || before.is_some_and(is_word) {
+        return None;
+    }
+    let end = rest.find(|c| !is_of_run(c) && !matches!(c, '+' | '~')).unwrap_or(rest.len());
+    let whole = rest.get(..end)?.trim_end_matches(['.', ':', '+', '~']);
+    let is_version = whole.contains('.') && grammar::is_version(whole);
+    let is_either = is_version || grammar::is_product_version(whole, kind == Kind::Banner);
+    (is_either && inner(whole).is_none() && !by.knows_part(whole)).then_some(whole.len())
 }
 
 fn scan_run(run: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String) {
@@ -123,7 +189,13 @@ fn scan_run(run: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String)
         scan_run(back, At { before: Some('.'), ..at }, kind, by, out);
         return;
     }
+    let is_program = matches!(kind, Kind::Free | Kind::Banner);
+    if is_program && grammar::is_code_name(run, at.after) && !by.knows_part(run) {
+        out.push_str(run);
+        return;
+    }
     let is_file = is_program_file(run);
+    let is_host = is_program && !is_file && is_host(run, by);
     let mut before = at.before;
     let mut rest = run;
     while !rest.is_empty() {
@@ -133,7 +205,13 @@ fn scan_run(run: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String)
         if !label.is_empty() {
             let here = At { before, after: after.or(at.after) };
             let is_last = before == Some('.') && after.is_none_or(|c| c == ':' || behind.len() == 1);
-            if stays(label, here, (is_last, is_file), kind, by) {
+            let is_of_host =
+                is_host && label.contains(|c: char| c.is_alphabetic()) && !words::is_well_known(label);
+            let stands = match is_of_host {
+                true => is_last && words::is_top_level(label),
+                false => stays(label, here, (is_last, is_file), kind, by),
+            };
+            if stands {
                 out.push_str(label);
             } else {
                 out.push_str(&by.label(label, matches!(kind, Kind::Name | Kind::User)));
@@ -148,7 +226,8 @@ fn scan_run(run: &str, at: At, kind: Kind, by: &mut Redaction, out: &mut String)
 /// A label that tells nobody's name.
 fn stays(label: &str, at: At, (is_last, is_file): (bool, bool), kind: Kind, by: &Redaction) -> bool {
     let is_number = label.chars().all(|c| c.is_ascii_digit());
-    if words::is_well_known(label) {
+    let is_nothing = label.chars().all(|c| matches!(c, '-' | '_'));
+    if words::is_well_known(label) || is_nothing || (is_number && at.before == Some('%')) {
         return true;
     }
     match kind {
@@ -164,11 +243,25 @@ fn stays(label: &str, at: At, (is_last, is_file): (bool, bool), kind: Kind, by: 
             let is_hex =
                 label.strip_prefix("0x").is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
             let known = by.knows(label);
+            let is_told = || words::is_own(label) || is_common(label);
+            let is_code = || grammar::is_bare_code(label) || grammar::is_update_number(label);
             (is_number && (label.len() < 4 || !known))
                 || is_hex
-                || (!known && (is_file || words::is_own(label)))
+                || (!known && (is_file || is_told() || is_code()))
         }
     }
+}
+
+/// Labels between points of which one is no word of programs: a host's name, in which every word is part of the name.
+fn is_host(run: &str, by: &Redaction) -> bool {
+    let is_alien = |label: &str| {
+        let is_number = label.chars().all(|c| c.is_ascii_digit());
+        !is_number && (by.knows(label) || !(words::is_own(label) || is_common(label)))
+    };
+    run.split(':').any(|part| {
+        let labels: Vec<&str> = part.split('.').filter(|label| !label.is_empty()).collect();
+        labels.len() > 1 && labels.into_iter().any(is_alien)
+    })
 }
 
 fn is_program_file(run: &str) -> bool {

@@ -13,6 +13,8 @@ use super::scan::{is_guid, is_mac};
 
 /// Characters from which on a name is also sought in forms that hide it: base64 and hexadecimal digits.
 const HIDDEN_MIN: usize = 5;
+/// The same for bytes with blanks between, as in a dump.
+const DUMPED_MIN: usize = 4;
 /// Numbers from which on one may be an address: 8 digits, as names of digits alone have.
 const NUMBER_MIN: u32 = 10_000_000;
 /// Bytes that are searched at a time.
@@ -251,6 +253,9 @@ fn spellings(class: Class, name: &str, take: Take<'_>) {
         _ if name.chars().count() >= HIDDEN_MIN && class != Class::Identifier => hidden(name, take),
         _ => {}
     }
+    if name.chars().count() >= DUMPED_MIN {
+        dumped(name, take);
+    }
 }
 
 fn of_v4(v4: Ipv4Addr, take: Take<'_>) {
@@ -274,6 +279,16 @@ fn hidden(name: &str, take: Take<'_>) {
             for front in 0..3 {
                 take("in Base64", Around::Exact, inner_base64(bytes, front));
             }
+        }
+    }
+}
+
+fn dumped(name: &str, take: Take<'_>) {
+    for form in [name.to_owned(), name.to_lowercase(), name.to_uppercase(), capital(name)] {
+        let wide: Vec<u8> = form.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [form.as_bytes(), &wide] {
+            let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            take("in the bytes of a dump", Around::Anything, bytes.join(" "));
         }
     }
 }
@@ -340,6 +355,8 @@ mod tests {
         assert_eq!(name("ardsh01 rdsh012"), None);
         assert_eq!(name("x726473683031x"), Some("in hexadecimal digits"));
         assert_eq!(name("720064007300680030003100"), Some("in hexadecimal digits"));
+        assert_eq!(name("bytes 03 52 44 53 48 30 31"), Some("in the bytes of a dump"));
+        assert_eq!(name("72 00 64 00 73 00 68 00 30 00 31 00"), Some("in the bytes of a dump"));
         assert_eq!(name("cmRzaDAx"), Some("in Base64"));
         assert_eq!(name("CMRZADAX"), None);
         for front in ["", "a", "ab", "abc"] {

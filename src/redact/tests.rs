@@ -98,6 +98,13 @@ impl Secrets {
             (Kind::Name, _) => format!("{address}, {a}, {other}"),
             (Kind::User | Kind::Cookie, _) => a.chars().take(9).collect(),
             (Kind::Issuer, _) => format!("CN={a} FortiGate CA, O={b}"),
+            (Kind::Banner, 0) => format!("SSH-2.0-{a}_9.2 {b} on {c}"),
+            (Kind::Banner, 1) => format!("220 {a}.{b}.com ESMTP Postfix [{address}]"),
+            (Kind::Banner, 2) => dumped(&a.to_uppercase()),
+            (Kind::Banner, 3) => dumped(&a.chars().flat_map(|c| [c, '\0']).collect::<String>()),
+            (Kind::Banner, _) => format!("GET /{a}?x={b}&host={address} HTTP/1.1"),
+            (Kind::Zone, 0) => format!("{a} Standard Time"),
+            (Kind::Zone, _) => a,
             (Kind::Free, 0) => format!("TargetUserName={a}, TargetSid={other}, Client:{address}, Port=3389"),
             (Kind::Free, 1) => format!(r"C:\Users\{a}\AppData\{b}.exe"),
             (Kind::Free, 2) => format!("the computer {a} ({address}:50000) said {other}."),
@@ -121,6 +128,12 @@ impl Secrets {
             .chain(self.others.iter().map(|other| other.to_lowercase()))
             .collect()
     }
+}
+
+/// The beginning of a text as the first bytes of a program.
+fn dumped(text: &str) -> String {
+    let bytes: Vec<String> = text.bytes().take(30).map(|byte| format!("{byte:02x}")).collect();
+    format!("bytes 03 00 {}", bytes.join(" "))
 }
 
 /// The fact with these texts, and whatever its other fields need to be one.
@@ -299,4 +312,112 @@ fn words_of_the_answers_are_known_and_names_are_none() {
     for name in ["rdsh01", "contoso", "alice", "jdoe"] {
         assert!(!words::is_own(name), "{name}");
     }
+}
+
+/// What is given for texts of this kind, where `alice`, `rdsh01`, `contoso` and the user `12345678` are known.
+fn told(kind: Kind, shift_ns: i64, texts: &[&str]) -> Vec<String> {
+    let map = Map { key: key_of(b"secret"), shift_ns, ..Map::default() };
+    let mut numbers = Numbers(1);
+    let secrets = Secrets::of(&mut numbers);
+    let first = facts(&secrets, &mut numbers).swap_remove(0);
+    let known = ["alice", "rdsh01", "contoso", "12345678", "squid"].map(|user| {
+        let texts = BTreeMap::from([("user", user.to_owned())]);
+        Fact { what: fact("user-named", &texts), ..first.clone() }
+    });
+    let given = |text: &&str| {
+        let texts = BTreeMap::from([("protocol", (*text).to_owned())]);
+        Fact { what: fact("other-protocol", &texts), ..first.clone() }
+    };
+    let mut all: Vec<Fact> = known.into_iter().chain(texts.iter().map(given)).collect();
+    all.push(first);
+    let mut redaction = Redaction::of(Redact { map, is_key_fixed: true }, &all, &Inventory::default());
+    texts.iter().map(|text| redaction.given(text, kind)).collect()
+}
+
+#[test]
+fn versions_codes_and_words_of_programs_stay() {
+    let texts = [
+        "SSH-2.0-dropbear_2022.83",
+        "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2",
+        "SSH-1.99-Cisco-1.25",
+        "Server: nginx/1.22.1",
+        "Microsoft-HTTPAPI/2.0",
+        "RealVNC 6.7",
+        "RFB 003.008",
+        "HTTP/1.1 407 Proxy Authentication Required",
+        "Switching Protocols",
+        "bytes 03 00 00 2b 00 03 00 80",
+        "bytes 16 03 01 41 42 43 44 00",
+        "MajorVersion=10, BuildVersion=17134, StartTime=2018-07-06T18:37:44.4858175Z, BootTime=132571999794903369",
+        "1:34:44 PM, \u{200e}8/\u{200e}25/\u{200e}2015, 934",
+        "ErrorCode=%%2313, TargetUserName=-, IpAddress=-, Result=0xc000006d, Flag=true, Other=-",
+        "mstsc.exe, 10.0.22621.1, c0000005, KB4287903",
+        "C:\\Windows\\system32\\winlogon.exe, Operating System: Upgrade (Planned), 0x80020003, restart, NT AUTHORITY\\SYSTEM",
+        "Disconnect trace:'calling spGfxPlugin->PreDisconnect()' in CUMRDPConnection::PreDisconnect at 4562 err=[0x0]",
+        "Name=CUMRDPProtocolManager",
+        "libssh2_1.11.0, OpenSSL/3.0.2, curl/8.5.0-2ubuntu10",
+    ];
+    // ABCD could be a name.
+    let given = told(Kind::Banner, 0, &texts[..11]);
+    for (text, given) in texts[..10].iter().zip(&given) {
+        assert_eq!(given, text);
+    }
+    assert_eq!(given[10], "bytes 16 03 01 xx xx xx xx 00");
+    for (text, given) in texts[11..].iter().zip(told(Kind::Free, 0, &texts[11..])) {
+        assert_eq!(given, **text);
+    }
+}
+
+#[test]
+fn names_among_words_of_programs_go() {
+    let texts = [
+        ("SSH-2.0-OpenSSH_9.2p1 rdsh01", "rdsh01"),
+        ("SSH-2.0-alice_9.2", "alice"),
+        ("SSH-2.0-squid_9.2", "squid"),
+        ("220 mail.contoso.com ESMTP Postfix", "mail"),
+        ("Server: contoso/1.22.1", "contoso"),
+        ("debian-2 and web-01", "debian-2"),
+        ("server.branch7.example", "server"),
+        ("nginx/10.1.2.3", "10.1.2.3"),
+        ("1:10.1.2.3-2+deb12u2", "10.1.2.3"),
+        ("12345678 at 12345678", "12345678"),
+        ("AliceSmith::Start", "AliceSmith"),
+        ("StartTime=12345678", "12345678"),
+        ("2026-11-22.contoso.com", "contoso"),
+        ("bytes 03 00 61 6c 69 63 65 00", "61 6c"),
+        ("bytes 03 00 61 00 6c 00 69 00 63 00 65 00", "61 00 6c"),
+    ];
+    for kind in [Kind::Free, Kind::Banner] {
+        let of: Vec<&str> = texts.iter().map(|(text, _)| *text).collect();
+        for ((text, name), given) in texts.iter().zip(told(kind, 0, &of)) {
+            // Only a banner has bytes, and only in a banner may a program have a version without a point.
+            let is_banner = text.starts_with("bytes ") && kind == Kind::Free;
+            let is_free = text.starts_with("debian-2") && kind == Kind::Banner;
+            assert!(is_banner || is_free || !given.contains(name), "{text}: {given}");
+        }
+    }
+}
+
+#[test]
+fn times_in_words_of_programs_move_with_all_others() {
+    let day = 24 * 3_600 * 1_000_000_000;
+    let given = told(
+        Kind::Free,
+        day,
+        &[
+            "StartTime=2018-07-06T18:37:44.4858175Z, BootTime=132571999794903369, Version=10.0.17134",
+            "1:34:44 PM, 8/25/2015, 934",
+            "the host rdsh01 started at 2018-07-06 18:37:44",
+        ],
+    );
+    assert_eq!(
+        given[0],
+        "StartTime=2018-07-07T18:37:44.4858175Z, BootTime=132572863794903369, Version=10.0.17134"
+    );
+    assert_eq!(given[1], "1:34:44 PM, 8/26/2015, 934");
+    assert!(
+        given[2].ends_with(" started at 2018-07-07 18:37:44") && !given[2].contains("rdsh01"),
+        "{}",
+        given[2]
+    );
 }

@@ -32,6 +32,9 @@ const WELL_KNOWN: &[&str] = &[
     "localhost",
     "workgroup",
     "localdomain",
+    // In place of an address or a SID.
+    "local",
+    "null sid",
     "changepw",
     "kadmin",
     // Window managers and font drivers of the first sessions.
@@ -168,7 +171,8 @@ const TOP_LEVEL: &[&str] = &[
 ];
 /// Words of paths and programs of Windows.
 const OF_WINDOWS: &str = "windows system32 syswow64 program files common microsoft device harddiskvolume1 harddiskvolume2 \
-    harddiskvolume3 harddiskvolume4 users desktop appdata roaming temp explorer service services winlogon wininit csrss \
+    harddiskvolume3 harddiskvolume4 users desktop appdata roaming temp winnt system sysnative \
+    systemroot inetsrv drivers programdata public explorer service services winlogon wininit csrss \
     rdpudd rdpidd rdpdd \
     kerberos ntlm negotiate schannel credssp tspkg wdigest cloudap unknown none null true false yes no default";
 /// What writes the answers: a word that stands in them anyway is no sign of a name. A test knows the folders.
@@ -346,6 +350,13 @@ pub(super) fn is_own(word: &str) -> bool {
 pub(super) fn is_key_of_name(key: &str) -> bool {
     let key = key.rsplit(['/', '@']).next().unwrap_or(key).to_ascii_lowercase();
     KEYS_OF_NAMES.iter().any(|end| key.ends_with(end))
+}
+
+/// The key of a field of an event that holds a time: `StartTime`, `TimeStamp`, `UpdateDate`.
+pub(super) fn is_key_of_time(key: &str) -> bool {
+    let key = key.rsplit(['/', '@']).next().unwrap_or(key).to_ascii_lowercase();
+    ["time", "date", "timestamp", "filetime"].iter().any(|word| key.ends_with(word))
+        || key.starts_with("time")
 }
 
 /// A SID that names no one: the same on every Windows, or made of the name of a service or program.

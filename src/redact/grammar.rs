@@ -1,0 +1,214 @@
+//! Forms in words of programs that name nobody: versions, banners, codes, names inside of programs, the first bytes of what
+//! no protocol is known for.
+
+use super::common::is_product;
+
+/// What letters may stand in a version, between its numbers.
+const OF_VERSIONS: &[&str] = &[
+    "v", "p", "b", "a", "rc", "beta", "alpha", "pre", "dev", "r", "rev", "u", "sp", "build", "deb", "ubuntu",
+    "el", "fc", "git", "ppa", "bpo", "nmu", "dfsg", "fips", "lts", "esm", "sf", "debian", "raspbian", "rpi",
+    "rpt", "final", "ga",
+];
+/// Bytes in a row that are text to somebody who reads a dump.
+const TEXT_BYTES: usize = 4;
+
+/// A version: `1.22.1`, `9.2p1`, `2022.83`, `v3.1-rc2`, `2+deb12u2`. It begins with a number, and its letters are those of
+/// [`OF_VERSIONS`].
+pub(super) fn is_version(text: &str) -> bool {
+    let numbered = text.strip_prefix(['v', 'V']).unwrap_or(text);
+    // The number before a colon is how often the numbering began anew.
+    let numbered = match numbered.split_once(':') {
+        Some((epoch, version)) if epoch.len() <= 2 && !version.contains(':') => version,
+        Some(_) => return false,
+        None => numbered,
+    };
+    let is_written = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+~_:".contains(c));
+    let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    numbered.starts_with(|c: char| c.is_ascii_digit())
+        && text.len() <= 40
+        && is_written
+        && words.map(str::to_ascii_lowercase).all(|word| OF_VERSIONS.contains(&word.as_str()))
+}
+
+/// A program and its version in one: `OpenSSH_9.2p1`, `dropbear_2022.83`, `Debian-2+deb12u2`, `libssh2_1.11.0`. Outside of
+/// banners the version must have a point, or hosts could be called so.
+pub(super) fn is_product_version(text: &str, in_banner: bool) -> bool {
+    let mut ends = text.match_indices(['_', '-']).map(|(at, _)| at);
+    ends.any(|at| {
+        let (product, version) = (text.get(..at).unwrap_or(""), text.get(at + 1..).unwrap_or(""));
+        is_product(product) && is_version(version) && (in_banner || version.contains('.'))
+    })
+}
+
+/// The identification of SSH: `SSH-protoversion-softwareversion comments` (RFC 4253 4.2). Gives `SSH-protoversion-` and the
+/// rest.
+pub(super) fn ssh_banner(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("SSH-")?;
+    let (version, _) = rest.split_once('-')?;
+    let is_version = !version.is_empty() && version.chars().all(|c| c.is_ascii_digit() || c == '.');
+    is_version.then(|| text.split_at("SSH-".len() + version.len() + 1))
+}
+
+/// A status or an exception of Windows without `0x`: `c0000005`, `80070005`.
+pub(super) fn is_bare_code(text: &str) -> bool {
+    const BEGINS: &[&str] = &[
+        "c0000", "c0020", "c0150", "c0190", "c0220", "c0210", "d0000", "80000", "80004", "80040", "80070",
+        "80090", "800b0", "80320", "40000", "e0434", "e06d7", "00000",
+    ];
+    let low = text.to_ascii_lowercase();
+    low.len() == 8
+        && low.chars().all(|c| c.is_ascii_hexdigit())
+        && BEGINS.iter().any(|begin| low.starts_with(begin))
+}
+
+/// A name inside of a program, as traces have it: a class and its methods, `CUMRDPConnection::PreDisconnect`, or a variable
+/// before `->`, `spGfxPlugin-`.
+pub(super) fn is_code_name(run: &str, after: Option<char>) -> bool {
+    let is_capital = |text: &str| text.starts_with(|c: char| c.is_ascii_uppercase());
+    let is_plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphabetic());
+    if let Some(variable) = run.strip_suffix('-').filter(|_| after == Some('>')) {
+        let name = ["m_", "sp", "p"].iter().find_map(|kind| variable.strip_prefix(kind));
+        return name.is_some_and(|name| is_capital(name) && is_plain(name));
+    }
+    let mut parts = run.split("::");
+    let class = parts.next().unwrap_or("");
+    let is_class = class.len() > 4 && class.strip_prefix('C').is_some_and(is_capital) && is_plain(class);
+    is_class && (run.contains("::") || class.starts_with("CUMRDP")) && parts.all(is_plain)
+}
+
+/// The number of an update, as its title has it.
+pub(super) fn is_update_number(label: &str) -> bool {
+    label
+        .strip_prefix("KB")
+        .is_some_and(|number| (6..=7).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// The names that Windows gives to time zones: `W. Europe Standard Time`, `Coordinated Universal Time`, `UTC-11`.
+pub(super) fn is_time_zone(text: &str) -> bool {
+    let words = text.split_whitespace().count();
+    let ends = ["Standard Time", "Daylight Time", "Universal Time"];
+    let is_plain = text.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, ' ' | '.' | '(' | ')'));
+    let is_offset = text.strip_prefix("UTC").is_some_and(|offset| {
+        offset.len() <= 6 && offset.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ':'))
+    });
+    is_offset || (is_plain && (2..=6).contains(&words) && ends.iter().any(|end| text.ends_with(end)))
+}
+
+/// The bytes of a dump: `bytes 03 00 00 2b`.
+pub(super) fn dump(text: &str) -> Option<Vec<u8>> {
+    let one = |part: &str| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok())?;
+    text.strip_prefix("bytes ")?.split(' ').map(one).collect()
+}
+
+/// Texts in bytes, of one byte and of two bytes each character: where they stand, and what they say. Shorter ones are
+/// given, too, where `is_name` knows them.
+pub(super) fn texts(bytes: &[u8], is_name: impl Fn(&str) -> bool) -> Vec<(Vec<usize>, String)> {
+    let text = |places: &[usize]| -> String {
+        places.iter().filter_map(|at| bytes.get(*at).copied().map(char::from)).collect()
+    };
+    let mut found = Vec::new();
+    for (first, step) in [(0, 1), (0, 2), (1, 2)] {
+        let is_text = |place: usize| {
+            let is_wide = step == 1 || bytes.get(place + 1).is_none_or(|high| *high == 0);
+            is_wide && bytes.get(place).is_some_and(u8::is_ascii_graphic)
+        };
+        let places: Vec<usize> = (first..bytes.len()).step_by(step).collect();
+        for run in places.split(|place| !is_text(*place)) {
+            let told = text(run);
+            let letters = told.chars().filter(char::is_ascii_alphanumeric).count();
+            let is_word = run.len() >= TEXT_BYTES && letters + 1 >= TEXT_BYTES;
+            if is_word || (run.len() > 1 && is_name(&told)) {
+                found.push((run.to_vec(), told));
+            }
+        }
+    }
+    found
+}
+
+/// A dump in which these bytes are not told.
+pub(super) fn masked(bytes: &[u8], hidden: &[usize]) -> String {
+    let one = |(at, byte): (usize, &u8)| match hidden.contains(&at) {
+        true => "xx".to_owned(),
+        false => format!("{byte:02x}"),
+    };
+    format!("bytes {}", bytes.iter().enumerate().map(one).collect::<Vec<String>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_from_names() {
+        for version in
+            ["1.22.1", "9.2p1", "2022.83", "v3.1-rc2", "2+deb12u2", "10.0", "3ubuntu0.1", "1:9.2p1-2+deb12u3"]
+        {
+            assert!(is_version(version), "{version}");
+        }
+        for name in ["", "37L4247F27-26", "2k8r2", "web01", "10.0.0.1.contoso", "7up", "1alice", "v", "-"] {
+            assert!(!is_version(name), "{name}");
+        }
+        for product in ["OpenSSH_9.2p1", "dropbear_2022.83", "libssh2_1.11.0", "OpenSSH_for_Windows_9.5"] {
+            assert!(is_product_version(product, false), "{product}");
+        }
+        assert!(is_product_version("Debian-2+deb12u2", true) && !is_product_version("debian-2", false));
+        assert!(!is_product_version("contoso_1.2", true));
+    }
+
+    #[test]
+    fn banners_are_taken_apart() {
+        assert_eq!(ssh_banner("SSH-2.0-OpenSSH_9.2p1 x"), Some(("SSH-2.0-", "OpenSSH_9.2p1 x")));
+        assert_eq!(ssh_banner("SSH-rdsh01-x"), None);
+        assert_eq!(ssh_banner("SSH"), None);
+    }
+
+    #[test]
+    fn codes_and_names_of_programs_are_told_from_names() {
+        for code in ["c0000005", "80070005", "E0434352"] {
+            assert!(is_bare_code(code), "{code}");
+        }
+        for name in ["e1234567", "deadbeef", "c1234567", "jdoe", "c00005"] {
+            assert!(!is_bare_code(name), "{name}");
+        }
+        for (name, after) in [
+            ("CUMRDPConnection::PreDisconnect", None),
+            ("CUMRDPListenerBase", None),
+            ("spGfxPlugin-", Some('>')),
+        ] {
+            assert!(is_code_name(name, after), "{name}");
+        }
+        for (name, after) in [
+            ("alice::x", None),
+            ("CONTOSO", None),
+            ("AliceSmith::x", None),
+            ("alice-", Some('>')),
+            ("spalice-", Some('>')),
+        ] {
+            assert!(!is_code_name(name, after), "{name}");
+        }
+        assert!(
+            is_update_number("KB4287903") && !is_update_number("KBALICE") && !is_update_number("kb4287903")
+        );
+        for zone in ["W. Europe Standard Time", "Coordinated Universal Time", "UTC-11"] {
+            assert!(is_time_zone(zone), "{zone}");
+        }
+        for other in ["alice", "10.1.2.3 Standard Time", "UTCONTOSO", "Standard"] {
+            assert!(!is_time_zone(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn dumps_are_read_and_texts_found_in_them() {
+        assert_eq!(dump("bytes 03 00 2b"), Some(vec![3, 0, 0x2b]));
+        assert_eq!(dump("bytes of alice"), None);
+        let told = |bytes: &[u8]| -> Vec<String> {
+            texts(bytes, |text| text == "bob").into_iter().map(|(_, text)| text).collect()
+        };
+        assert_eq!(told(b"\x03\x00alice\x00"), ["alice"]);
+        assert_eq!(told(b"a\x00l\x00i\x00c\x00e\x00"), ["alice"]);
+        assert_eq!(told(b"\x03a\x00l\x00i\x00c\x00"), ["alic"]);
+        assert_eq!(told(b"\x03bob\x00\x01"), ["bob"]);
+        assert!(told(b"\x03\x00\x00\x2b+,-").is_empty());
+        assert_eq!(masked(b"\x03ab\x00", &[1, 2]), "bytes 03 xx xx 00");
+    }
+}
