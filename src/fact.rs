@@ -611,6 +611,14 @@ facts! {
         /// The sizes do not tell what became of the connection inside.
         hidden: bool,
     }
+    /// The gateway refused the tunnel, or the channel in it: its packets have the sizes of the beginning, up to an answer that
+    /// has a code and nothing else.
+    GatewayRefusalSized = "gateway-refusal-sized", None, {
+        /// How the gateway's client carries RDP.
+        transport: String,
+        /// The channel was refused, not the tunnel.
+        channel: bool,
+    }
     /// What the gateway has to say to the user (MS-TSGU 2.2.10.13), or what it wants consent to.
     GatewayMessage = "gateway-message", None, {
         /// The text.
@@ -1958,6 +1966,8 @@ impl What {
                 Some((failed(code)?, Step::GatewayTunnel))
             }
             Self::GatewayChannelAnswered { code } => Some((failed(code)?, Step::GatewayChannel)),
+            Self::GatewayRefusalSized { channel: false, .. } => Some((None, Step::GatewayTunnel)),
+            Self::GatewayRefusalSized { channel: true, .. } => Some((None, Step::GatewayChannel)),
             Self::GatewayEvent { event: 201 | 203 | 204 | 305, code, .. } => {
                 Some((*code, Step::GatewayTunnel))
             }

@@ -82,7 +82,7 @@ impl<'k> Packets<'k> {
     pub fn take(&mut self, mut flow: Flow) -> (Vec<Fact>, Vec<Note>) {
         let in_clear = gateway::is_request(flow.from_client.stream.from(layers::proxy::passed(&flow)));
         match flow.recognised {
-            Recognised::GatewaySizes => self.gateways.sized(&flow, self.witness_index, self.keys),
+            Recognised::GatewaySizes => self.gateways.sized(flow, self.witness_index, self.keys),
             Recognised::GatewayEndpoint => self.gateways.perhaps(flow),
             Recognised::Secrets => self.gateways.take(flow, self.witness_index, self.keys),
             _ if in_clear => {

@@ -26,14 +26,26 @@ fn sizes(bytes: &[u8]) {
         length: u32::from(u16::from_le_bytes([three[1], three[2]])),
     };
     let records: Vec<gateway_sizes::Sized> = bytes.as_chunks::<3>().0.iter().map(record).collect();
+    let most = gateway_sizes::RECORDS_MAX;
+    let framings = [gateway_sizes::WEB_SOCKET, gateway_sizes::CHANNELS[0], gateway_sizes::CHANNELS[1]];
     for overhead in gateway_sizes::OVERHEADS {
-        if let Some(found) = gateway_sizes::beginning(&records, overhead) {
-            let behind = found.behind;
-            assert!((10..=gateway_sizes::RECORDS_MAX).contains(&behind), "behind {behind} records");
+        let opened = gateway_sizes::opened(&records, overhead);
+        let _ = gateway_sizes::may_follow(&opened);
+        if let Some(half) = gateway_sizes::half(&opened) {
+            assert_eq!(opened[half.at].from_client, half.sends);
         }
-        for record in &records {
-            let data = gateway_sizes::data(*record, overhead);
-            assert!(data.is_none_or(|bytes| bytes < record.length), "data of {data:?} bytes");
+        for framing in framings {
+            if let Some(found) = gateway_sizes::beginning(&opened, framing) {
+                let behind = found.behind;
+                assert!((10..=most).contains(&behind), "behind {behind} records");
+            }
+            if let Some(found) = gateway_sizes::refusal(&opened, framing) {
+                assert!(found.at < most.min(opened.len()), "the record {}", found.at);
+            }
+            for record in &opened {
+                let data = framing.data(*record);
+                assert!(data.is_none_or(|bytes| bytes < record.length), "data of {data:?} bytes");
+            }
         }
     }
     if let Some(shaken) = gateway_sizes::handshake(&records) {

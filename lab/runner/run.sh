@@ -25,6 +25,8 @@ xfreerdp freerdp2-x11
 freerdp-shadow-cli freerdp2-shadow-x11
 winpr-hash winpr-utils
 rdesktop rdesktop
+curl curl
+wget wget
 weston weston
 LIST
 

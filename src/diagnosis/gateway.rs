@@ -205,7 +205,9 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-TSGU 2.2.6"],
         seen: NOT_SEEN,
         weigh: |case| {
-            let coded = case.find(|what| what.gateway_refusal().is_some());
+            // Sizes show neither code nor status.
+            let is_sized = |what: &What| matches!(what, What::GatewayRefusalSized { .. });
+            let coded = case.find(|what| what.gateway_refusal().is_some() && !is_sized(what));
             let seen = coded.or_else(|| status(case, |_| true))?;
             (!case.explains(seen)).then(|| Weighing::of(Evidence::Shape, seen).missing(GATEWAY_LOG))
         },

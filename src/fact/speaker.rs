@@ -74,6 +74,7 @@ impl What {
             | Self::GatewayTunnelAnswered { .. }
             | Self::GatewayAuthorized { .. }
             | Self::GatewayChannelAnswered { .. }
+            | Self::GatewayRefusalSized { .. }
             | Self::GatewayMessage { .. }
             | Self::GatewayReauthentication {}
             | Self::ConnectionConfirm { .. }

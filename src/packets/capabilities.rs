@@ -23,6 +23,8 @@ const LICENSE_ERROR_BYTES: u32 = 34;
 const ULTIMATUM_BYTES: u32 = 9;
 /// Demand Active and Confirm Active are never shorter: the mandatory capability sets alone are.
 const ACTIVE_BYTES_MIN: u32 = 150;
+/// Client messages from Client Info on without a Confirm Active among them: licensing takes four at most.
+const WITHOUT_CONFIRM_MAX: usize = 6;
 /// The server's control messages behind Synchronize: cooperate, granted, and Font Map.
 const CONTROLS: usize = 3;
 
@@ -146,6 +148,51 @@ fn font_map(messages: &[Message]) -> Option<usize> {
     let synchronize = messages.iter().position(|m| server(m) && m.is_about(SYNCHRONIZE_BYTES))?;
     let controls = messages.iter().enumerate().skip(synchronize + 1);
     controls.filter(|(_, m)| server(m) && m.is_about(CONTROL_BYTES)).nth(CONTROLS - 1).map(|(at, _)| at)
+}
+
+/// Parts the server's finalisation, where somebody on the way joined its records, perhaps with what follows: behind Confirm
+/// Active the server sends as much as Synchronize and the Control messages take, with what encryption adds to each, and the
+/// client goes on with more than a farewell.
+pub(super) fn part_controls(messages: &mut Vec<Message>, added: u32) {
+    let Some(confirm) = confirm_active(messages) else { return };
+    let after = messages.get(confirm + 1..).unwrap_or_default();
+    let sizes = [SYNCHRONIZE_BYTES, CONTROL_BYTES, CONTROL_BYTES, CONTROL_BYTES];
+    let least = sizes.iter().fold(0_u32, |sum, size| sum.saturating_add(*size).saturating_add(added));
+    let mut sum = 0_u32;
+    let whole = after.iter().position(|m| {
+        let bytes = if m.side == Side::Server { m.high.saturating_add(added) } else { 0 };
+        sum = sum.saturating_add(bytes);
+        sum >= least
+    });
+    let Some(last) = whole.filter(|_| font_map(after).is_none()) else { return };
+    let goes_on = |m: &&Message| m.side == Side::Client && !m.is(ULTIMATUM_BYTES);
+    let Some(message) =
+        after.get(last).copied().filter(|_| after.iter().skip(last).filter(goes_on).count() >= 2)
+    else {
+        return;
+    };
+    // Each may have one byte more.
+    let (longest, most) = (sum.saturating_sub(least), u32::try_from(sizes.len()).unwrap_or(0));
+    let rest = longest.checked_sub(added).filter(|bytes| *bytes > most);
+    let one = |size: u32| Message { low: size, high: size, ..message };
+    let mut parted: Vec<Message> = messages.drain(..=confirm).collect();
+    parted.extend(messages.drain(..=last).filter(|m| m.side == Side::Client));
+    parted.extend(sizes.map(one));
+    parted.extend(rest.map(|bytes| Message { low: bytes.saturating_sub(most), ..one(bytes) }));
+    parted.append(messages);
+    *messages = parted;
+}
+
+/// The client said more than it does before Confirm Active, and none shows; or one does, the server answered, the client
+/// went on, and the end of the finalisation does not show.
+pub(super) fn is_unclear(messages: &[Message]) -> bool {
+    let is_client = |m: &&Message| m.side == Side::Client;
+    let Some(confirm) = confirm_active(messages) else {
+        return messages.iter().filter(is_client).count() > WITHOUT_CONFIRM_MAX;
+    };
+    let after = messages.get(confirm + 1..).unwrap_or_default();
+    let answered = after.iter().position(|m| m.side == Side::Server);
+    font_map(after).is_none() && answered.is_some_and(|at| after.iter().skip(at).any(|m| is_client(&m)))
 }
 
 /// What Windows tells of the logon.
@@ -315,6 +362,36 @@ mod tests {
         assert_eq!(behind_licensing(&[server(321), server(400)]), None, "licensing goes on");
         let encrypted = [message(Side::Server, 34, Some(Known::License)), server(437)];
         assert_eq!(behind_licensing(&encrypted), Some(1), "under Standard RDP Security the header tells");
+    }
+
+    #[test]
+    fn a_finalisation_that_was_joined_is_parted() {
+        let client = |bytes| message(Side::Client, bytes, None);
+        let begun = [client(523), client(36), client(40), client(40), client(40)];
+        let joined = |added: u32, sums: &[u32], more: &[Message]| {
+            let mut all = begun.to_vec();
+            all.extend(sums.iter().map(|sum| message(Side::Server, sum - added, None)));
+            all.extend(more);
+            let before = font_map(&all);
+            part_controls(&mut all, added);
+            (before, all.len(), font_map(&all))
+        };
+        let goes_on = [client(8), client(10)];
+        // As measured: in two, with a picture behind, all in one with another message.
+        assert_eq!(joined(22, &[122, 126], &goes_on), (None, 11, Some(8)));
+        assert_eq!(joined(22, &[122, 249], &goes_on), (None, 12, Some(8)));
+        assert_eq!(joined(22, &[272], &goes_on), (None, 12, Some(8)));
+        assert_eq!(joined(29, &[307], &goes_on), (None, 12, Some(8)));
+        assert_eq!(joined(22, &[243], &goes_on), (None, 8, None), "too little");
+        assert_eq!(joined(22, &[272], &[client(8)]), (None, 7, None), "the client may have left");
+        assert_eq!(joined(22, &[272], &[client(9), client(8)]), (None, 8, None), "the client says good-bye");
+        let apart = joined(22, &[58, 62, 62, 62, 500], &goes_on);
+        assert_eq!(apart, (Some(8), 12, Some(8)), "nothing is joined");
+        let mut other = begun.to_vec();
+        other.push(message(Side::Server, 100, None));
+        assert!(!is_unclear(&other), "the client has yet to go on");
+        other.push(client(8));
+        assert!(is_unclear(&other));
     }
 
     #[test]

@@ -19,8 +19,10 @@ mod heads;
 mod frames;
 mod tunnel;
 mod sizes;
+mod halves;
 mod outside;
 
+use halves::Half;
 use heads::{Spoken, is_upgrade, method, status, target};
 
 /// Connections of one direction that wait for the other, each with its kept bytes.
@@ -39,6 +41,8 @@ const SCHEMES_MAX: usize = 8;
 pub(super) struct Gateways {
     /// Connections that carry one direction.
     held: Vec<Carrier>,
+    /// The same where nothing opens them.
+    halves: Vec<Half>,
     tickets: Vec<Ticket>,
     told: Vec<Arc<Connection>>,
     /// Connections that ended before they showed what they are.
@@ -127,12 +131,20 @@ impl Gateways {
         (facts, more)
     }
 
-    /// A tunnel that only its sizes tell.
-    pub(super) fn sized(&mut self, flow: &Flow, witness_index: u32, keys: &KeyLog) -> Told {
-        let told = sizes::read(flow, witness_index, keys);
+    /// A tunnel that only its sizes tell, or one side of it.
+    pub(super) fn sized(&mut self, flow: Flow, witness_index: u32, keys: &KeyLog) -> Told {
+        let Some(told) = sizes::read(&flow, witness_index, keys) else {
+            let half = Half::of(flow, witness_index, keys).filter(|_| self.halves.len() < HELD_MAX);
+            self.halves.extend(half);
+            return Told::default();
+        };
+        self.known(&told);
+        told
+    }
+
+    fn known(&mut self, told: &Told) {
         let connection = told.0.first().and_then(|fact| fact.subject.connection());
         self.told.extend(connection.map(Arc::clone));
-        told
     }
 
     /// Keeps a connection of which only another one can tell whether it goes to a gateway.
@@ -182,6 +194,11 @@ impl Gateways {
             let (found, more) = self.tell(alone, None, witness_index, keys);
             facts.extend(found);
             notes.extend(more);
+        }
+        for told in halves::told(std::mem::take(&mut self.halves), witness_index, keys) {
+            self.known(&told);
+            facts.extend(told.0);
+            notes.extend(told.1);
         }
         facts.extend(self.tickets.iter().filter_map(|ticket| self.about(ticket)));
         let (found, more) = self.outside(witness_index, keys);

@@ -66,6 +66,15 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message]) {
     capabilities::read(reader, behind.get(joins..).unwrap_or_default(), &Details::none());
 }
 
+/// Both sides talked on behind the channels for longer than anything but a desktop takes, and yet no finalisation shows:
+/// messages that were joined on their way hide it.
+pub(super) fn is_unclear(messages: &[Message]) -> bool {
+    let Some(joined) = messages.iter().rposition(|m| m.side == Side::Server && m.is(JOINED_BYTES)) else {
+        return false;
+    };
+    capabilities::is_unclear(messages.get(joined + 1..).unwrap_or_default())
+}
+
 fn is_join(message: &Message) -> bool {
     match message.side {
         Side::Client => message.is(ERECT_OR_JOIN_BYTES),

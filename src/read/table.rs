@@ -260,6 +260,8 @@ impl<'s> FlowTable<'s> {
             Some(Recognised::Secrets)
         } else if entry.is_sized() {
             Some(Recognised::GatewaySizes)
+        } else if entry.is_refused() {
+            Some(Recognised::GatewaySizes)
         } else if entry.is_undisclosed() {
             entry.is_in_handshake().then_some(Recognised::GatewayEndpoint)
         } else if self.endpoints.contains(&packed(server)) {

@@ -49,6 +49,7 @@ mod zip;
 mod steps;
 mod differential;
 mod gateway;
+mod gateway_lab;
 mod ends;
 mod terminal;
 mod cookbook;

@@ -8,10 +8,13 @@ import time
 
 from . import certificates
 from .case import perform, summary
-from .cases import CASES
+from .cases import CASES as DIRECT
 from .children import Child, run
+from .gateway_cases import CASES as THROUGH_GATEWAY
+from .network import GATEWAY_NAME
 
 HERE = pathlib.Path(__file__).parent
+CASES = {**DIRECT, **THROUGH_GATEWAY}
 
 
 class Shared:
@@ -24,6 +27,7 @@ class Shared:
             "valid": self.authority.issue("valid", certificates.VALID),
             "expired": self.authority.issue("expired", certificates.EXPIRED),
             "self-signed": self.authority.self_signed("self-signed"),
+            "gateway": self.authority.self_signed("gateway", GATEWAY_NAME),
         }
         self.shim = self._build_shim()
         self._screens, self.displays = [], {}

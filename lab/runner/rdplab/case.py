@@ -157,7 +157,7 @@ def write_expectation(case, logs, out):
         "what_was_done": "; ".join([case.done, *quotes]),
         "real_cause": case.cause,
         "client_software": case.client.software(),
-        "server_software": case.server.software(),
+        "server_software": "; ".join(server.software() for server in (case.server, *case.beside)),
         "expect": case.expect,
     }
     (out / "expect.json").write_text(json.dumps(answer, indent=1) + "\n")

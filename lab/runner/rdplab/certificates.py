@@ -45,9 +45,9 @@ class Authority:
             f"{self.folder}/ca.key", "-startdate", dates[0], "-enddate", dates[1], "-in", str(paths["csr"]), "-out", str(paths["crt"]))
         return paths["crt"], paths["key"]
 
-    def self_signed(self, label):
+    def self_signed(self, label, name=SERVER_NAME):
         """What a Remote Desktop host makes for itself when nobody gives it a certificate."""
         key, certificate = self.folder / f"{label}.key", self.folder / f"{label}.crt"
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
-            "-days", "180", "-subj", f"/CN={SERVER_NAME.lower()}.{DOMAIN}")
+            "-days", "180", "-subj", f"/CN={name.lower()}.{DOMAIN}")
         return certificate, key

@@ -2,7 +2,8 @@
 
     client 198.51.100.10 c0 ---- rc 198.51.100.1 [router] rs 203.0.113.1 ---- s0 203.0.113.20 server
 
-Addresses are from the ranges kept for documentation (RFC 5737, RFC 3849), hardware addresses are locally administered.
+An RD Gateway runs on the router, which has a foot in both nets. Addresses are from the ranges kept for documentation (RFC 5737,
+RFC 3849), hardware addresses are locally administered.
 """
 import os
 import pathlib
@@ -10,8 +11,8 @@ import shutil
 
 from .children import run
 
-CLIENT, SERVER = "198.51.100.10", "203.0.113.20"
-CLIENT_NAME, SERVER_NAME, DOMAIN = "CLIENT01", "RDS01", "lab.test"
+CLIENT, SERVER, GATEWAY = "198.51.100.10", "203.0.113.20", "198.51.100.1"
+CLIENT_NAME, SERVER_NAME, GATEWAY_NAME, DOMAIN = "CLIENT01", "RDS01", "GW01", "lab.test"
 NO_OFFLOAD = ("tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off", "sg", "off")
 
 
@@ -37,7 +38,7 @@ class Network:
 
         RDP clients and servers put the host name into NTLM, GCC and certificates; the real one must not get there.
         """
-        name = CLIENT_NAME if side == "client" else SERVER_NAME
+        name = {"client": CLIENT_NAME, "router": GATEWAY_NAME}.get(side, SERVER_NAME)
         return ["ip", "netns", "exec", self.spaces[side], "unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name, *command]
 
     def fault(self, *iptables):
@@ -84,7 +85,8 @@ class Network:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         (folder / "hosts").write_text(
-            f"127.0.0.1 localhost\n{CLIENT} {CLIENT_NAME.lower()}.{DOMAIN} {CLIENT_NAME}\n{SERVER} {SERVER_NAME.lower()}.{DOMAIN} {SERVER_NAME}\n")
+            f"127.0.0.1 localhost\n{CLIENT} {CLIENT_NAME.lower()}.{DOMAIN} {CLIENT_NAME}\n{SERVER} {SERVER_NAME.lower()}.{DOMAIN} {SERVER_NAME}\n"
+            f"{GATEWAY} {GATEWAY_NAME.lower()}.{DOMAIN} {GATEWAY_NAME}\n")
 
     def _remove(self):
         for space in self.spaces.values():

@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from .children import run
-from .network import DOMAIN, SERVER, SERVER_NAME
+from .network import DOMAIN, GATEWAY_NAME, SERVER, SERVER_NAME
 
 HERE = pathlib.Path(__file__).parent
 READY = 10  # seconds a server may take to start
@@ -72,10 +72,10 @@ def xrdp(security="tls", tls="TLSv1.3", certificate="valid", suites="DEFAULT"):
     return start
 
 
-def account_file(lab, user, domain, password):
+def account_file(lab, user, domain, password, file="accounts.sam"):
     """A SAM file with one account."""
     names = ["-u", user, "-p", password, "-f", "sam"] + (["-d", domain] if domain else [])
-    sam = lab.work / "accounts.sam"
+    sam = lab.work / file
     sam.write_text(run("winpr-hash", *names).strip() + "\n")
     return sam
 
@@ -130,6 +130,30 @@ def odd(mode, port=3389):
     return start
 
 
+def gateway(*settings, tls="1.3", password="Correct-horse-1"):
+    """Our own RD Gateway on the router; see gateway_server.py. It knows the user alice of the domain LAB."""
+    @part(None, "gateway_server.py (Python ssl): an RD Gateway over HTTP")
+    def start(lab):
+        crt, key = lab.certificate("gateway")
+        sam = account_file(lab, "alice", "LAB", password, "gateway.sam")
+        command = [sys.executable, str(HERE / "gateway_server.py"), "--cert", str(crt), "--key", str(key), "--sam", str(sam), "--host", SERVER,
+                   "--tls", tls, *settings]
+        child = lab.start("router", "server-gateway.log", *command)
+        child.wait_for("ready", READY)
+    return start
+
+
+def web(tls="1.3"):
+    """An ordinary web server on the router, where the gateway would be; see https_server.py."""
+    @part(None, "https_server.py (Python http.server)")
+    def start(lab):
+        crt, key = lab.certificate("gateway")
+        command = [sys.executable, str(HERE / "https_server.py"), "--cert", str(crt), "--key", str(key), "--tls", tls]
+        child = lab.start("router", "server-web.log", *command)
+        child.wait_for("ready", READY)
+    return start
+
+
 def nothing():
     """No listener on the port."""
     @part(None, "none listening")
@@ -166,6 +190,13 @@ def xfreerdp(*options, user="alice", domain="", password="Correct-horse-1", stay
     return connect
 
 
+def through_gateway(*options, transport="http,no-websockets", gateway_password="Correct-horse-1", **more):
+    """xfreerdp through the gateway, to which it gives a name and password of its own."""
+    at = [f"/g:{GATEWAY_NAME.lower()}.{DOMAIN}", "/gu:alice", "/gd:LAB", f"/gp:{gateway_password}", f"/gt:{transport}",
+          "/gateway-usage-method:direct"]
+    return xfreerdp(*at, *options, **more)
+
+
 def rdesktop(*options, stay=None):
     """rdesktop, which takes any certificate when it is answered yes, and knows Kerberos only."""
     @part("rdesktop", "rdesktop {version}")
@@ -186,6 +217,26 @@ def verifying_client(tls="1.3"):
     def connect(lab):
         settings = [SERVER, f"{SERVER_NAME.lower()}.{DOMAIN}", str(lab.authority.certificate), "--tls", tls, "--keys", str(lab.keys)]
         child = lab.start("client", f"client-{len(lab.children)}.log", sys.executable, str(HERE / "tls_client.py"), *settings)
+        return child.wait(CLIENT_LIMIT)
+    return connect
+
+
+def surfing():
+    """curl and wget at the web server, several at once: pages and uploads on connections that stay open, a long stream on one while the
+    other sends, chunks of a few bytes both ways."""
+    @part("curl", "curl {version}, wget")
+    def connect(lab):
+        at = f"https://{GATEWAY_NAME.lower()}.{DOMAIN}"
+        trickle = "for n in 14 16 42 76 57 20 22 48 83 63; do head -c $n /dev/zero; sleep 0.05; done"
+        lines = [
+            f"curl -sk --http1.1 -N {at}/events/30 -o /dev/null",
+            f"({trickle}) | curl -sk --http1.1 -T - -H 'Expect:' {at}/up -o /dev/null",
+            f"curl -sk --http1.1 {at}/page/200 {at}/page/18 {at}/page/26 {at}/page/24 {at}/page/16 {at}/page/29 -o /dev/null -o /dev/null",
+            f"for n in 14 16 42 76; do head -c $n /dev/zero > $n; done; curl -sk --http1.1 -T '{{14,16,42,76}}' {at}/up/",
+            f"wget -q --no-check-certificate -O /dev/null {at}/page/3000 {at}/page/40 {at}/page/5000",
+        ]
+        command = f"cd {lab.work}; " + " ".join(f"({line}) &" for line in lines) + " wait"
+        child = lab.start("client", f"client-{len(lab.children)}.log", "sh", "-c", command)
         return child.wait(CLIENT_LIMIT)
     return connect
 

@@ -307,6 +307,11 @@ impl Entry {
         self.walk.as_ref().is_some_and(|walk| walk.is_in_handshake())
     }
 
+    /// The sizes of its records are those of a tunnel that a gateway refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.walk.as_ref().is_some_and(|walk| walk.is_refused())
+    }
+
     /// Nothing is known of it but that it is TLS.
     pub(super) fn is_undisclosed(&self) -> bool {
         self.state == State::Undisclosed

@@ -104,6 +104,7 @@ fn always(what: &What) -> Option<Side> {
         | What::GatewayTunnelAnswered { .. }
         | What::GatewayAuthorized { .. }
         | What::GatewayChannelAnswered { .. }
+        | What::GatewayRefusalSized { .. }
         | What::GatewayMessage { .. }
         | What::GatewayReauthentication {}
         | What::ConnectionConfirm { .. }

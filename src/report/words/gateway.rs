@@ -101,6 +101,12 @@ fn channel(what: &What) -> Option<String> {
                 "records have the sizes of an RD Gateway's tunnel, up to the X.224 Connection Confirm inside{rest}"
             )
         }
+        What::GatewayRefusalSized { channel, .. } => {
+            let what = if *channel { "channel to the host" } else { "tunnel" };
+            format!(
+                "gateway refuses the {what}: the records have the sizes of an RD Gateway's tunnel, up to an answer that has a code and no more"
+            )
+        }
         What::GatewayReauthentication {} => "gateway wants the user to authenticate again".to_owned(),
         What::GatewayClosed { by, code } => {
             let why = if code.is_failure() { why(*code) } else { String::new() };

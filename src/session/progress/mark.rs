@@ -153,6 +153,7 @@ pub(super) fn mark(what: &What) -> Mark {
         | What::GatewayAuthorized { .. }
         | What::GatewayChannelAsked { .. }
         | What::GatewayChannelAnswered { .. }
+        | What::GatewayRefusalSized { .. }
         | What::GatewayTunnelSized { .. } => in_gateway(what),
         // What is written at every ending, in any order, or is bound to a connection by its time at most.
         What::ConnectionAccepted { .. }

@@ -3,7 +3,9 @@
 use super::State;
 use crate::read::flow::Sighting;
 use crate::read::stream::Stream;
-use crate::wire::gateway_sizes::{OVERHEADS, RECORDS_MAX, Sized, beginning, is_long_answer, may_follow};
+use crate::wire::gateway_sizes::{
+    OVERHEADS, RECORDS_MAX, Sized, WEB_SOCKET, beginning, half, is_long_answer, may_follow, opened, refusal,
+};
 use crate::wire::tls::{ContentType, Handshake, RECORD_HEADER, client_random, handshake, record_header};
 
 /// Bytes of one side within which a tunnel has to be told; handshake, authentication and consent take fewer.
@@ -45,15 +47,27 @@ impl Walk {
         self.records.iter().all(|record| !record.from_client)
     }
 
+    /// Their sizes are those of a tunnel that was refused, or of one side of one: enough to hand the connection on.
+    pub(super) fn is_refused(&self) -> bool {
+        OVERHEADS.iter().any(|overhead| {
+            let opened = opened(&self.records, *overhead);
+            refusal(&opened, WEB_SOCKET).is_some() || half(&opened).is_some()
+        })
+    }
+
     /// What the sizes make of it, now that this side has sent more.
     pub(super) fn take(&mut self, side: usize, stream: &Stream) -> State {
         let known = self.records.len();
         self.collect(side, stream);
         if self.records.len() > known {
-            if OVERHEADS.iter().any(|overhead| beginning(&self.records, *overhead).is_some()) {
+            let readings = OVERHEADS.map(|overhead| opened(&self.records, overhead));
+            let begins = |records: &Vec<Sized>| {
+                beginning(records, WEB_SOCKET).is_some() || half(records).is_some_and(|half| half.whole)
+            };
+            if readings.iter().any(begins) {
                 return State::Sized;
             }
-            if !OVERHEADS.iter().any(|overhead| may_follow(&self.records, *overhead)) {
+            if !readings.iter().any(|records| may_follow(records)) {
                 return State::Other;
             }
         }

@@ -1,0 +1,168 @@
+//! Real connections through an RD Gateway (`lab/runner`): what they tell with and without their secrets, and that neither half
+//! of one, nor other HTTPS, is taken for one.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rdpwhy::fact::What;
+use rdpwhy::read::{Unwatched, inputs};
+use rdpwhy::report::told;
+use rdpwhy::{Analysis, analyze_inventory};
+use serde_json::Value;
+
+use crate::support::{children, root};
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+fn through_gateway() -> Vec<PathBuf> {
+    let all = children(&root().join("tests/captures/lab"));
+    all.into_iter().filter(|folder| name(folder).starts_with("gateway-")).collect()
+}
+
+fn analysed(folder: &Path, with_keys: bool) -> Analysis {
+    let file = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).unwrap());
+    let mut files = vec![file("client.pcap")];
+    files.extend(with_keys.then(|| file("keys.log")));
+    analyze_inventory(inputs::held(files), &Unwatched)
+}
+
+fn holds(list: &Value, wanted: Option<&str>) -> bool {
+    list.as_array().unwrap().iter().any(|one| one.as_str() == wanted)
+}
+
+/// What the case expects, without secrets with what stands for that under `keyless`.
+fn expectation(folder: &Path, with_keys: bool) -> Value {
+    let text = std::fs::read(folder.join("expect.json")).unwrap();
+    let mut expect = serde_json::from_slice::<Value>(&text).unwrap()["expect"].clone();
+    if let Some(keyless) = expect["keyless"].as_object().filter(|_| !with_keys).cloned() {
+        expect.as_object_mut().unwrap().extend(keyless);
+    }
+    expect
+}
+
+#[test]
+fn each_capture_tells_what_was_done() {
+    let all = through_gateway();
+    assert!(all.len() >= 20, "{} captures", all.len());
+    for (folder, with_keys) in all.iter().flat_map(|folder| [(folder, true), (folder, false)]) {
+        let (analysis, expect) = (analysed(folder, with_keys), expectation(folder, with_keys));
+        let case = format!("{} with keys: {with_keys}", name(folder));
+        let attempts = told(&analysis);
+        let failed: Vec<_> = attempts.iter().filter(|told| told.attempt.outcome.is_failure()).collect();
+        let count = u64::try_from(failed.len()).unwrap();
+        let range = &expect["failed_attempts"];
+        assert!((range[0].as_u64().unwrap()..=range[1].as_u64().unwrap()).contains(&count), "{case}");
+        if range[1] == 0 {
+            let fits =
+                attempts.iter().any(|told| holds(&expect["outcome"], Some(told.attempt.outcome.name())));
+            assert!(fits || (attempts.is_empty() && holds(&expect["outcome"], Some("none"))), "{case}");
+        }
+        for told in failed {
+            assert!(holds(&expect["outcome"], Some(told.attempt.outcome.name())), "{case}");
+            let step = told.session.broke_at.map(|step| step.name());
+            assert!(holds(&expect["broke_at"], step), "{case}: at {step:?}");
+            let cause = told.best().map(|best| best.rule.id);
+            let any = expect["cause_any_of"].as_array().unwrap().is_empty();
+            assert!(any || holds(&expect["cause_any_of"], cause), "{case}: {cause:?}");
+        }
+    }
+}
+
+/// The steps inside of a tunnel, by what shows each of them and in which frame.
+fn inside(analysis: &Analysis) -> BTreeSet<String> {
+    let facts = analysis.story.sessions.iter().flat_map(|session| &session.facts);
+    let told = facts.filter_map(|seen| {
+        let step = match seen.what() {
+            What::CredsspMessage { by, round, .. } => format!("credssp {} {round}", by.name()),
+            What::CredsspRefused { by, round, .. } => format!("refused {} {round}", by.name()),
+            what @ (What::TlsFinished {}
+            | What::CredsspDone {}
+            | What::McsConnectInitial { .. }
+            | What::McsConnectResponse { .. }
+            | What::McsAttached {}
+            | What::McsJoined { .. }
+            | What::ClientInfo { .. }
+            | What::Licensed {}
+            | What::DemandActive { .. }
+            | What::ConfirmActive { .. }
+            | What::Finalized {}) => what.name().to_owned(),
+            _ => return None,
+        };
+        Some(format!("{} {step}", seen.place().spot))
+    });
+    told.collect()
+}
+
+#[test]
+fn the_steps_inside_are_the_same_without_secrets() {
+    let steps = |shown: &BTreeSet<String>| -> BTreeSet<String> {
+        let behind_frame = |one: &String| one.splitn(3, ' ').nth(2).map(str::to_owned);
+        shown.iter().filter_map(behind_frame).collect()
+    };
+    for folder in through_gateway() {
+        let [opened, closed] = [true, false].map(|with_keys| inside(&analysed(&folder, with_keys)));
+        let case = name(&folder);
+        if case.contains("denied-0x7") {
+            // Session tickets that come late are taken for the next answer; the end of licensing and what refuses the session
+            // come as one packet, which nothing parts.
+            assert!(steps(&closed).is_subset(&steps(&opened)), "{case}: {closed:?}");
+        } else {
+            assert_eq!(opened, closed, "{case}");
+        }
+    }
+}
+
+/// Both connections of the HTTP transport together are one session; without secrets neither of them alone is.
+#[test]
+fn one_connection_of_two_is_no_gateway() {
+    for folder in through_gateway().iter().filter(|folder| name(folder).starts_with("gateway-http-ok")) {
+        let whole = analysed(folder, false);
+        assert_eq!(whole.story.sessions.len(), 1, "{}", folder.display());
+        let bytes = std::fs::read(folder.join("client.pcap")).unwrap();
+        let ports: BTreeSet<u16> = packets(&bytes).filter_map(|packet| client_port(packet)).collect();
+        assert_eq!(ports.len(), 2, "{}", folder.display());
+        for port in ports {
+            let mut alone = bytes[..24].to_vec();
+            let kept = packets(&bytes).filter(|packet| client_port(packet) == Some(port));
+            alone.extend(kept.flatten());
+            let files = vec![("client.pcap".to_owned(), alone)];
+            let analysis = analyze_inventory(inputs::held(files), &Unwatched);
+            assert!(analysis.story.sessions.is_empty(), "{} port {port}", folder.display());
+        }
+    }
+}
+
+/// The packets of a little-endian classic pcap, each with its header.
+fn packets(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 24;
+    std::iter::from_fn(move || {
+        let length = bytes.get(at + 8..at + 12)?;
+        let end = at + 16 + usize::try_from(u32::from_le_bytes(length.try_into().unwrap())).unwrap();
+        let packet = bytes.get(at..end)?;
+        at = end;
+        Some(packet)
+    })
+}
+
+/// The port of the client in a packet of TCP over IPv4 over Ethernet to or from port 443.
+fn client_port(packet: &[u8]) -> Option<u16> {
+    let ip = packet.get(16 + 14..).filter(|ip| ip.len() > 24 && ip[0] == 0x45 && ip[9] == 6)?;
+    let [from, to] = [20, 22].map(|at| u16::from_be_bytes([ip[at], ip[at + 1]]));
+    match (from, to) {
+        (port, 443) | (443, port) => Some(port),
+        _ => None,
+    }
+}
+
+/// Pages, uploads in chunks and streams of short messages, several connections at once (`lab/runner/rdplab/https_server.py`).
+#[test]
+fn other_https_is_no_gateway() {
+    let all = children(&root().join("tests/captures/https"));
+    assert_eq!(all.len(), 2);
+    for folder in all {
+        let analysis = analysed(&folder, false);
+        assert!(analysis.story.sessions.is_empty(), "{}", folder.display());
+    }
+}
