@@ -57,6 +57,20 @@ pub struct Analysis {
     pub said: Option<Said>,
     /// The part of the timelines that is listed.
     pub timeline: Stretch,
+    /// Whose names it has.
+    pub naming: Naming,
+}
+
+/// Whose names stand in facts, and in the answer that is made of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Naming {
+    /// Those of the evidence.
+    #[default]
+    Real,
+    /// Pseudonyms.
+    Pseudonyms,
+    /// The same, and times that were moved.
+    PseudonymsAndShiftedTimes,
 }
 
 impl Analysis {
@@ -84,8 +98,7 @@ pub fn inventory(options: &Options) -> Inventory {
 /// The same for inputs that were found before, or that lie in memory.
 #[must_use]
 pub fn analyze_inventory(inventory: Inventory, watch: &dyn Watch) -> Analysis {
-    let Merged { inventory, counts, facts, notes, .. } = read_inventory(inventory, watch);
-    judge(inventory, counts, facts, notes, None)
+    judge(read_inventory(inventory, watch))
 }
 
 /// The same with pseudonyms in place of all names.
@@ -101,17 +114,18 @@ fn read_inventory(mut inventory: Inventory, watch: &dyn Watch) -> Merged {
     inventory.take_hashes(hashes);
     watch.judging();
     let (counts, notes) = readings::account(&inventory, &keys, read);
-    Merged { inventory, counts, facts, cut, notes }.with_notes()
+    Merged { inventory, counts, facts, cut, notes, hosts: None }.with_notes()
 }
 
 /// Reads everything, and gives its facts with pseudonyms in place of all names, as one file of facts would hold them.
 #[must_use]
 pub fn redacted_facts(inventory: Inventory, watch: &dyn Watch, redact: Redact) -> (Part, Redaction) {
-    let (Merged { inventory, counts, facts, cut, mut notes }, redaction) =
+    let (Merged { inventory, counts, facts, cut, mut notes, .. }, redaction) =
         pseudonymous(read_inventory(inventory, watch), redact);
     notes.sort();
+    let hosts = redaction.in_order_of_names(&facts, None);
     let inputs = inventory.inputs.into_iter().zip(counts).collect();
-    (Part { inputs, sources: inventory.sources, facts, cut, notes }, redaction)
+    (Part { inputs, sources: inventory.sources, facts, cut, notes, hosts: Some(hosts) }, redaction)
 }
 
 fn pseudonymous(mut merged: Merged, redact: Redact) -> (Merged, Redaction) {
@@ -122,16 +136,19 @@ fn pseudonymous(mut merged: Merged, redact: Redact) -> (Merged, Redaction) {
 }
 
 fn redacted(merged: Merged, redact: Redact) -> (Analysis, Redaction) {
-    let (Merged { inventory, counts, facts, notes, .. }, redaction) = pseudonymous(merged, redact);
-    let analysis = judge(inventory, counts, facts, notes, Some(&redaction));
+    let (mut merged, redaction) = pseudonymous(merged, redact);
+    merged.hosts = Some(redaction.in_order_of_names(&merged.facts, merged.hosts.as_deref()));
+    let mut analysis = judge(merged);
+    if redaction.is_shifted() {
+        analysis.naming = Naming::PseudonymsAndShiftedTimes;
+    }
     (analysis, redaction)
 }
 
 /// Judges facts that were read elsewhere: the same answer as analysing all that they were read from.
 #[must_use]
 pub fn diagnose(parts: Vec<Part>) -> Analysis {
-    let Merged { inventory, counts, facts, notes, .. } = merged::merge(parts).with_notes();
-    judge(inventory, counts, facts, notes, None)
+    judge(merged::merge(parts).with_notes())
 }
 
 /// The same with pseudonyms in place of all names.
@@ -140,15 +157,10 @@ pub fn diagnose_redacted(parts: Vec<Part>, redact: Redact) -> (Analysis, Redacti
     redacted(merged::merge(parts).with_notes(), redact)
 }
 
-fn judge(
-    inventory: Inventory,
-    mut counts: Vec<Option<Counts>>,
-    mut facts: Vec<Fact>,
-    mut notes: Vec<Note>,
-    redaction: Option<&Redaction>,
-) -> Analysis {
+fn judge(merged: Merged) -> Analysis {
+    let Merged { inventory, mut counts, mut facts, mut notes, hosts, .. } = merged;
     repeated::drop_repeated(&mut facts, &mut counts, &mut notes);
-    let witnesses = witnesses(&inventory, &counts, &facts, redaction);
+    let witnesses = witnesses(&inventory, &counts, &facts, hosts.as_deref());
     let story = session::join(facts, &witnesses);
     if story.records_cut > 0 {
         notes.push(Note::records_of_connections_cut(story.records_cut, session::FACTS_MAX));
@@ -158,16 +170,17 @@ fn judge(
     let verdicts = diagnosis::diagnose_all(&story);
     notes.sort();
     let (left_out, said, timeline) = (0, None, Stretch::default());
-    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out, said, timeline }
+    let naming = if hosts.is_some() { Naming::Pseudonyms } else { Naming::Real };
+    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out, said, timeline, naming }
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.
-/// Pseudonyms do not change the order: without a capture the first host is the reference.
+/// Pseudonyms do not change the order, which is that of `ordered` then: without a capture the first host is the reference.
 fn witnesses(
     inventory: &Inventory,
     counts: &[Option<Counts>],
     facts: &[Fact],
-    redaction: Option<&Redaction>,
+    ordered: Option<&[String]>,
 ) -> Vec<Witness> {
     let mut witnesses: Vec<Witness> =
         inventory.sources.iter().map(|source| capture_point(inventory, counts, source)).collect();
@@ -178,8 +191,10 @@ fn witnesses(
         }
     }
     let mut hosts: Vec<(&str, BTreeSet<u32>)> = hosts.into_iter().collect();
-    if let Some(redaction) = redaction {
-        hosts.sort_by_cached_key(|(host, _)| redaction.real_name(host));
+    if let Some(ordered) = ordered {
+        let places: BTreeMap<&str, usize> =
+            ordered.iter().enumerate().rev().map(|(place, host)| (host.as_str(), place)).collect();
+        hosts.sort_by_key(|(host, _)| places.get(host).copied().unwrap_or(usize::MAX));
     }
     witnesses.extend(hosts.into_iter().map(|(host, inputs)| {
         let inputs: Vec<u32> = inputs.into_iter().collect();

@@ -25,7 +25,7 @@ use rdpwhy::note::Note;
 use rdpwhy::read::Inventory;
 use rdpwhy::read::facts;
 use rdpwhy::read::inputs::shown;
-use rdpwhy::redact::{Redact, Redaction};
+use rdpwhy::redact::{Redact, Redaction, may_be_pseudonym};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
 use rdpwhy::time::{Stretch, Typed};
@@ -101,16 +101,13 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
-    let redact = match redact::asked(&arguments.shown.redacted) {
-        Ok(redact) => redact,
-        Err(refused) => return refused,
-    };
     let inventory = inventory(&arguments.given, &arguments.working);
     let files: Vec<_> = answers.iter().flat_map(Answer::files).collect();
     let files = files.iter().map(PathBuf::as_path);
-    if let Err(refused) = redact::check(&arguments.shown.redacted, Some(&inventory), files) {
-        return refused;
-    }
+    let redact = match redact::ready(&arguments.shown.redacted, Some(&inventory), files) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
     let (progress, partials) = (Progress::default(), Partials::default());
     let begun = match begin(&answers, &progress, &partials, |answers| answers::check(answers, &inventory)) {
         Ok(begun) => begun,
@@ -127,7 +124,7 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
-    answer(&arguments.shown, (begun, &partials), analysis, redaction)
+    answer((&arguments.shown, arguments.working.quiet), (begun, &partials), analysis, redaction)
 }
 
 fn analyzed(inventory: Inventory, bar: &Bar, redact: Option<Redact>) -> (Analysis, Option<Redaction>) {
@@ -162,14 +159,11 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     if let Err(refused) = answers::check_file(arguments.output.as_ref(), &inventory) {
         return complain(&refused, status::NOT_WRITTEN);
     }
-    let redact = match redact::asked(&arguments.redacted) {
+    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
+    let redact = match redact::ready(&arguments.redacted, Some(&inventory), file.into_iter()) {
         Ok(redact) => redact,
         Err(refused) => return refused,
     };
-    let file = arguments.output.as_ref().and_then(|wanted| wanted.file.as_deref());
-    if let Err(refused) = redact::check(&arguments.redacted, Some(&inventory), file.into_iter()) {
-        return refused;
-    }
     if !inventory.is_readable() {
         tell(&inventory.notes, &inventory);
         return nothing(&arguments.given, &inventory);
@@ -226,16 +220,13 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
         Ok(answers) => answers,
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
-    let redact = match redact::asked(&arguments.shown.redacted) {
-        Ok(redact) => redact,
-        Err(refused) => return refused,
-    };
     let files: Vec<_> =
         answers.iter().flat_map(Answer::files).chain(arguments.facts.iter().cloned()).collect();
     let files = files.iter().map(PathBuf::as_path);
-    if let Err(refused) = redact::check(&arguments.shown.redacted, None, files) {
-        return refused;
-    }
+    let redact = match redact::ready(&arguments.shown.redacted, None, files) {
+        Ok(redact) => redact,
+        Err(refused) => return refused,
+    };
     let (progress, partials) = (Progress::default(), Partials::default());
     progress.begin("reading facts", 0);
     let check = |answers: &[Answer]| answers::check_paths(answers, &arguments.facts);
@@ -265,7 +256,7 @@ fn run_diagnose(arguments: &Diagnose) -> ExitCode {
     if !arguments.working.quiet {
         tell(&analysis.notes, &analysis.inventory);
     }
-    answer(&arguments.shown, (begun, &partials), analysis, redaction)
+    answer((&arguments.shown, arguments.working.quiet), (begun, &partials), analysis, redaction)
 }
 
 /// Why a file is no file of facts: evidence itself is what `analyze` takes.
@@ -292,14 +283,11 @@ fn silently<T>(act: impl FnOnce() -> T) -> T {
 }
 
 fn run_inputs(arguments: &InputsOf) -> ExitCode {
-    let redact = match redact::asked(&arguments.redacted) {
+    let inventory = inventory(&arguments.given, &arguments.working);
+    let redact = match redact::ready(&arguments.redacted, Some(&inventory), std::iter::empty()) {
         Ok(redact) => redact,
         Err(refused) => return refused,
     };
-    let inventory = inventory(&arguments.given, &arguments.working);
-    if let Err(refused) = redact::check(&arguments.redacted, Some(&inventory), std::iter::empty()) {
-        return refused;
-    }
     let progress = Progress::default();
     Partials::default().on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
@@ -396,7 +384,7 @@ fn print(text: &[u8]) -> io::Result<()> {
 
 /// Writes the answers and tells by the exit status what they are.
 fn answer(
-    shown: &Shown,
+    (shown, is_quiet): (&Shown, bool),
     (begun, partials): (Vec<Begun>, &Partials),
     mut analysis: Analysis,
     mut redaction: Option<Redaction>,
@@ -405,10 +393,20 @@ fn answer(
     match &mut redaction {
         None => analysis.select(&asked),
         Some(redaction) => {
+            for end in [&mut asked.client, &mut asked.server, &mut asked.user].into_iter().flatten() {
+                *end = redaction.meant(end);
+            }
             compared(&mut asked, redaction);
             analysis.select_by(&asked, &|name| redaction.real_name(name));
             told(&mut asked, redaction);
         }
+    }
+    let ends = [&shown.client, &shown.server, &shown.user];
+    if !is_quiet
+        && analysis.story.attempts.is_empty()
+        && ends.into_iter().flatten().any(|end| may_be_pseudonym(end))
+    {
+        redact::hint(redaction.is_some());
     }
     let is_shifted = redaction.as_ref().is_some_and(Redaction::is_shifted);
     let shape = Shape {

@@ -37,8 +37,14 @@ const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// When it cannot be written.
 pub fn write_head(out: &mut impl Write) -> io::Result<()> {
+    write_head_of(out, None)
+}
+
+fn write_head_of(out: &mut impl Write, hosts: Option<&[String]>) -> io::Result<()> {
+    let redacted = hosts.is_some();
+    let hosts = hosts.unwrap_or_default().to_vec();
     let tool = concat!("rdpwhy ", env!("CARGO_PKG_VERSION")).to_owned();
-    write_line(out, &Line::Facts(Head { version: VERSION, tool }))
+    write_line(out, &Line::Facts(Head { version: VERSION, tool, redacted, hosts }))
 }
 
 /// Writes inputs, sources and notes, and the last line. `facts` is how many were written before.
@@ -71,7 +77,7 @@ pub fn write_end(
 /// # Errors
 /// When it cannot be written.
 pub fn write_part(out: &mut impl Write, part: &Part) -> io::Result<()> {
-    write_head(out)?;
+    write_head_of(out, part.hosts.as_deref())?;
     let mut facts = Facts::default();
     let mut line = Vec::new();
     for fact in &part.facts {
@@ -147,6 +153,8 @@ pub struct Part {
     pub cut: BTreeMap<u32, u64>,
     /// What was lost.
     pub notes: Vec<Note>,
+    /// The names are pseudonyms, and these are the hosts in the order of their real names.
+    pub hosts: Option<Vec<String>>,
 }
 
 /// Why a file of facts cannot be read.
@@ -264,7 +272,7 @@ impl Incoming {
             Line::Facts(head) if head.version != VERSION => {
                 return Err(format!("version {} of the format, expected {VERSION}", head.version));
             }
-            Line::Facts(_) => {}
+            Line::Facts(head) => self.part.hosts = Some(head.hosts).filter(|_| head.redacted),
             Line::Connection(line) => {
                 let connection = Arc::new(line.connection()?);
                 let subject =

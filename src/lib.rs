@@ -27,6 +27,6 @@ pub mod analysis;
 pub mod report;
 
 pub use analysis::{
-    Analysis, Options, Parts, Selection, analyze, analyze_inventory, analyze_redacted, diagnose,
+    Analysis, Naming, Options, Parts, Selection, analyze, analyze_inventory, analyze_redacted, diagnose,
     diagnose_redacted, inventory, redacted_facts, write_facts,
 };

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::events;
 use crate::fact::{Connection, Fact, Keys, Rewrite, Subject};
 use crate::note::Note;
 use crate::read::{Counts, Inventory};
@@ -107,6 +108,15 @@ impl Class {
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
+}
+
+/// It has the form of a pseudonym, or is an address, of which nobody can tell.
+#[must_use]
+pub fn may_be_pseudonym(text: &str) -> bool {
+    let is_drawn = |part: &str| {
+        part.len() >= 8 && part.starts_with(['x', 'X']) && part.chars().all(|c| c.is_ascii_alphabetic())
+    };
+    text.parse::<IpAddr>().is_ok() || text.split(|c: char| !c.is_alphanumeric()).any(is_drawn)
 }
 
 /// The pseudonyms of one run.
@@ -326,6 +336,14 @@ impl Redaction {
         self.names.is_written(text) || parts.any(|part| !is_count(part) && self.names.is_named(part))
     }
 
+    /// What is asked for with the pseudonyms of the map of an earlier run, with the real names.
+    #[must_use]
+    pub fn meant(&self, text: &str) -> String {
+        let earlier = &self.redact.map;
+        let is_real = earlier.names.iter().any(|(_, real, _)| real.eq_ignore_ascii_case(text));
+        if is_real { text.to_owned() } else { earlier.real(text) }
+    }
+
     /// A host or an address that somebody who knows the real names asks for, as a pseudonym.
     #[must_use]
     pub fn asked(&mut self, text: &str) -> String {
@@ -366,6 +384,20 @@ impl Redaction {
         out
     }
 
+    /// The hosts of the facts, each once, in the order of their real names, or in that of `earlier`, where the real ones are
+    /// themselves pseudonyms.
+    pub(crate) fn in_order_of_names(&self, facts: &[Fact], earlier: Option<&[String]>) -> Vec<String> {
+        let given: BTreeSet<&str> =
+            facts.iter().filter_map(|fact| fact.subject.keys()).map(|keys| keys.host.as_str()).collect();
+        let mut hosts: Vec<String> = given.into_iter().map(str::to_owned).collect();
+        hosts.sort_by_cached_key(|host| {
+            let real = self.real_name(host);
+            let is_it = |known: &String| known.eq_ignore_ascii_case(&real);
+            (earlier.and_then(|earlier| earlier.iter().position(is_it)), real)
+        });
+        hosts
+    }
+
     /// Everything that is needed to lead back, and to give the same pseudonyms once more.
     #[must_use]
     pub fn map(&mut self) -> Map {
@@ -393,7 +425,7 @@ impl Redaction {
             Class::Label => self.names.is_sought(real) && !words::is_own(real),
             Class::Name => real.to_lowercase() != given.to_lowercase() && !words::is_own(real),
             Class::Identifier => true,
-            Class::Input => !words::is_own(real) && is_path(real) && real != given,
+            Class::Input => !words::is_own(real) && is_path(real) && !given.ends_with(real.as_str()),
         };
         let map = self.names.map();
         let addresses = self.real.iter().filter(|real| !stays(**real));
@@ -493,13 +525,31 @@ fn hash_of(name: &str) -> String {
 }
 
 /// A number and the ending of its kind for each input, in the order of the paths, which is that of the answers.
+/// The channel and a point, where a log has the name that Windows gives to the file of its channel.
+fn channel_of(shown: &str) -> String {
+    let file = shown.rsplit(['/', '\\']).next().unwrap_or(shown);
+    let file = file.strip_suffix(".gz").unwrap_or(file);
+    let stem = file.len().checked_sub(".evtx".len()).and_then(|at| file.split_at_checked(at));
+    let Some((stem, _)) = stem.filter(|(_, end)| end.eq_ignore_ascii_case(".evtx")) else {
+        return String::new();
+    };
+    let channel = stem.replace("%4", "/");
+    // What is known of most is the beginning, up to the `/`.
+    let rest = events::channels().find_map(|known| channel.strip_prefix(known));
+    match rest {
+        Some("" | "Operational" | "Admin" | "Debug" | "Analytic") => format!("{stem}."),
+        _ => String::new(),
+    }
+}
+
 fn inputs(inventory: &Inventory) -> BTreeMap<String, String> {
     let width = inventory.inputs.len().to_string().len();
     let given = (1_usize..).zip(&inventory.inputs).map(|(number, input)| {
         let end = match input.kind.name() {
-            kind @ ("pcap" | "pcapng" | "evtx") => kind,
-            "key log" => "keys",
-            _ => "file",
+            "evtx" => format!("{}evtx", channel_of(&input.shown)),
+            kind @ ("pcap" | "pcapng") => kind.to_owned(),
+            "key log" => "keys".to_owned(),
+            _ => "file".to_owned(),
         };
         let gzip = if input.gzip { ".gz" } else { "" };
         // What is read through a pipe, or lies in an archive, has no path that a command could name.

@@ -20,7 +20,7 @@ pub mod slice;
 
 use std::net::SocketAddr;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Naming};
 use crate::diagnosis::Verdict;
 use crate::note::{Place, Spot};
 use crate::session::{Attempt, Role, Seen, Session};
@@ -72,6 +72,21 @@ pub fn told(analysis: &Analysis) -> Vec<Told<'_>> {
         Some(Told { attempt, session, verdicts })
     };
     analysis.story.attempts.iter().filter_map(tell).collect()
+}
+
+/// What a reader must know of an answer in which nobody has a real name.
+#[must_use]
+pub fn naming(analysis: &Analysis) -> Option<String> {
+    let times = match analysis.naming {
+        Naming::Real => return None,
+        Naming::Pseudonyms => "",
+        Naming::PseudonymsAndShiftedTimes => ", all times are moved by the same span",
+    };
+    Some(format!(
+        "redacted: names and addresses are pseudonyms{times}. A public address here is most likely somebody else's. `input-N` is the \
+         N-th input in the order of the paths: in a command put the real path in its place. Only the map of --redact-map \
+         names what is real"
+    ))
 }
 
 /// The path of an input as it is shown.

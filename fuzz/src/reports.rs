@@ -147,7 +147,14 @@ fn part(name: &str) -> Part {
         (Input::elsewhere("b.evtx", "evtx", true, u64::MAX), None),
     ];
     let notes = vec![Note { place: Place::whole(0), text: format!("found {name}") }];
-    Part { inputs, sources: vec![Source { inputs: vec![0] }], facts, cut: BTreeMap::new(), notes }
+    Part {
+        inputs,
+        sources: vec![Source { inputs: vec![0] }],
+        facts,
+        cut: BTreeMap::new(),
+        notes,
+        hosts: None,
+    }
 }
 
 /// Both forms of a file of facts are read back to what was written.

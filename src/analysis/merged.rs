@@ -19,6 +19,8 @@ pub(super) struct Merged {
     /// Facts left out, by input.
     pub(super) cut: Cut,
     pub(super) notes: Vec<Note>,
+    /// Hosts in their order, where they have pseudonyms.
+    pub(super) hosts: Option<Vec<String>>,
 }
 
 impl Merged {
@@ -33,8 +35,12 @@ impl Merged {
 pub(super) fn merge(parts: Vec<Part>) -> Merged {
     let mut held: Vec<(Input, Option<Counts>, (usize, u32))> = Vec::new();
     let mut rest = Vec::new();
+    let mut hosts: Option<Vec<String>> = None;
     for (part_index, part) in parts.into_iter().enumerate() {
-        let Part { inputs, sources, facts, cut, notes } = part;
+        let Part { inputs, sources, facts, cut, notes, hosts: of_part } = part;
+        if let Some(of_part) = of_part {
+            hosts.get_or_insert_with(Vec::new).extend(of_part);
+        }
         held.extend((0..).zip(inputs).map(|(old, (input, counts))| (input, counts, (part_index, old))));
         rest.push((sources, facts, cut, notes));
     }
@@ -55,7 +61,7 @@ pub(super) fn merge(parts: Vec<Part>) -> Merged {
     sources.sort();
     let witnesses: BTreeMap<(usize, u32), u32> =
         (0..).zip(&sources).map(|(new, (_, old))| (*old, new)).collect();
-    let mut merged = Merged::default();
+    let mut merged = Merged { hosts, ..Merged::default() };
     for (part, (_, facts, cut, notes)) in rest.into_iter().enumerate() {
         let anew = |place: Place| Place { input_index: number(part, place.input_index), ..place };
         let mut renumber = Renumber { part, witnesses: &witnesses, known: None, anew: &anew };
@@ -100,9 +106,10 @@ impl Parts {
         self.parts.push(part);
         let facts: usize = self.parts.iter().map(|part| part.facts.len()).sum();
         if facts > FACTS_MAX {
-            let Merged { inventory, counts, facts, cut, notes } = merge(std::mem::take(&mut self.parts));
+            let Merged { inventory, counts, facts, cut, notes, hosts } =
+                merge(std::mem::take(&mut self.parts));
             let inputs = inventory.inputs.into_iter().zip(counts).collect();
-            self.parts.push(Part { inputs, sources: inventory.sources, facts, cut, notes });
+            self.parts.push(Part { inputs, sources: inventory.sources, facts, cut, notes, hosts });
         }
     }
 

@@ -271,6 +271,9 @@ pub(crate) struct SliceOf {
     /// TLS secrets of this session, from key logs and captures: whoever has a file with them can read the session
     #[arg(help_heading = DECRYPTION, long, value_enum, default_value_t = Keep::Drop, value_name = "WHAT")]
     pub(crate) secrets: Keep,
+    /// SESSION-ID is of an answer that was made with --redact: MAP is the map of that answer. The slice holds the real names
+    #[arg(help_heading = REDACTION, long, value_name = "MAP")]
+    pub(crate) redact_map: Option<PathBuf>,
     /// Refused: a slice holds packets as they were
     #[arg(help_heading = OUTPUT, long, hide = true)]
     pub(crate) redact: bool,

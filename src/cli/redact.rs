@@ -25,9 +25,20 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=65_536;
 /// Bytes of a map.
 const MAP_BYTES_MAX: usize = 1 << 30;
 
-/// What is asked for, ready for the reading: the map of an earlier run, or a new one with the key that was given or with one
-/// drawn at random. `None` where nothing is to be redacted; complains of what cannot be done.
-pub(super) fn asked(asked: &Redacted) -> Result<Option<Redact>, ExitCode> {
+/// What is asked for, before anything is read, with a map that takes the place of no input and of no answer; `None` where
+/// nothing is to be redacted. Complains of what cannot be done.
+pub(super) fn ready<'p>(
+    asked_for: &Redacted,
+    inventory: Option<&Inventory>,
+    answers: impl Iterator<Item = &'p Path>,
+) -> Result<Option<Redact>, ExitCode> {
+    let redact = asked(asked_for)?;
+    check(asked_for, inventory, answers).map(|()| redact)
+}
+
+/// The map of an earlier run, or a new one with the key that was given or with one
+/// drawn at random.
+fn asked(asked: &Redacted) -> Result<Option<Redact>, ExitCode> {
     let Some(map) = asked.redact_map.as_deref().filter(|_| asked.redact) else { return Ok(None) };
     let key = match asked.redact_key.as_deref().map(key).transpose() {
         Ok(key) => key,
@@ -82,6 +93,30 @@ fn key(path: &Path) -> Result<[u8; 32], String> {
     }
 }
 
+/// Where nothing has the name or address that was asked for, it may be that of a redacted answer.
+pub(super) fn hint(is_redacted: bool) {
+    let map = match is_redacted {
+        true => "the map of that answer, given to --redact-map, leads back",
+        false => {
+            "the map of that answer names the real one, and with --redact and --redact-map its pseudonyms can be asked for"
+        }
+    };
+    // Standard error that is closed leaves nobody to tell.
+    let _ = writeln!(
+        io::stderr(),
+        "note: nothing is as asked; if what is asked for is a pseudonym of a redacted answer, {map}"
+    );
+}
+
+/// What a name, an address or an id of a redacted answer really is, by the map of that answer.
+pub(super) fn meant(text: &str, map: &Path) -> Result<String, ExitCode> {
+    match earlier(map) {
+        Ok(Some(map)) => Ok(map.real(text)),
+        Ok(None) => Err(complain(&format!("{}: there is no such map", name(map)), status::NOTHING)),
+        Err(refused) => Err(complain(&refused, status::NOTHING)),
+    }
+}
+
 /// The map that is there; refuses a file that is none, before hours of reading.
 fn earlier(path: &Path) -> Result<Option<Map>, String> {
     // A device takes what it is given.
@@ -96,7 +131,7 @@ fn earlier(path: &Path) -> Result<Option<Map>, String> {
 }
 
 /// Refuses a map in the place of an input or of an answer.
-pub(super) fn check<'p>(
+fn check<'p>(
     asked: &Redacted,
     inventory: Option<&Inventory>,
     mut answers: impl Iterator<Item = &'p Path>,

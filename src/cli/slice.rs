@@ -12,7 +12,7 @@ use super::arguments::{Keep, SliceOf};
 use super::format::Format;
 use super::output::{Output, Partials};
 use super::progress::{Bar, Progress};
-use super::{complain, inventory, nothing, print, status, tell, written_or};
+use super::{complain, inventory, nothing, print, redact, status, tell, written_or};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
@@ -25,6 +25,11 @@ pub(super) fn run(arguments: &SliceOf) -> ExitCode {
         let text = "a slice goes to a file only, as what it holds is told on standard output: give a FILE to --output";
         return complain(text, status::NOTHING);
     }
+    let session = match arguments.redact_map.as_deref().map(|map| redact::meant(&arguments.session, map)) {
+        None => arguments.session.clone(),
+        Some(Ok(session)) => session,
+        Some(Err(refused)) => return refused,
+    };
     let inventory = inventory(&arguments.given, &arguments.working);
     let answer = Answer { format: Format::Text, file: Some(arguments.output.clone()) };
     if let Err(refused) = answers::check(&[answer], &inventory) {
@@ -40,9 +45,9 @@ pub(super) fn run(arguments: &SliceOf) -> ExitCode {
         tell(&analysis.notes, &analysis.inventory);
         return nothing(&arguments.given, &analysis.inventory);
     }
-    let index = match find(&analysis, &arguments.session) {
+    let index = match find(&analysis, &session) {
         Ok(index) => index,
-        Err(unfound) => return complain(&unfound_text(&arguments.session, &unfound), status::NOTHING),
+        Err(unfound) => return complain(&unfound_text(arguments, &unfound), status::NOTHING),
     };
     let kept = Kept { names: arguments.names == Keep::Keep, secrets: arguments.secrets == Keep::Keep };
     let bar = Bar::over(("reading again", &analysis.inventory, 3), &progress, loud);
@@ -77,8 +82,12 @@ fn write(arguments: &SliceOf, slice: &Slice<'_>, bar: &Bar, partials: &Partials)
     Ok(written)
 }
 
-fn unfound_text(asked: &str, unfound: &Unfound) -> String {
-    let asked = printable(asked);
+fn unfound_text(arguments: &SliceOf, unfound: &Unfound) -> String {
+    let asked = printable(&arguments.session);
+    let hint = match arguments.redact_map {
+        Some(_) => "",
+        None => "\nif the id is of an answer made with --redact, give its map with --redact-map",
+    };
     let list = |ids: &[String]| {
         ids.iter().map(|id| format!("\n  {}", printable(id))).collect::<Vec<String>>().concat()
     };
@@ -87,7 +96,7 @@ fn unfound_text(asked: &str, unfound: &Unfound) -> String {
             format!("several sessions begin with {asked}, give more of the id:{}", list(ids))
         }
         Unfound::Nothing(ids) if ids.is_empty() => format!("no session {asked}: the inputs hold none"),
-        Unfound::Nothing(ids) => format!("no session {asked}; the nearest ids:{}", list(ids)),
+        Unfound::Nothing(ids) => format!("no session {asked}; the nearest ids:{}{hint}", list(ids)),
     }
 }
 

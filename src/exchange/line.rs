@@ -29,6 +29,12 @@ pub(super) enum Line {
 pub(super) struct Head {
     pub(super) version: u32,
     pub(super) tool: String,
+    /// The names are pseudonyms.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub(super) redacted: bool,
+    /// Hosts, in the order of the names that their pseudonyms are of.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) hosts: Vec<String>,
 }
 
 /// How many of each stand in the file.

@@ -85,6 +85,8 @@ pub(super) const COLUMNS: &[Column] = &[
     named("text", Text),
     named("version", U32),
     named("tool", Text),
+    named("redacted", Bool),
+    named("hosts", Texts),
     at("count_inputs", U64, "inputs"),
     at("count_facts", U64, "facts"),
     at("count_notes", U64, "notes"),

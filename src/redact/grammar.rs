@@ -83,6 +83,14 @@ pub(super) fn is_update_number(label: &str) -> bool {
         .is_some_and(|number| (6..=7).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// A year and a month, by which updates are called: `2018-06`.
+pub(super) fn is_month(label: &str) -> bool {
+    let parts = label
+        .split_once('-')
+        .and_then(|(year, month)| Some((year.len(), month.len(), year.parse().ok()?, month.parse().ok()?)));
+    matches!(parts, Some((4, 2, 1_990_u16..=2_099, 1_u8..=12)))
+}
+
 /// The names that Windows gives to time zones: `W. Europe Standard Time`, `Coordinated Universal Time`, `UTC-11`.
 pub(super) fn is_time_zone(text: &str) -> bool {
     let words = text.split_whitespace().count();
@@ -189,6 +197,7 @@ mod tests {
         assert!(
             is_update_number("KB4287903") && !is_update_number("KBALICE") && !is_update_number("kb4287903")
         );
+        assert!(is_month("2018-06") && !is_month("2018-13") && !is_month("8018-06") && !is_month("2018-6"));
         for zone in ["W. Europe Standard Time", "Coordinated Universal Time", "UTC-11"] {
             assert!(is_time_zone(zone), "{zone}");
         }

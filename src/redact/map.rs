@@ -1,11 +1,15 @@
 //! The map of a redaction as lines of JSON: the key and the shift first, then each real name with its pseudonym.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Class;
 
 /// Version of the format; a reader refuses any other.
 const VERSION: u32 = 1;
+/// Bytes of the longest pseudonym that is looked for in a text.
+const NAME_BYTES_MAX: usize = 1_024;
 
 /// What leads from real names to pseudonyms and back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +51,34 @@ impl Map {
             lines.push(b'\n');
         }
         Ok(lines)
+    }
+
+    /// The text with the real names, labels in lower case, of the pseudonyms in it: the longest at each place first.
+    #[must_use]
+    pub fn real(&self, text: &str) -> String {
+        let known: BTreeMap<String, &str> =
+            self.names.iter().map(|(_, real, given)| (given.to_lowercase(), real.as_str())).collect();
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let is_end = |at: usize| {
+                let (before, behind) = (rest.get(..at), rest.get(at..));
+                let of_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+                !(of_word(before.and_then(|b| b.chars().next_back()))
+                    && of_word(behind.and_then(|b| b.chars().next())))
+            };
+            let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|at| is_end(*at));
+            let ends: Vec<usize> = ends.take_while(|at| *at <= NAME_BYTES_MAX).collect();
+            let found = ends
+                .iter()
+                .rev()
+                .find_map(|end| known.get(&rest.get(..*end)?.to_lowercase()).map(|real| (*real, *end)));
+            let plain = || ends.first().copied().unwrap_or(first.len_utf8());
+            let (real, end) = found.unwrap_or_else(|| (rest.get(..plain()).unwrap_or(rest), plain()));
+            out.push_str(real);
+            rest = rest.get(end..).unwrap_or("");
+        }
+        out
     }
 
     /// Reads the lines back; `None` when they are no such map.

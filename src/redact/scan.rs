@@ -244,7 +244,9 @@ fn stays(label: &str, at: At, (is_last, is_file): (bool, bool), kind: Kind, by: 
                 label.strip_prefix("0x").is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
             let known = by.knows(label);
             let is_told = || words::is_own(label) || is_common(label);
-            let is_code = || grammar::is_bare_code(label) || grammar::is_update_number(label);
+            let is_code = || {
+                grammar::is_bare_code(label) || grammar::is_update_number(label) || grammar::is_month(label)
+            };
             (is_number && (label.len() < 4 || !known))
                 || is_hex
                 || (!known && (is_file || is_told() || is_code()))

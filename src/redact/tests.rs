@@ -351,6 +351,7 @@ fn versions_codes_and_words_of_programs_stay() {
         "MajorVersion=10, BuildVersion=17134, StartTime=2018-07-06T18:37:44.4858175Z, BootTime=132571999794903369",
         "1:34:44 PM, \u{200e}8/\u{200e}25/\u{200e}2015, 934",
         "ErrorCode=%%2313, TargetUserName=-, IpAddress=-, Result=0xc000006d, Flag=true, Other=-",
+        "updateTitle=2018-06 Cumulative Update for Windows 10 Version 1803 for x64-based Systems (KB4287903)",
         "mstsc.exe, 10.0.22621.1, c0000005, KB4287903",
         "C:\\Windows\\system32\\winlogon.exe, Operating System: Upgrade (Planned), 0x80020003, restart, NT AUTHORITY\\SYSTEM",
         "Disconnect trace:'calling spGfxPlugin->PreDisconnect()' in CUMRDPConnection::PreDisconnect at 4562 err=[0x0]",

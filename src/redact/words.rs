@@ -32,6 +32,7 @@ const WELL_KNOWN: &[&str] = &[
     "localhost",
     "workgroup",
     "localdomain",
+    "default-first-site-name",
     // In place of an address or a SID.
     "local",
     "null sid",

@@ -8,7 +8,7 @@ use super::kinds::{NO_CAUSE, headline, kinds};
 use super::safe::escaped;
 use super::sources::summed_up;
 use super::text::{filter, how_sure, ladder, server_end, some, user};
-use super::{Told, ends, entries, query, slice, told, where_seen, words};
+use super::{Told, ends, entries, naming, query, slice, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::diagnosis;
 use crate::fact::Reading;
@@ -62,6 +62,9 @@ pub fn page(analysis: &Analysis, layout: Layout<'_>) -> String {
     clocks(&mut out, analysis);
     inputs(&mut out, analysis);
     notes(&mut out, analysis);
+    if let Some(naming) = naming(analysis) {
+        let _ = writeln!(out, "\n{}.", own(&naming));
+    }
     out
 }
 

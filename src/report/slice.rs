@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::broke::broke;
 use super::safe::printable;
 use super::{input_name, query, text, words};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Naming};
 use crate::diagnosis::Verdict;
 use crate::fact::{Connection, Reading};
 use crate::note::{Note, Place, Spot};
@@ -391,6 +391,7 @@ pub fn command(analysis: &Analysis, session: &Session) -> Option<String> {
         words.extend(key_logs.iter().map(|path| format!("--keylog {}", quoted(path))));
     }
     let is_encrypted = |input: &Input| input.member.as_ref().is_some_and(|member| member.is_encrypted());
+    words.extend((analysis.naming != Naming::Real).then(|| "--redact-map MAP".to_owned()));
     words.extend(
         analysis.inventory.inputs.iter().any(is_encrypted).then(|| "--zip-password PASSWORD".to_owned()),
     );

@@ -17,7 +17,7 @@ use paint::{Paint, columns, wrapped};
 use super::kinds::{NO_CAUSE, kinds};
 use super::safe::{escaped, printable};
 use super::sources::summed_up;
-use super::{Told, ends, entries, input_name, query, rivals, server_asked_for, slice, told, words};
+use super::{Told, ends, entries, input_name, naming, query, rivals, server_asked_for, slice, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
@@ -427,4 +427,7 @@ fn summary(out: &mut String, analysis: &Analysis, told: &[Told<'_>], layout: Lay
     };
     let text = format!("{}: {said}.{left_out} Read {}.", some(attempts, "attempt"), read.join(" and "));
     paragraph(out, layout, &text, None);
+    if let Some(naming) = naming(analysis) {
+        paragraph(out, layout, &format!("{naming}."), None);
+    }
 }

@@ -112,6 +112,7 @@ fn part_shifted(part: &Part, witnesses: &[Witness], index: u32, change: Change<'
         facts: shifted(&part.facts, witnesses, index, change),
         cut: part.cut.clone(),
         notes: part.notes.clone(),
+        hosts: part.hosts.clone(),
     }
 }
 
@@ -250,6 +251,7 @@ fn copy(part: &Part) -> Part {
         facts: part.facts.clone(),
         cut: part.cut.clone(),
         notes: part.notes.clone(),
+        hosts: part.hosts.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ use rdpwhy::report::{csv, json, jsonl, markdown, timesketch};
 use rdpwhy::session::{Outcome, join};
 use rdpwhy::step::LADDER;
 use rdpwhy::time::{Stretch, UTC};
-use rdpwhy::{Analysis, Options, analyze_inventory};
+use rdpwhy::{Analysis, Naming, Options, analyze_inventory};
 use serde_json::{Map, Value, json};
 
 use crate::cases::{facts, folders};
@@ -185,7 +185,18 @@ fn analysis_of(text: &str) -> Analysis {
     let verdicts = diagnose_all(&story);
     let (inventory, timeline) = (Inventory::default(), Stretch::default());
     let (counts, notes) = (Vec::new(), Vec::new());
-    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out: 0, said: None, timeline }
+    Analysis {
+        inventory,
+        counts,
+        witnesses,
+        story,
+        verdicts,
+        notes,
+        left_out: 0,
+        said: None,
+        timeline,
+        naming: Naming::Real,
+    }
 }
 
 fn answered(path: PathBuf) -> Analysis {
@@ -380,7 +391,18 @@ fn of_name(name: &str) -> Analysis {
     let inventory = rdpwhy::read::inputs::held(paths);
     let (counts, notes) = (vec![None], inventory.notes.clone());
     let timeline = Stretch::default();
-    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out: 0, said: None, timeline }
+    Analysis {
+        inventory,
+        counts,
+        witnesses,
+        story,
+        verdicts,
+        notes,
+        left_out: 0,
+        said: None,
+        timeline,
+        naming: Naming::Real,
+    }
 }
 
 #[test]

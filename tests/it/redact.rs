@@ -402,6 +402,131 @@ fn facts_and_inputs_are_redacted_too_and_give_the_same_answer() {
     }
 }
 
+/// Whoever reads a redacted answer asks for what stands in it.
+#[test]
+fn what_a_redacted_answer_names_is_found_by_its_map_and_hinted_at_without() {
+    let folder = scratch("redact-back");
+    sample(&folder);
+    let redacted = "contoso-ticket -q --format json --redact --redact-map map --redact-key key";
+    let given: Value = serde_json::from_slice(&ran(&folder, redacted)).unwrap();
+    let id = given.pointer("/sessions/0/id").and_then(Value::as_str).unwrap();
+    let (client, _) = id.split_once('-').unwrap();
+    let address = client.rsplit_once(':').unwrap().0;
+    let user = given.pointer("/sessions/0/user/name").and_then(Value::as_str).unwrap();
+    for asked in [id, client] {
+        let said = ran(&folder, &format!("slice {asked} contoso-ticket -o a.pcapng -q --redact-map map"));
+        assert!(String::from_utf8(said).unwrap().contains("198.51.100.10"), "{asked}");
+    }
+    refused(&folder, &format!("slice {id} contoso-ticket -o b.pcapng -q"), 2, "--redact-map");
+    refused(
+        &folder,
+        &format!("slice {id} contoso-ticket -o b.pcapng -q --redact-map none"),
+        2,
+        "no such map",
+    );
+    refused(&folder, &format!("slice {id} contoso-ticket -o b.pcapng -q --redact-map key"), 2, "no map");
+    for (option, value) in [("--client", address), ("--user", user)] {
+        let again: Value =
+            serde_json::from_slice(&ran(&folder, &format!("{redacted} {option} {value}"))).unwrap();
+        assert_eq!(again["sessions"].as_array().unwrap().len(), 1, "{option} {value}");
+        let arguments: Vec<&str> = ["contoso-ticket", option, value].into();
+        let output = run(&folder, &arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("if what is asked for is a pseudonym"), "{said}");
+    }
+    let output = run(&folder, &["contoso-ticket", "--user", "nobody"]);
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("pseudonym"));
+}
+
+#[test]
+fn a_redacted_answer_says_what_its_names_are() {
+    let folder = scratch("redact-says");
+    sample(&folder);
+    std::fs::rename(
+        folder.join("contoso-ticket/RDSH01-RdpCoreTS.evtx"),
+        folder.join("contoso-ticket/Microsoft-Windows-RemoteDesktopServices-RdpCoreTS%4Operational.evtx"),
+    )
+    .unwrap();
+    let base = "contoso-ticket -q --redact --redact-map map --redact-key key";
+    ran(&folder, &format!("{base} -o a.txt -o a.md -o a.html"));
+    let text = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        text.split_whitespace().collect::<Vec<&str>>().join(" ")
+    };
+    for name in ["a.txt", "a.md", "a.html"] {
+        assert!(text(name).contains("names and addresses are pseudonyms"), "{name}");
+    }
+    let text = text("a.txt");
+    assert!(text.contains("Microsoft-Windows-RemoteDesktopServices-RdpCoreTS%4Operational.evtx"), "{text}");
+    assert!(text.contains("wevtutil qe \"input-") && text.contains("/lf:true"), "{text}");
+    assert!(text.contains("--redact-map MAP"), "{text}");
+    assert!(!text.contains("moved by the same span"));
+    let plain = String::from_utf8(ran(&folder, "contoso-ticket -q")).unwrap();
+    assert!(!plain.contains("pseudonym") && !plain.contains("redact"), "{plain}");
+}
+
+/// The document with the real names again, in small letters: what is written in capitals has a pseudonym in capitals, and
+/// other capitals are lost.
+fn led_back(value: &Value, map: &Map) -> Value {
+    match value {
+        Value::String(text) => Value::String(map.real(text).to_lowercase()),
+        Value::Array(all) => all.iter().map(|value| led_back(value, map)).collect(),
+        Value::Object(all) => {
+            let one = |(key, value): (&String, &Value)| match key.as_str() {
+                // Made of the pseudonyms.
+                "community_id" => (key.clone(), Value::Null),
+                _ => (key.clone(), led_back(value, map)),
+            };
+            all.iter().map(one).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Where two documents differ.
+fn difference(plain: &Value, given: &Value, at: &str) -> Option<String> {
+    match (plain, given) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(n, (a, b))| difference(a, b, &format!("{at}/{n}")))
+        }
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().find_map(|(key, value)| difference(value, &b[key], &format!("{at}/{key}")))
+        }
+        _ if plain == given => None,
+        _ => Some(format!("{at}: {plain} and {given}")),
+    }
+}
+
+#[test]
+fn a_redacted_answer_led_back_by_its_map_is_the_plain_answer() {
+    let mut folders = folders_of(root().join("samples"));
+    folders.extend(folders_of(root().join("tests/captures/lab")));
+    folders.extend(corpus("lab").map(|folder| children(&folder)).unwrap_or_default());
+    let arguments = ["analyze".to_owned()];
+    let document = |analysis: &Analysis| -> Value {
+        serde_json::from_str(&json::document(analysis, &arguments).unwrap()).unwrap()
+    };
+    let mut wrong = Vec::new();
+    for folder in &folders {
+        let inventory = rdpwhy::inventory(&options(folder));
+        let plain = document(&analyze_inventory(inventory.clone(), &Unwatched));
+        let (given, mut redaction) =
+            analyze_redacted(inventory.clone(), &Unwatched, redact("a key of tests"));
+        let map = redaction.map();
+        // Facts that were redacted, written and read back are judged in the same order.
+        let (part, _) = rdpwhy::redacted_facts(inventory, &Unwatched, redact("a key of tests"));
+        let mut lines = Vec::new();
+        exchange::write_part(&mut lines, &part).unwrap();
+        let apart = rdpwhy::diagnose(vec![exchange::read(lines.as_slice()).unwrap()]);
+        let plain = led_back(&plain, &Map::default());
+        for (given, way) in [(given, "at once"), (apart, "apart")] {
+            let found = difference(&plain, &led_back(&document(&given), &map), "");
+            wrong.extend(found.map(|found| format!("{} {way}: {found}", folder.display())));
+        }
+    }
+    assert!(!folders.is_empty() && wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn a_shift_moves_every_time_and_nothing_else() {
     let folder = scratch("redact-shift");

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::json::{Input, NoteRow, inputs, notes};
 use super::super::kinds::{NO_CAUSE, headline};
 use super::super::sources::Source;
-use super::super::{Told, words};
+use super::super::{Told, naming, words};
 use super::Asked;
 use super::detail::LeftOut;
 use super::rows::{OUTCOMES, Row, Rows};
@@ -296,7 +296,8 @@ fn not_here(
     asked: &Asked,
     left_out: LeftOut,
 ) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut said: Vec<String> =
+        naming(analysis).map(|naming| format!("Names are not here: {naming}.")).into_iter().collect();
     if analysis.left_out > 0 {
         said.push(format!(
             "{} as asked (see the arguments).",
