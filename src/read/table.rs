@@ -258,9 +258,7 @@ impl<'s> FlowTable<'s> {
             Some(Recognised::Gateway)
         } else if entry.is_sealed() {
             Some(Recognised::Secrets)
-        } else if entry.is_sized() {
-            Some(Recognised::GatewaySizes)
-        } else if entry.is_refused() {
+        } else if entry.is_sized() || entry.is_refused() {
             Some(Recognised::GatewaySizes)
         } else if entry.is_undisclosed() {
             entry.is_in_handshake().then_some(Recognised::GatewayEndpoint)

@@ -121,7 +121,7 @@ fn one_connection_of_two_is_no_gateway() {
         let whole = analysed(folder, false);
         assert_eq!(whole.story.sessions.len(), 1, "{}", folder.display());
         let bytes = std::fs::read(folder.join("client.pcap")).unwrap();
-        let ports: BTreeSet<u16> = packets(&bytes).filter_map(|packet| client_port(packet)).collect();
+        let ports: BTreeSet<u16> = packets(&bytes).filter_map(client_port).collect();
         assert_eq!(ports.len(), 2, "{}", folder.display());
         for port in ports {
             let mut alone = bytes[..24].to_vec();
