@@ -88,6 +88,7 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("gateway-channel-asked", "target", Kind::Name),
     ("gateway-handshake", "version", Kind::Remark),
     ("gateway-message", "text", Kind::Opaque),
+    ("gateway-refusal-sized", "transport", Kind::Own),
     ("gateway-request", "authorization", Kind::Remark),
     ("gateway-request", "correlation", Kind::Opaque),
     ("gateway-request", "host", Kind::Name),

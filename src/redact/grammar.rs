@@ -1,6 +1,8 @@
 //! Forms in words of programs that name nobody: versions, banners, codes, names inside of programs, the first bytes of what
 //! no protocol is known for.
 
+use std::ops::Range;
+
 use super::common::is_product;
 
 /// What letters may stand in a version, between its numbers.
@@ -9,8 +11,10 @@ const OF_VERSIONS: &[&str] = &[
     "el", "fc", "git", "ppa", "bpo", "nmu", "dfsg", "fips", "lts", "esm", "sf", "debian", "raspbian", "rpi",
     "rpt", "final", "ga",
 ];
-/// Bytes in a row that are text to somebody who reads a dump.
-const TEXT_BYTES: usize = 4;
+/// Characters in a row that are text to somebody who reads a dump.
+const TEXT_CHARS: usize = 4;
+/// Behind the last alphabet (Latin to Arabic and Hebrew) whose two bytes hardly come about by chance four times in a row.
+const WIDE_END: char = '\u{700}';
 
 /// A version: `1.22.1`, `9.2p1`, `2022.83`, `v3.1-rc2`, `2+deb12u2`. It begins with a number, and its letters are those of
 /// [`OF_VERSIONS`].
@@ -108,29 +112,68 @@ pub(super) fn dump(text: &str) -> Option<Vec<u8>> {
     text.strip_prefix("bytes ")?.split(' ').map(one).collect()
 }
 
-/// Texts in bytes, of one byte and of two bytes each character: where they stand, and what they say. Shorter ones are
-/// given, too, where `is_name` knows them.
+/// Texts in bytes, in UTF-8 and in UTF-16 (little-endian, at even and odd places): which bytes they have, and what they
+/// say. Shorter ones are given, too, where `is_name` knows them. Pairs of bytes that could be anything, as those of Chinese,
+/// are a text only where they are a name that is known.
 pub(super) fn texts(bytes: &[u8], is_name: impl Fn(&str) -> bool) -> Vec<(Vec<usize>, String)> {
-    let text = |places: &[usize]| -> String {
-        places.iter().filter_map(|at| bytes.get(*at).copied().map(char::from)).collect()
-    };
     let mut found = Vec::new();
-    for (first, step) in [(0, 1), (0, 2), (1, 2)] {
-        let is_text = |place: usize| {
-            let is_wide = step == 1 || bytes.get(place + 1).is_none_or(|high| *high == 0);
-            is_wide && bytes.get(place).is_some_and(u8::is_ascii_graphic)
-        };
-        let places: Vec<usize> = (first..bytes.len()).step_by(step).collect();
-        for run in places.split(|place| !is_text(*place)) {
-            let told = text(run);
-            let letters = told.chars().filter(char::is_ascii_alphanumeric).count();
-            let is_word = run.len() >= TEXT_BYTES && letters + 1 >= TEXT_BYTES;
+    for characters in [narrow(bytes), wide(bytes, 0), wide(bytes, 1)] {
+        for run in characters.split(|one| !one.is_text()) {
+            let told: String = run.iter().map(|one| one.says).collect();
+            let letters = told.chars().filter(|c| c.is_alphanumeric()).count();
+            let is_plain = run.iter().all(|one| one.is_narrow || one.says < WIDE_END);
+            let is_word = is_plain && run.len() >= TEXT_CHARS && letters + 1 >= TEXT_CHARS;
             if is_word || (run.len() > 1 && is_name(&told)) {
-                found.push((run.to_vec(), told));
+                found.push((run.iter().flat_map(|one| one.bytes.clone()).collect(), told));
             }
         }
     }
     found
+}
+
+/// A character in a dump, and the bytes that say it.
+struct Character {
+    bytes: Range<usize>,
+    says: char,
+    is_narrow: bool,
+}
+
+impl Character {
+    fn is_text(&self) -> bool {
+        self.says.is_ascii_graphic() || (!self.says.is_ascii() && self.says.is_alphanumeric())
+    }
+}
+
+/// The bytes as UTF-8; what is none ends a text.
+fn narrow(bytes: &[u8]) -> Vec<Character> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        let characters = chunk.valid().char_indices().map(|(from, says)| (from, says.len_utf8(), says));
+        found.extend(characters.map(|(from, length, says)| Character {
+            bytes: at + from..at + from + length,
+            says,
+            is_narrow: true,
+        }));
+        at += chunk.valid().len();
+        if !chunk.invalid().is_empty() {
+            found.push(Character { bytes: at..at, says: char::REPLACEMENT_CHARACTER, is_narrow: true });
+        }
+        at += chunk.invalid().len();
+    }
+    found
+}
+
+/// The bytes as UTF-16 from a place on. Of a character that a dump cuts through the first byte is there.
+fn wide(bytes: &[u8], first: usize) -> Vec<Character> {
+    let one = |(at, pair): (usize, &[u8])| {
+        let low = pair.first().copied().unwrap_or(0);
+        let unit = u16::from_le_bytes([low, pair.get(1).copied().unwrap_or(0)]);
+        let says = char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let from = first + 2 * at;
+        Character { bytes: from..from + pair.len(), says, is_narrow: false }
+    };
+    bytes.get(first..).unwrap_or_default().chunks(2).enumerate().map(one).collect()
 }
 
 /// A dump in which these bytes are not told.
@@ -218,6 +261,9 @@ mod tests {
         assert_eq!(told(b"\x03a\x00l\x00i\x00c\x00"), ["alic"]);
         assert_eq!(told(b"\x03bob\x00\x01"), ["bob"]);
         assert!(told(b"\x03\x00\x00\x2b+,-").is_empty());
+        assert_eq!(told("\u{415}\u{414}SS\u{c4}".as_bytes()), ["\u{415}\u{414}SS\u{c4}"]);
+        assert_eq!(told(b"\xff\x15\x04\x14\x04\xc4\x00a\x00\x00\x00"), ["\u{415}\u{414}\u{c4}a"]);
+        assert!(told(b"\x10\x52\x11\x53\x12\x54\x13\x55\xff\xfe\x80").is_empty());
         assert_eq!(masked(b"\x03ab\x00", &[1, 2]), "bytes 03 xx xx 00");
     }
 }
