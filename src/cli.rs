@@ -22,9 +22,9 @@ use rdpwhy::collect::{PLACES, Place};
 use rdpwhy::exchange;
 use rdpwhy::explain::explain;
 use rdpwhy::note::Note;
-use rdpwhy::read::Inventory;
 use rdpwhy::read::facts;
 use rdpwhy::read::inputs::shown;
+use rdpwhy::read::{Input, Inventory, Kind};
 use rdpwhy::redact::{Redact, Redaction, may_be_pseudonym};
 use rdpwhy::report::safe::printable;
 use rdpwhy::report::{explained, held};
@@ -65,6 +65,9 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "rdpwhy", &mut script);
+            if shell == clap_complete::Shell::Fish {
+                script.extend_from_slice(FISH_SHELLS);
+            }
             written_or(print(&script), || ExitCode::SUCCESS)
         }
         Some(Command::Man) => {
@@ -75,6 +78,9 @@ pub(crate) fn run() -> ExitCode {
         None => on_threads(&arguments.analyze.working, || run_analyze(&arguments.analyze)),
     }
 }
+
+/// What the script for fish leaves out: the values of an argument without a name.
+const FISH_SHELLS: &[u8] = b"complete -c rdpwhy -n \"__fish_rdpwhy_using_subcommand completions\" -f -a \"bash elvish fish powershell zsh\"\n";
 
 fn on_threads(working: &Working, act: impl FnOnce() -> ExitCode + Send) -> ExitCode {
     match working.threads {
@@ -102,6 +108,7 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
         Err(wrong) => return complain(&wrong, status::NOTHING),
     };
     let inventory = inventory(&arguments.given, &arguments.working);
+    let unread = unread_key_logs(&inventory);
     let files: Vec<_> = answers.iter().flat_map(Answer::files).collect();
     let files = files.iter().map(PathBuf::as_path);
     let redact = match redact::ready(&arguments.shown.redacted, Some(&inventory), files) {
@@ -124,7 +131,25 @@ fn run_analyze(arguments: &Analyze) -> ExitCode {
     if !analysis.is_readable() {
         return nothing(&arguments.given, &analysis.inventory);
     }
-    answer((&arguments.shown, arguments.working.quiet), (begun, &partials), analysis, redaction)
+    let code = answer((&arguments.shown, arguments.working.quiet), (begun, &partials), analysis, redaction);
+    or_without_keys(&unread, code)
+}
+
+/// Key logs that were named and could not be read, each with why: what they open stays closed.
+fn unread_key_logs(inventory: &Inventory) -> Vec<String> {
+    let is_unread =
+        |input: &&Input| input.kind == Kind::Unreadable && inventory.given.1.contains(&input.shown);
+    let unread = inventory.inputs.iter().filter(is_unread).map(|input| printable(&input.shown).into_owned());
+    unread.collect()
+}
+
+/// An answer that was made without a key log that was asked for is given, and told by the exit status.
+fn or_without_keys(unread: &[String], code: ExitCode) -> ExitCode {
+    for path in unread {
+        let text = format!("--keylog {path}: it could not be read, and the answer was made without it");
+        complain(&text, status::NOTHING);
+    }
+    if unread.is_empty() || code != ExitCode::SUCCESS { code } else { ExitCode::from(status::NOTHING) }
 }
 
 fn analyzed(inventory: Inventory, bar: &Bar, redact: Option<Redact>) -> (Analysis, Option<Redaction>) {
@@ -171,8 +196,12 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     let (progress, partials) = (Progress::default(), Partials::default());
     partials.on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
+    let unread = unread_key_logs(&inventory);
     if let Some(redact) = redact {
-        return redacted_facts(arguments, (format, inventory, redact), &bar, &partials);
+        return or_without_keys(
+            &unread,
+            redacted_facts(arguments, (format, inventory, redact), &bar, &partials),
+        );
     }
     let written = Output::to(file, &partials).and_then(|mut out| {
         let notes = match format {
@@ -190,7 +219,7 @@ fn run_facts(arguments: &FactsOf) -> ExitCode {
     if let (Ok(notes), false) = (&written, arguments.working.quiet) {
         tell(notes, &inventory);
     }
-    written_or(written.map(|_| ()), || ExitCode::SUCCESS)
+    or_without_keys(&unread, written_or(written.map(|_| ()), || ExitCode::SUCCESS))
 }
 
 fn redacted_facts(
@@ -291,19 +320,26 @@ fn run_inputs(arguments: &InputsOf) -> ExitCode {
     let progress = Progress::default();
     Partials::default().on_interrupt(&progress);
     let bar = Bar::over(("reading", &inventory, 1), &progress, (arguments.working.quiet, false));
+    let unread = unread_key_logs(&inventory);
     let (analysis, redaction) = analyzed(inventory, &bar, redact);
     bar.done();
     let readable = analysis.inventory.is_readable();
     let text = held::text(&analysis);
     if let Some(mut redaction) = redaction {
         let failed = redact::print(&text, &arguments.redacted, &mut redaction);
-        return all_written(&failed, || {
-            if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) }
-        });
+        let code =
+            all_written(
+                &failed,
+                || {
+                    if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) }
+                },
+            );
+        return or_without_keys(&unread, code);
     }
-    written_or(print(text.as_bytes()), || {
+    let code = written_or(print(text.as_bytes()), || {
         if readable { ExitCode::SUCCESS } else { ExitCode::from(status::NOTHING) }
-    })
+    });
+    or_without_keys(&unread, code)
 }
 
 /// The page of the program, and behind it one of each command.
@@ -322,7 +358,15 @@ fn run_explain(asked: &Explain) -> ExitCode {
     for word in &asked.words {
         match word.as_str() {
             "-" => match typed() {
-                Ok(text) => words.push(text),
+                Ok((text, is_cut)) => {
+                    if is_cut {
+                        let _ = writeln!(
+                            io::stderr(),
+                            "note: -: standard input is longer than {TYPED_MAX} bytes: what comes behind them is not looked at"
+                        );
+                    }
+                    words.push(text);
+                }
                 Err(error) => {
                     return complain(&format!("cannot read standard input: {error}"), status::NOTHING);
                 }
@@ -339,17 +383,21 @@ fn run_explain(asked: &Explain) -> ExitCode {
 /// Bytes of a text on standard input that are looked at.
 const TYPED_MAX: u64 = 64 * 1024;
 
-/// The text on standard input: UTF-8, or UTF-16 as PowerShell writes it into files.
-fn typed() -> io::Result<String> {
+/// The text on standard input, UTF-8 or UTF-16 as PowerShell writes it into files, and whether more came than is looked at.
+fn typed() -> io::Result<(String, bool)> {
     let mut bytes = Vec::new();
-    io::stdin().lock().take(TYPED_MAX).read_to_end(&mut bytes)?;
-    Ok(match bytes.strip_prefix(&[0xff, 0xfe]) {
+    io::stdin().lock().take(TYPED_MAX + 1).read_to_end(&mut bytes)?;
+    let whole = bytes.len();
+    bytes.truncate(usize::try_from(TYPED_MAX).unwrap_or(usize::MAX));
+    let is_cut = bytes.len() < whole;
+    let text = match bytes.strip_prefix(&[0xff, 0xfe]) {
         Some(wide) => {
             let units = wide.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
             char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         None => String::from_utf8_lossy(&bytes).into_owned(),
-    })
+    };
+    Ok((text, is_cut))
 }
 
 fn run_collect(whose: Collect) -> ExitCode {

@@ -173,7 +173,7 @@ impl fmt::Display for ExchangeError {
         match self {
             Self::Io(error) => write!(f, "cannot read: {error}"),
             Self::Line(number, found) => write!(f, "line {number}: {found}"),
-            Self::Cut(found) => write!(f, "the file is cut: {found}"),
+            Self::Cut(found) => write!(f, "the file is cut or damaged: {found}"),
         }
     }
 }
@@ -242,7 +242,9 @@ fn rows_of<R: ChunkReader + 'static>(file: R) -> Result<Part, ExchangeError> {
     });
     match (taken, refused) {
         (_, Some(refused)) => Err(refused),
-        (Err(found), None) => Err(ExchangeError::Cut(format!("not a table of facts: {found}"))),
+        (Err(found), None) => Err(ExchangeError::Cut(format!(
+            "expected what `rdpwhy facts` writes, a Parquet file of facts with its directory and PAR1 at its end: {found}"
+        ))),
         (Ok(()), None) => incoming.finish(),
     }
 }
@@ -251,7 +253,9 @@ fn line_of(text: &[u8]) -> Result<Line, String> {
     if text.last() != Some(&b'\n') {
         return Err("the line does not end: the file is cut, or the line is longer than 16 MiB".to_owned());
     }
-    serde_json::from_slice(text).map_err(|error| format!("not a line of this format: {error}"))
+    // Which line it is, the caller says.
+    let found = |error: &serde_json::Error| error.to_string().replace(" at line 1 column ", ", byte ");
+    serde_json::from_slice(text).map_err(|error| format!("not a line of this format: {}", found(&error)))
 }
 
 #[derive(Default)]

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use crate::codes::{self, Row, Status, Table};
 use crate::diagnosis::{RULES, Rule};
-use crate::events;
 use crate::step::LADDER;
 use crate::wire::negotiation::FailureCode;
 
+mod event;
 mod pairs;
+
+use event::of_event;
 
 /// What is told of one thing that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,59 +67,25 @@ const SENTENCE_MIN: usize = 3;
 /// text is searched for its numbers and constants. Nothing at all comes of a sentence that holds none.
 #[must_use]
 pub fn explain(words: &[String]) -> Vec<Explanation> {
-    if let Some(event) = event_of_log(&words.join(" ")) {
-        return vec![event];
+    if let Some(told) = event::asked(words) {
+        return told;
     }
     let is_text = |word: &String| word.split_whitespace().count() > 1;
     let asked: Vec<String> = match words.iter().any(is_text) {
         true => tokens(&words.join(" ")),
-        false => words.to_vec(),
+        false => words.iter().flat_map(|word| beside(word)).collect(),
     };
+    let asked: Vec<String> = asked.into_iter().filter(|word| word != "/").collect();
     let numbers: Vec<u32> = asked.iter().filter_map(|word| number(word)).collect();
     let mut told = Vec::new();
     if let ([code, extended], true) = (numbers.as_slice(), asked.len() == numbers.len()) {
-        told.extend(of_pair(*code, *extended));
+        told.extend(of_pair(*code, *extended).or_else(|| of_any_pair(*code, *extended)));
     }
     let mut known = BTreeSet::new();
     let each = asked.iter().filter(|word| known.insert(word.to_ascii_lowercase()));
     told.extend(each.take(ASKED_MAX).map(|word| of_word(word)));
     let is_sentence = asked.len() >= SENTENCE_MIN && told.iter().all(|one| one.says.is_empty());
     if is_sentence { Vec::new() } else { told }
-}
-
-/// `RdpCoreTS 226`, `event 1149`, `Event ID 36870 Schannel`: one number, and at most one name, which some log has.
-fn event_of_log(text: &str) -> Option<Explanation> {
-    let parts = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')'));
-    let (mut id, mut log, mut says_event) = (None, None, false);
-    for part in parts.filter(|part| !part.is_empty()) {
-        if part.eq_ignore_ascii_case("event") || part.eq_ignore_ascii_case("id") {
-            says_event = true;
-        } else if let (Ok(number), None) = (part.parse::<u32>(), id) {
-            id = Some(number);
-        } else if log.is_none() && part.len() >= LOG_NAME_MIN && is_log(part) {
-            log = Some(part);
-        } else {
-            return None;
-        }
-    }
-    let asked_as_event = says_event || log.is_some();
-    let (id, log) = (id.filter(|_| asked_as_event)?, log.unwrap_or_default());
-    let asked = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some(Explanation { asked, says: of_event(log, id), near: Vec::new() })
-}
-
-/// Letters of a log's name that tell it.
-const LOG_NAME_MIN: usize = 3;
-
-/// Some log or provider has this in its name.
-fn is_log(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    events::described().any(|row| of_log(&row, &name))
-}
-
-/// The name, in lower case, is a part of the row's log or of one of its providers.
-fn of_log(row: &events::Described, name: &str) -> bool {
-    row.log.contains(name) || row.providers.iter().any(|known| known.to_ascii_lowercase().contains(name))
 }
 
 /// The numbers of a text, such as that of an error box, in their order.
@@ -129,20 +97,51 @@ pub fn numbers(text: &str) -> Vec<u32> {
 }
 
 /// Numbers and constants of a pasted text. Hexadecimal numbers carry the meaning in every language; decimal ones count
-/// only where there are none, and not where they are part of a time or an address.
+/// only where there are none, and not where they are part of a time or an address. One digit counts behind `:`, `=` or
+/// `/`, as in `2308 / 7`.
 fn tokens(text: &str) -> Vec<String> {
-    let words = || text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"' | '\''));
-    let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned();
-    let known: Vec<String> = words()
-        .flat_map(|word| word.rsplit(':').next())
-        .map(trimmed)
-        .filter(|word| is_hexadecimal(word) || is_constant(word))
-        .collect();
+    let text: String = text.chars().map(narrow).collect();
+    let known = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let known: Vec<String> =
+        known.filter(|word| is_hexadecimal(word) || is_constant(word)).map(str::to_owned).collect();
     if !known.is_empty() {
         return known;
     }
-    let plain = |word: &String| word.len() >= 2 && word.chars().all(|c| c.is_ascii_digit());
-    words().map(trimmed).filter(plain).collect()
+    let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"' | '\'');
+    let mut plain = Vec::new();
+    let mut announced = false;
+    for part in text.split(separates).flat_map(beside) {
+        let word = part.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let told = part.rsplit([':', '=', '/']).next().filter(|last| last.len() < part.len()).unwrap_or(word);
+        let is_number = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+        let starts_with_word = part.starts_with(|c: char| !c.is_ascii_digit());
+        if is_number(word) && (announced || word.len() >= 2) {
+            plain.push(word.to_owned());
+        } else if starts_with_word && is_number(told) {
+            plain.push(told.to_owned());
+        }
+        announced = part.ends_with([':', '=', '/']);
+    }
+    plain
+}
+
+/// Two decimal numbers with `/` between, apart; the `/` alone is nothing.
+fn beside(word: &str) -> Vec<String> {
+    let is_number = |part: &str| number(part).is_some();
+    match word.split_once('/') {
+        Some((code, extended)) if is_number(code) && is_number(extended) => {
+            vec![format!("{code}"), format!("{extended}")]
+        }
+        _ => vec![word.to_owned()],
+    }
+}
+
+/// A letter, digit or sign of full width (U+FF01 to U+FF5E) as the one that everybody writes.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).unwrap_or(c),
+        other => other,
+    }
 }
 
 fn is_hexadecimal(word: &str) -> bool {
@@ -196,6 +195,29 @@ fn of_pair(code: u32, extended: u32) -> Option<Explanation> {
     })
 }
 
+/// Two numbers of which the first is one of the client and the second one of those that stand beside it.
+fn of_any_pair(code: u32, extended: u32) -> Option<Explanation> {
+    let client = codes::DISCONNECT_REASONS.row(code)?;
+    let beside = match extended {
+        0 => Says {
+            of: "the extended error code".to_owned(),
+            text: "says nothing more: the first number is all there is".to_owned(),
+        },
+        _ => match codes::EXTENDED_REASONS.row(extended) {
+            Some(row) => said("extended error code of mstsc", row),
+            None => said(
+                "extended error code of mstsc, as Set Error Info of the server",
+                codes::ERROR_INFO.row(extended)?,
+            ),
+        },
+    };
+    Some(Explanation {
+        asked: format!("error code {code:#x}, extended error code {extended:#x}"),
+        says: vec![said("error code of mstsc", client), beside],
+        near: Vec::new(),
+    })
+}
+
 fn of_word(word: &str) -> Explanation {
     let mut says = Vec::new();
     if let Some((log, id)) = event(word) {
@@ -216,16 +238,6 @@ fn event(word: &str) -> Option<(&str, u32)> {
     let (log, id) = word.rsplit_once([':', '/'])?;
     let log = if log.eq_ignore_ascii_case("event") { "" } else { log };
     Some((log, id.parse().ok()?))
-}
-
-fn of_event(log: &str, id: u32) -> Vec<Says> {
-    let log = log.to_ascii_lowercase();
-    let named = |row: &events::Described| of_log(row, &log);
-    let say = |row: events::Described| {
-        let provider = row.providers.first().copied().unwrap_or(row.log);
-        Says { of: format!("event {id} of {provider}"), text: row.says.to_owned() }
-    };
-    events::described().filter(|row| row.id == id).filter(named).map(say).collect()
 }
 
 fn of_number(number: u32) -> Vec<Says> {
@@ -276,12 +288,21 @@ fn of_name(word: &str) -> Vec<Says> {
         if !rule.refs.is_empty() {
             says.push(Says { of: "known from".to_owned(), text: rule.refs.join("; ") });
         }
-        says.push(Says { of: "seen in".to_owned(), text: rule.seen_in() });
+        says.push(Says { of: "known by".to_owned(), text: known_by(rule) });
     }
     for rung in LADDER.iter().filter(|rung| rung.name.eq_ignore_ascii_case(word)) {
         says.push(Says { of: "step".to_owned(), text: format!("{} ({})", rung.title, rung.spec) });
     }
     says
+}
+
+/// How a cause is known, without the names of the cases, which are files of the project.
+fn known_by(rule: &Rule) -> String {
+    match rule.seen.len() {
+        0 => "its specification only: no real case was seen, so that an answer is less sure of it".to_owned(),
+        1 => "1 real case in which it was the cause, beside its specification".to_owned(),
+        count => format!("{count} real cases in which it was the cause, beside its specification"),
+    }
 }
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
@@ -354,6 +375,9 @@ mod tests {
             "Error code: 0x3\nExtended error code: 0x7\nTimestamp (UTC): 11/22/26 10:00:00 AM",
             "Fehlercode: 0x3 Erweiterter Fehlercode: 0x7 Zeitstempel (UTC): 22.11.26 10:00:00",
             "エラー コード: 0x3\n拡張エラー コード: 0x7",
+            "エラーコード：0x3、拡張エラーコード：０ｘ７",
+            "Código de error: 0x3 Código de error extendido: 0x7",
+            "Код ошибки: 0x3 Расширенный код ошибки: 0x7",
             "Code d’erreur : 0x3, code étendu:0x7.",
         ] {
             assert_eq!(told(&[text]), pair, "{text}");
@@ -364,6 +388,46 @@ mod tests {
         );
         assert!(told(&["it says ERRINFO_SERVER_DENIED_CONNECTION here"]).contains("0x7 (7)"));
         assert!(told(&["Fehler 2308 um 10:00"]).contains("disconnectReasonAtClientWinsockFDCLOSE"));
+    }
+
+    #[test]
+    fn any_two_numbers_of_the_box_are_a_pair() {
+        let said = told(&["0xb07", "0x0"]);
+        let first = said.lines().next().unwrap_or_default();
+        assert!(
+            first.starts_with("error code 0xb07, extended error code 0x0 = error code of mstsc: "),
+            "{said}"
+        );
+        assert!(first.contains("says nothing more"), "{first}");
+        let box_de = "Fehlercode: 0xb07\nErweiterter Fehlercode: 0x0\nZeitstempel (UTC): 22.11.26 10:00:00";
+        assert_eq!(told(&[box_de]), said);
+        assert!(told(&["0xb07", "0x5"]).starts_with("error code 0xb07, extended error code 0x5 = "));
+        let pair = told(&["2308", "7"]);
+        assert!(pair.starts_with("error code 0x904, extended error code 0x7 = it proves: "), "{pair}");
+        for words in [
+            &["2308", "/", "7"][..],
+            &["2308 / 7"],
+            &["2308/7"],
+            &["Fehler 2308 / 7"],
+            &["Code: 2308, Extended: 7"],
+        ] {
+            assert_eq!(told(words), pair, "{words:?}");
+        }
+        assert!(!told(&["Fehler 2308 um 10:00"]).contains("extended error code 0x"));
+        assert!(!told(&["0xdead", "0x0"]).contains("error code 0xdead"));
+    }
+
+    #[test]
+    fn a_cause_names_no_file_of_the_project_that_a_user_does_not_have() {
+        let said = told(&["bad-password"]);
+        assert!(said.contains("known by: 2 real cases") && !said.contains("shadow3"), "{said}");
+        for rule in rules() {
+            let said = told(&[rule.id]);
+            assert!(
+                rule.seen.iter().all(|name| *name == rule.id || !said.contains(&format!("{name},"))),
+                "{said}"
+            );
+        }
     }
 
     #[test]

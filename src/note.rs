@@ -72,6 +72,13 @@ impl Note {
         Self { place: Place { input_index, spot }, text }
     }
 
+    /// Reading ended inside of a capture.
+    #[must_use]
+    pub fn reading_ended(input_index: u32, found: &str, packets: u64) -> Self {
+        let packets = counted(packets, "packet was", "packets were");
+        Self::at(input_index, Spot::Whole, format!("cannot read: {found}; {packets} read before that"))
+    }
+
     /// The file could not be opened or read.
     #[must_use]
     pub fn unreadable(input_index: u32, error: &str) -> Self {

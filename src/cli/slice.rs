@@ -12,7 +12,9 @@ use super::arguments::{Keep, SliceOf};
 use super::format::Format;
 use super::output::{Output, Partials};
 use super::progress::{Bar, Progress};
-use super::{complain, inventory, nothing, print, redact, status, tell, written_or};
+use super::{
+    complain, inventory, nothing, or_without_keys, print, redact, status, tell, unread_key_logs, written_or,
+};
 
 /// Finds the session, reads its captures again and writes its packets.
 pub(super) fn run(arguments: &SliceOf) -> ExitCode {
@@ -31,6 +33,7 @@ pub(super) fn run(arguments: &SliceOf) -> ExitCode {
         Some(Err(refused)) => return refused,
     };
     let inventory = inventory(&arguments.given, &arguments.working);
+    let unread = unread_key_logs(&inventory);
     let answer = Answer { format: Format::Text, file: Some(arguments.output.clone()) };
     if let Err(refused) = answers::check(&[answer], &inventory) {
         return complain(&refused, status::NOT_WRITTEN);
@@ -66,7 +69,7 @@ pub(super) fn run(arguments: &SliceOf) -> ExitCode {
     };
     analysis.notes.extend(notes);
     told(arguments, &analysis);
-    written_or(print(answer.as_bytes()), || ExitCode::SUCCESS)
+    or_without_keys(&unread, written_or(print(answer.as_bytes()), || ExitCode::SUCCESS))
 }
 
 fn told(arguments: &SliceOf, analysis: &Analysis) {

@@ -85,12 +85,41 @@ pub struct Listing {
     pub closed: Closed,
 }
 
+/// What is wrong with an archive, in words of people: what was looked for and not found, and what that means.
+fn plain(error: &ZipError) -> String {
+    match error {
+        ZipError::Io(error) => error.to_string(),
+        ZipError::CompressionMethodNotSupported(method) => format!(
+            "it is compressed by method {method}, and only stored (0), deflate (8) and deflate64 (9) are unpacked: \
+             unpack it with another program"
+        ),
+        ZipError::UnsupportedArchive(found) => format!("this kind of zip is not read: {found}"),
+        ZipError::InvalidArchive(found) if found.contains("EOCD") => format!(
+            "found no whole directory at the end of this zip, expected its end record (bytes 50 4b 05 06): the file is cut \
+             or its end is damaged; copy it again, or `zip -FF` saves what is there ({found})"
+        ),
+        ZipError::InvalidArchive(found) => format!("the zip is damaged, and unpacking ended there: {found}"),
+        other => other.to_string(),
+    }
+}
+
+/// Unpacking failed inside of a file.
+fn damaged(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Interrupted => error,
+        kind => io::Error::new(
+            kind,
+            format!("what the zip holds of it is damaged, it was read up to there: {error}"),
+        ),
+    }
+}
+
 /// Lists an archive, with the first `sniffed` bytes of each file.
 ///
 /// # Errors
 /// When it has no directory that can be read.
 pub fn listing(bytes: &mut dyn Bytes, password: Option<&str>, sniffed: u64) -> io::Result<Listing> {
-    let archive = ZipArchive::new(&mut *bytes).map_err(io::Error::other)?;
+    let archive = ZipArchive::new(&mut *bytes).map_err(|error| io::Error::other(plain(&error)))?;
     let mut entries = Vec::new();
     let count = archive.len();
     for number in 0..count.min(MEMBERS_MAX) {
@@ -103,7 +132,7 @@ pub fn listing(bytes: &mut dyn Bytes, password: Option<&str>, sniffed: u64) -> i
         match entry {
             Ok(entry) if entry.is_dir() || entry.is_symlink() => {}
             Ok(entry) => listing.add(bytes, Member::new(number, entry, password), sniffed),
-            Err(error) => listing.closed.add(&format!("file {}", number + 1), &error.to_string()),
+            Err(error) => listing.closed.add(&format!("file {}", number + 1), &plain(&error)),
         }
     }
     Ok(listing)
@@ -127,8 +156,8 @@ impl Listing {
         let mut first = Vec::new();
         let mut bytes = bytes;
         let read = match member.reader(&mut bytes) {
-            Ok(reader) => reader.take(sniffed).read_to_end(&mut first).map(|_| ()),
-            Err(error) => Err(io::Error::other(error)),
+            Ok(reader) => reader.take(sniffed).read_to_end(&mut first).map(|_| ()).map_err(damaged),
+            Err(error) => Err(io::Error::other(plain(&error))),
         };
         match read {
             Ok(()) => {}
@@ -190,10 +219,10 @@ impl Member {
 
     /// Sends it in chunks; the empty one is the end.
     fn pour(&self, mut bytes: Box<dyn Bytes>, to: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<()> {
-        let mut reader = self.reader(&mut bytes).map_err(io::Error::other)?;
+        let mut reader = self.reader(&mut bytes).map_err(|error| io::Error::other(plain(&error)))?;
         loop {
             let mut chunk = vec![0; CHUNK_BYTES];
-            let read = reader.read(&mut chunk)?;
+            let read = reader.read(&mut chunk).map_err(damaged)?;
             chunk.truncate(read);
             if to.send(Ok(chunk)).is_err() || read == 0 {
                 return Ok(());

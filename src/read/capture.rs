@@ -126,6 +126,8 @@ struct CaptureFile<'t, 's> {
     taker: Taker<'t, 's>,
     /// The taker wants no more.
     enough: bool,
+    /// It is unpacked while it is read.
+    compressed: bool,
     counts: CaptureCounts,
     notes: Vec<Note>,
     interfaces: Interfaces,
@@ -176,6 +178,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
             input_index,
             taker,
             enough: false,
+            compressed: false,
             counts: CaptureCounts::default(),
             notes: Vec::new(),
             interfaces: Interfaces::default(),
@@ -195,6 +198,7 @@ impl<'t, 's> CaptureFile<'t, 's> {
 
     fn opened(mut self, input: &Input, watch: &dyn Watch) -> (CaptureCounts, Vec<Note>) {
         watch.begins(&input.shown);
+        self.compressed = input.gzip || input.member.is_some();
         let counted: &dyn Watch = if input.gzip { &Unwatched } else { watch };
         match open_watched(input, watch) {
             Ok(reader) => {
@@ -270,7 +274,12 @@ impl<'t, 's> CaptureFile<'t, 's> {
     }
 
     fn failed(&mut self) {
-        self.notes.push(Note::unreadable(self.input_index, "reading failed inside the file"));
+        let found = if self.compressed {
+            "what is compressed is cut or damaged, and its end was not found"
+        } else {
+            "reading failed inside the file"
+        };
+        self.notes.push(Note::reading_ended(self.input_index, found, self.counts.packets));
     }
 
     fn damaged(&mut self, offset: u64, found: &str) {
@@ -478,7 +487,9 @@ fn spoken<I: AsRef<[u8]>>(error: &PcapError<I>) -> String {
         PcapError::Incomplete(need) => format!("{need} bytes are missing"),
         PcapError::UnexpectedEof => "the file ends inside of it".to_owned(),
         PcapError::ReadError => "reading failed".to_owned(),
-        PcapError::NomError(_, kind) | PcapError::OwnedNomError(_, kind) => format!("{kind:?}"),
+        PcapError::NomError(_, kind) | PcapError::OwnedNomError(_, kind) => {
+            format!("what stands there is none of this format ({kind:?})")
+        }
         PcapError::Eof | PcapError::BufferTooSmall => "too few bytes".to_owned(),
     }
 }

@@ -445,3 +445,86 @@ fn completions_and_the_manual_know_every_command() {
         }
     }
 }
+
+fn typed_into_explain(text: &str) -> std::process::Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rdpwhy"))
+        .args(["explain", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn explain_says_that_a_long_text_was_cut() {
+    let filled = |bytes: usize| format!("0x3 0x7\n{}", "x ".repeat(bytes / 2));
+    let output = typed_into_explain(&filled(64 * 1024));
+    assert_eq!(output.status.code(), Some(0));
+    let said = lines(&output.stderr);
+    assert!(
+        said.len() == 1 && said[0].starts_with("note: -: ") && said[0].contains("65536 bytes"),
+        "{said:?}"
+    );
+    let output = typed_into_explain(&filled(60 * 1024));
+    assert!(output.stderr.is_empty(), "{:?}", lines(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("extended error code 0x7"));
+}
+
+#[test]
+fn a_key_log_that_cannot_be_read_is_an_error_and_the_rest_is_analysed() {
+    let folder = scratch("no-key-log");
+    std::fs::write(folder.join("good.pcap"), sample()).unwrap();
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    for missing in ["missing.keys", "folder"] {
+        for arguments in [
+            &["good.pcap", "--keylog", missing][..],
+            &["facts", "good.pcap", "--keylog", missing, "-o", "f.jsonl"],
+            &["inputs", "good.pcap", "--keylog", missing],
+        ] {
+            let output = run(&folder, arguments);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+            let said = lines(&output.stderr);
+            let expected = format!("error: --keylog {missing}: it could not be read");
+            assert!(said.last().is_some_and(|last| last.starts_with(&expected)), "{said:?}");
+        }
+    }
+    let output = run(&folder, &["good.pcap", "--keylog", "missing.keys", "-q"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
+    std::fs::write(folder.join("k.log"), "").unwrap();
+    let output = run(&folder, &["good.pcap", "--keylog", "k.log"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(lines(&output.stderr)[0].starts_with("note: k.log: empty key log"));
+}
+
+#[test]
+fn a_cut_zip_and_a_cut_gzip_are_told_in_words_of_people() {
+    let folder = scratch("cut-archives");
+    std::fs::write(folder.join("cut.zip"), [b"PK\x03\x04".as_slice(), &[0; 200]].concat()).unwrap();
+    let output = run(&folder, &["cut.zip"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = lines(&output.stderr);
+    let expected = "note: cut.zip: cannot read: found no whole directory at the end of this zip, expected its end record";
+    assert!(said[0].starts_with(expected), "{said:?}");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&sample()).unwrap();
+    let packed = packed.finish().unwrap();
+    std::fs::write(folder.join("cut.pcap.gz"), &packed[..packed.len() / 2]).unwrap();
+    let said = lines(&run(&folder, &["cut.pcap.gz"]).stderr);
+    assert!(
+        said[0].contains("what is compressed is cut or damaged") && said[0].contains("read before that"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_script_for_fish_knows_the_shells() {
+    let output = run(&scratch("fish"), &["completions", "fish"]);
+    let script = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        script.contains("using_subcommand completions\" -f -a \"bash elvish fish powershell zsh\""),
+        "{script}"
+    );
+}
