@@ -70,7 +70,8 @@ pub fn explain(words: &[String]) -> Vec<Explanation> {
     if let Some(told) = event::asked(words) {
         return told;
     }
-    let is_text = |word: &String| word.split_whitespace().count() > 1;
+    // Some scripts put no space between words.
+    let is_text = |word: &String| word.split_whitespace().count() > 1 || !word.is_ascii();
     let asked: Vec<String> = match words.iter().any(is_text) {
         true => tokens(&words.join(" ")),
         false => words.iter().flat_map(|word| beside(word)).collect(),

@@ -105,12 +105,14 @@ fn plain(error: &ZipError) -> String {
 
 /// Unpacking failed inside of a file.
 fn damaged(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted => error,
-        kind => io::Error::new(
-            kind,
-            format!("what the zip holds of it is damaged, it was read up to there: {error}"),
-        ),
+    let found = error.get_ref().and_then(|found| found.downcast_ref::<ZipError>()).map(plain);
+    match (error.kind(), found) {
+        (io::ErrorKind::Interrupted, _) => error,
+        (kind, Some(found)) => io::Error::new(kind, found),
+        (kind, None) => {
+            let text = format!("what the zip holds of it is damaged, it was read up to there: {error}");
+            io::Error::new(kind, text)
+        }
     }
 }
 
