@@ -33,6 +33,7 @@ pub use differs::{Aspect, Compared, compared, last_successes};
 pub use listened::{Listened, is_stack};
 pub use logs::{Boots, FACTS_MAX, Role, Zone};
 pub use names::{Directory, Names};
+pub(crate) use progress::insists_on_nla;
 pub use udp::UdpAlone;
 
 pub use gather::is_same_user;

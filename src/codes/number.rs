@@ -8,6 +8,28 @@ use super::{
 const FROM_NT: u32 = 0x1000_0000;
 /// An HRESULT made of a Win32 error.
 const FROM_WIN32: u32 = 0x8007_0000;
+/// An NTSTATUS made of a Win32 error, of facility `FACILITY_NTWIN32` (MS-ERREF 2.3). Windows sends none; FreeRDP and IronRDP
+/// make one of the last error, or of the low half of an HRESULT.
+const NT_FROM_WIN32: u32 = 0xc007_0000;
+/// An HRESULT of security packages (MS-ERREF 2.1.1).
+const SECURITY: u32 = 0x8009_0000;
+/// Win32 errors of a logon (MS-ERREF 2.2), and the NTSTATUS they are made of.
+const LOGON_ERRORS: [(u32, u32); 14] = [
+    (1311, 0xc000_005e),
+    (1317, 0xc000_0064),
+    (1323, 0xc000_006a),
+    (1326, 0xc000_006d),
+    (1327, 0xc000_006e),
+    (1328, 0xc000_006f),
+    (1329, 0xc000_0070),
+    (1330, 0xc000_0071),
+    (1331, 0xc000_0072),
+    (1385, 0xc000_015b),
+    (1398, 0xc000_0133),
+    (1793, 0xc000_0193),
+    (1907, 0xc000_0224),
+    (1909, 0xc000_0234),
+];
 
 /// An NTSTATUS or HRESULT (MS-ERREF 2.1, 2.3), or a Win32 error (2.2) where an event gives one in the same field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +47,27 @@ impl Status {
         }
     }
 
-    /// The number without the bit that says that an NTSTATUS became an HRESULT: `0xd0000184` is `0xc0000184`.
+    /// The number without the bit that says that an NTSTATUS became an HRESULT: `0xd0000184` is `0xc0000184`. Of an
+    /// NTSTATUS made of another number, that number: `0xc007052e` is `0xc000006d`, `0xc007030c` is `0x8009030c`.
     #[must_use]
-    pub const fn plain(self) -> u32 {
-        if self.0 & 0xf000_0000 == 0xd000_0000 { self.0 & !FROM_NT } else { self.0 }
+    pub fn plain(self) -> u32 {
+        if self.0 & 0xf000_0000 == 0xd000_0000 {
+            return self.0 & !FROM_NT;
+        }
+        if self.0 & 0xffff_0000 != NT_FROM_WIN32 {
+            return self.0;
+        }
+        let low = self.0 & 0xffff;
+        let logon = LOGON_ERRORS.iter().find(|(win32, _)| *win32 == low).map(|(_, status)| *status);
+        // No Win32 error of 0x300 to 0x3ff is one of a logon.
+        let package = SEC_E.row(SECURITY | low).filter(|_| low >> 8 == 3).map(|row| row.code);
+        logon.or(package).unwrap_or(FROM_WIN32 | low)
+    }
+
+    /// It says that something failed and not what: an error that was left over from elsewhere, made an NTSTATUS.
+    #[must_use]
+    pub fn says_nothing(self) -> bool {
+        self.0 & 0xffff_0000 == NT_FROM_WIN32 && self.plain() & 0xffff_0000 == FROM_WIN32
     }
 
     /// It says that something failed.
@@ -143,6 +182,19 @@ fn named(row: Option<&Row>, number: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_made_of_another_number_is_that_number() {
+        assert_eq!(Status(0xd000_0184).plain(), 0xc000_0184);
+        assert_eq!(Status(0xc007_052e).plain(), 0xc000_006d);
+        assert_eq!(Status(0xc007_0775).plain(), 0xc000_0234);
+        assert_eq!(Status(0xc007_030c).plain(), 0x8009_030c);
+        assert_eq!(Status(0xc007_00ea).plain(), 0x8007_00ea);
+        assert_eq!(Status(0x8007_052e).plain(), 0x8007_052e);
+        let silent = [0xc007_00ea, 0xc007_0005, 0xc007_052e, 0xc007_030c, 0x8007_00ea, 0xc000_0022];
+        let silent = silent.map(|code| Status(code).says_nothing());
+        assert_eq!(silent, [true, true, false, false, false, false]);
+    }
 
     #[test]
     fn a_status_is_found_in_each_of_its_forms() {

@@ -88,9 +88,9 @@ pub(super) fn with_status<'a>(case: &Case<'a>, codes: &[u32]) -> Option<&'a Seen
     facts(case).find(|seen| status_of(seen.what()).is_some_and(|status| codes.contains(&status.plain())))
 }
 
-/// The first status that a fact gives.
+/// The first status that a fact gives, and that says something.
 pub(super) fn any_status<'a>(case: &Case<'a>) -> Option<&'a Seen> {
-    facts(case).find(|seen| status_of(seen.what()).is_some())
+    facts(case).find(|seen| status_of(seen.what()).is_some_and(|status| !status.says_nothing()))
 }
 
 pub(super) fn status_of(what: &What) -> Option<Status> {

@@ -32,6 +32,9 @@ const TYPED_WRONG: (LogonErrorType, LogonErrorData) =
 /// A client that says nothing for this long behind the TLS handshake looks for something on the network.
 const LOOKUP_MS: u64 = 8_000;
 
+/// A client that leaves so long behind the last message has waited for another.
+const GAVE_UP_NS: i64 = 3_000_000_000;
+
 /// `REDIRECTED_AUTHENTICATION_MODE_REQUIRED` of the request (MS-RDPBCGR 2.2.1.1.1).
 const GUARD_ASKED: u8 = 0x02;
 /// `REDIRECTED_AUTHENTICATION_MODE_SUPPORTED` of the confirm (MS-RDPBCGR 2.2.1.2.1).
@@ -427,7 +430,13 @@ fn left_by_client<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     let left = case.find(|what| matches!(what, What::CredsspRefused { by: Side::Client, .. }))?;
     let unexplained =
         any_status(case).is_none() && any_kerberos(case).is_none() && client_waited(case).is_none();
-    (case.failed_at(Step::Credssp) && unexplained).then_some(left)
+    (case.failed_at(Step::Credssp) && unexplained && !gave_up(case, left)).then_some(left)
+}
+
+/// The client had begun, and left after a silence: what it minds it minds at once.
+fn gave_up(case: &Case<'_>, left: &Seen) -> bool {
+    let last = case.find_last(|what| matches!(what, What::CredsspMessage { .. }));
+    last.is_some_and(|last| left.at.since(last.at) > GAVE_UP_NS)
 }
 
 /// The client looked for a domain controller, or asked one, and got neither ticket nor refusal.

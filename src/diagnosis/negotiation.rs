@@ -2,11 +2,14 @@
 
 use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Security, Seen, Session};
+use crate::session::{Outcome, Security, Seen, Session, insists_on_nla};
 use crate::step::Step;
 use crate::wire::negotiation::{FailureCode, Protocols};
 
 const SERVER_LOG: &str = "RemoteDesktopServices-RdpCoreTS/Operational of the server (`wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`): 131 for this client's port shows that the service saw it";
+
+const CLIENT_LOG: &str =
+    "the client's own log of that second: it says why it left (FreeRDP: `/log-level:debug`)";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -73,11 +76,31 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "ssl-required",
         step: Some(Step::Negotiation),
-        cause: "the server requires TLS and the client offered only Standard RDP Security",
+        cause: "the server requires TLS and the client did not offer it",
         fix: "update or configure the client for TLS; only for a client that cannot: security layer `Negotiate` on the server (SecurityLayer=1)",
         refs: &["MS-RDPBCGR 2.2.1.2.2"],
         seen: &["fail-nego-shadow3-rdp-vs-tls"],
-        weigh: |case| Some(Weighing::of(Evidence::Code, refusal(case, FailureCode::SSL_REQUIRED)?)),
+        weigh: |case| {
+            let weighing = Weighing::of(Evidence::Code, refusal(case, FailureCode::SSL_REQUIRED)?);
+            // A server that asks for what was offered has settings that exclude each other, or none of its own works.
+            Some(match offered(case, Protocols::SSL) {
+                Some(offered) => weighing.unless(Some(offered), Doubt::Strong).missing(SERVER_LOG),
+                None => weighing,
+            })
+        },
+    },
+    Rule {
+        id: "nla-not-offered",
+        step: Some(Step::Negotiation),
+        cause: "the server does not take NLA and chose TLS alone; the client, which insists on NLA, left",
+        fix: "switch NLA on at the server (Windows: `reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp\" /v UserAuthentication /t REG_DWORD /d 1 /f`; xrdp has none); \
+              or let the client go on with TLS alone where the certificate is trusted (`/sec:tls` with FreeRDP)",
+        refs: &["MS-RDPBCGR 2.2.1.2.1"],
+        seen: NOT_SEEN,
+        weigh: |case| {
+            let chosen = insists_on_nla(case.session).filter(|_| case.failed_at(Step::Negotiation))?;
+            Some(Weighing::of(Evidence::Shape, chosen).and(request(case)).missing(CLIENT_LOG))
+        },
     },
     Rule {
         id: "ssl-not-allowed",
@@ -163,7 +186,7 @@ pub(super) const RULES: &[Rule] = &[
         weigh: |case| {
             let asked = unconfirmed(case)?;
             let stalled = case.find(|what| matches!(what, What::Stalled { turn: Side::Server, .. }));
-            let closed = server_closed(case);
+            let closed = server_closed(case).or_else(|| said_goodbye(case));
             let kind = match (stalled, closed) {
                 (Some(_), None) => Evidence::Silence,
                 (Some(_), Some(_)) | (None, None) => Evidence::OneOfSeveral,
@@ -189,7 +212,7 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.1.2"],
         seen: &["fail-accept-rst", "fail-x224-then-fin"],
         weigh: |case| {
-            let closed = server_closed(case)?;
+            let closed = server_closed(case).or_else(|| said_goodbye(case))?;
             let asked = unconfirmed(case)?;
             let not_its_own =
                 case.foreign_reset().or(case.bare_reset()).or_else(|| case.reset_made_on_the_way());
@@ -246,6 +269,13 @@ fn refusal<'a>(case: &Case<'a>, wanted: FailureCode) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::NegotiationRefused { code } if *code == wanted))
 }
 
+/// The request, when it offered the protocol.
+fn offered<'a>(case: &Case<'a>, wanted: Protocols) -> Option<&'a Seen> {
+    case.find(|what| {
+        matches!(what, What::ConnectionRequest { protocols: Some(offered), .. } if offered.contains(wanted))
+    })
+}
+
 fn request<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::ConnectionRequest { .. }))
 }
@@ -261,6 +291,7 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
                 | What::OtherProtocol { .. }
         )
     });
+    let answered = answered.or_else(|| insists_on_nla(case.session));
     request(case).filter(|_| answered.is_none() && case.failed_at(Step::Negotiation) && !server_spoke(case))
 }
 
@@ -269,9 +300,14 @@ fn server_closed<'a>(case: &Case<'a>) -> Option<&'a Seen> {
     case.ended_by().filter(|(by, _)| *by == Side::Server).map(|(_, seen)| seen)
 }
 
+/// The server's MCS Disconnect Provider Ultimatum: xrdp sends one where it could not read the request.
+fn said_goodbye<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    case.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }))
+}
+
 /// The server said something that could not be read.
 fn server_spoke(case: &Case<'_>) -> bool {
-    case.session.connections.iter().any(|connection| connection.bytes[1] > 0)
+    case.session.connections.iter().any(|connection| connection.bytes[1] > 0) && said_goodbye(case).is_none()
 }
 
 const WHOLE_CAPTURE: &str = "a capture that begins before the first try (`pktmon start --capture` or `tcpdump -w FILE`): it shows whether that one had agreed on NLA";

@@ -245,6 +245,10 @@ pub(super) fn transport(code: TpduCode, body: &[u8], by: Side) -> Option<What> {
             Some(What::TransportDisconnect { by, reason: tpkt::disconnect_cause(body) })
         }
         TpduCode::ERROR => Some(What::TransportError { by, cause: tpkt::reject_cause(body).map(u32::from) }),
+        TpduCode::DATA => match mcs::pdu(body) {
+            Ok(McsPdu::Ultimatum { reason }) => Some(ultimatum(by, reason)),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -35,9 +35,17 @@ const EARLY_RESULT_BYTES: u32 = 4;
 /// Reads the messages behind the TLS handshake when the negotiation chose CredSSP.
 pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], early_result: bool) {
     let messages = without_tickets(messages);
-    let boundary = mcs::connect_initial(&messages).or_else(|| unanswered_initial(&messages, early_result));
+    let lost = reader.flow.from_client.stream.missing() > 0;
+    let boundary =
+        mcs::connect_initial(&messages).or_else(|| unanswered_initial(&messages, early_result, lost));
     let credssp = messages.get(..boundary.unwrap_or(messages.len())).unwrap_or(&messages);
-    let early = early_result.then(|| early_at(credssp)).flatten();
+    let denied = early_result.then(|| denied_at(credssp, lost)).flatten();
+    if let Some((at, denied)) = denied.filter(|_| boundary.is_none()) {
+        let exchange = credssp.get(..at).unwrap_or(credssp);
+        say_rounds(reader, exchange, &[]);
+        return refused(reader, exchange, None, Some(denied.seen));
+    }
+    let early = early_result.then(|| early_at(credssp, lost)).flatten();
     let exchange = credssp.get(..early.unwrap_or(credssp.len())).unwrap_or(credssp);
     say_rounds(reader, exchange, &[]);
     if let Some(result) = early.and_then(|at| credssp.get(at)) {
@@ -55,29 +63,36 @@ pub(super) fn read(reader: &mut Reader<'_>, messages: &[Message], early_result: 
             }
             mcs::read(reader, messages.get(at..).unwrap_or_default());
         }
-        None if early.is_none() => refused(reader, exchange, None),
+        None if early.is_none() => match handed_over(exchange).filter(|_| left_by_client(reader)) {
+            Some(credentials) => reader.infer(credentials.seen, What::CredsspDone {}),
+            None => refused(reader, exchange, None, None),
+        },
         None => {}
     }
 }
 
 /// The server answers each CredSSP message with one: of several in a row before the second round, all but the last
-/// are session tickets that were late.
+/// are session tickets that were late. Where nothing follows them, those of one size are: OpenSSL sends two.
 fn without_tickets(messages: &[Message]) -> Vec<Message> {
     let first_answer = messages.iter().position(|m| m.side == Side::Server);
     let Some(start) = first_answer else { return messages.to_vec() };
-    let run = messages.iter().skip(start).take_while(|m| m.side == Side::Server).count();
+    let run: Vec<&Message> = messages.iter().skip(start).take_while(|m| m.side == Side::Server).collect();
+    let alike = run.iter().take_while(|m| run.first().is_some_and(|first| first.low == m.low)).count();
+    let tickets = match start + run.len() < messages.len() {
+        true => run.len() - 1,
+        false if alike > 1 => alike,
+        false => 0,
+    };
     let mut kept = messages.to_vec();
-    if run > 1 && start + run < messages.len() {
-        kept.drain(start..start + run - 1);
-    }
+    kept.drain(start..start + tickets);
     kept
 }
 
 /// Without an answer to it, MCS Connect Initial shows as the second client message in a row, behind the credentials,
 /// or as the one behind the early authorization result.
-fn unanswered_initial(messages: &[Message], early_result: bool) -> Option<usize> {
+fn unanswered_initial(messages: &[Message], early_result: bool, lost: bool) -> Option<usize> {
     if early_result {
-        let early = early_at(messages)?;
+        let early = early_at(messages, lost)?;
         return messages.get(early + 1).filter(|m| m.side == Side::Client).map(|_| early + 1);
     }
     let rounds = messages.iter().filter(|m| m.side == Side::Server).count();
@@ -86,13 +101,39 @@ fn unanswered_initial(messages: &[Message], early_result: bool) -> Option<usize>
     (rounds >= 2 && initial.low >= mcs::CONNECT_INITIAL_BYTES_MIN).then_some(pair + 1)
 }
 
-/// The early result stands behind the client's third message at least, its credentials. One that was not captured does not
-/// matter where the size is exact.
-fn early_at(messages: &[Message]) -> Option<usize> {
-    let rounds = |at: usize| messages.iter().take(at).filter(|m| m.side == Side::Client).count();
-    let found = messages.iter().rposition(|m| m.side == Side::Server && m.is(EARLY_RESULT_BYTES))?;
+/// The early result stands behind the client's third message at least, its credentials. Of a client of which bytes were `lost`
+/// one that was not captured does not matter where the size is exact.
+fn early_at(messages: &[Message], lost: bool) -> Option<usize> {
+    let (found, rounds) = sized_as_early(messages)?;
     let exact = messages.get(found).is_some_and(|m| m.low == m.high);
-    (rounds(found) >= if exact { 2 } else { 3 }).then_some(found)
+    (rounds >= if exact && lost { 2 } else { 3 }).then_some(found)
+}
+
+/// A result before the client sent its credentials can only deny: some servers send one behind the error code, too.
+fn denied_at(messages: &[Message], lost: bool) -> Option<(usize, &Message)> {
+    let (found, rounds) = sized_as_early(messages).filter(|_| !lost)?;
+    let denied = messages.get(found).filter(|m| m.low == m.high && rounds == 2)?;
+    Some((found, denied))
+}
+
+/// The last message of the server that has the size of an early result, and how many the client had sent before it.
+fn sized_as_early(messages: &[Message]) -> Option<(usize, usize)> {
+    let found = messages.iter().rposition(|m| m.side == Side::Server && m.is(EARLY_RESULT_BYTES))?;
+    Some((found, messages.iter().take(found).filter(|m| m.side == Side::Client).count()))
+}
+
+/// The client's credentials, which it sends when the server has proved itself: its third message at least, and the last
+/// (MS-CSSP 3.1.5).
+fn handed_over(exchange: &[Message]) -> Option<&Message> {
+    let (last, before) = exchange.split_last()?;
+    let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
+    let answered = before.last().is_some_and(|m| m.side == Side::Server && !is_error_code(m));
+    (last.side == Side::Client && rounds >= 3 && answered).then_some(last)
+}
+
+/// The client ended the connection first, in order, with nothing more from the server.
+fn left_by_client(reader: &Reader<'_>) -> bool {
+    ended_by(reader).is_some_and(|(by, _)| by == Side::Client)
 }
 
 /// Can it be a TSRequest with nothing but an error code?
@@ -143,8 +184,14 @@ fn one_message(message: &Message, round: u32, request: Option<&TsRequest>) -> Wh
     }
 }
 
-/// CredSSP ended before it was complete: who ended it. `said` is the error code that the server gave.
-fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting, Status)>) {
+/// CredSSP ended before it was complete: who ended it. `said` is the error code that the server gave, `denied` where it
+/// showed that it does not let the client in.
+fn refused(
+    reader: &mut Reader<'_>,
+    exchange: &[Message],
+    said: Option<(Sighting, Status)>,
+    denied: Option<Sighting>,
+) {
     let rounds = exchange.iter().filter(|m| m.side == Side::Client).count();
     let last = exchange.last();
     let ended = ended_by(reader);
@@ -155,11 +202,11 @@ fn refused(reader: &mut Reader<'_>, exchange: &[Message], said: Option<(Sighting
         hidden && (short || (is_reject(m) && rounds >= 2 && ended.is_some()))
     };
     let error_code = last.filter(is_error);
-    let (by, seen) = match (said, error_code, ended) {
-        (Some((seen, _)), ..) => (Side::Server, seen),
-        (None, Some(error), _) => (Side::Server, error.seen),
-        (None, None, Some(ended)) => ended,
-        (None, None, None) => return,
+    let told = said.map(|(seen, _)| seen).or(denied).or(error_code.map(|error| error.seen));
+    let (by, seen) = match (told, ended) {
+        (Some(seen), _) => (Side::Server, seen),
+        (None, Some(ended)) => ended,
+        (None, None) => return,
     };
     let bytes = last.filter(|m| m.side == by).map(|m| match is_error_code(m) {
         true => m.high.min(*ERROR_CODE_BYTES.end()),
@@ -222,13 +269,27 @@ impl Exchange {
             last.take(spoken);
         }
         match (self.early, initial) {
+            // Some servers send a result behind the error, too; it is no more about the right to connect.
+            (_, None) if self.error().is_some() => refused(reader, &messages, self.error(), None),
             (Some((seen, result)), _) => {
                 reader.say_read(seen, Reading::Opened, What::CredsspDone {});
                 let what = What::EarlyAuthorization { result: Some(result), or: None };
                 reader.say_read(seen, Reading::Opened, what);
             }
             (None, Some(seen)) => reader.say_read(seen, Reading::Opened, What::CredsspDone {}),
-            (None, None) => refused(reader, &messages, self.error()),
+            (None, None) => {
+                let handed_over = |last: &&Spoken| {
+                    last.message.side == Side::Client
+                        && last.request.has_credentials
+                        && left_by_client(reader)
+                };
+                match self.spoken.last().filter(handed_over) {
+                    Some(last) => {
+                        reader.say_read(last.message.seen, Reading::Opened, What::CredsspDone {});
+                    }
+                    None => refused(reader, &messages, None, None),
+                }
+            }
         }
     }
 }

@@ -49,6 +49,8 @@ impl Record {
 struct Handshaken {
     client_hello: Option<ClientHello>,
     server_hello: Option<ServerHello>,
+    /// The server asked for another ClientHello: TLS 1.3, whose change cipher spec changes nothing (RFC 8446 D.4).
+    retried: bool,
     /// A fatal alert in clear, or the end of the handshake by one.
     alert: bool,
 }
@@ -330,7 +332,7 @@ fn clear_part(reader: &mut Reader<'_>, records: &[Record]) -> Handshaken {
             drain(reader, &mut shaken, pending, record);
         } else if record.is(ContentType::ALERT) {
             clear_alert(reader, &mut shaken, record);
-        } else {
+        } else if !shaken.retried || !record.is(ContentType::CHANGE_CIPHER_SPEC) {
             *encrypted = true;
         }
     }
@@ -367,7 +369,8 @@ fn drain(reader: &mut Reader<'_>, shaken: &mut Handshaken, pending: &mut Vec<u8>
             Handshake::Certificate(chain) => {
                 show_certificate(reader, &chain, (record.side, record.seen), Reading::Clear);
             }
-            Handshake::HelloRetryRequest | Handshake::Other(_) => {}
+            Handshake::HelloRetryRequest => shaken.retried = true,
+            Handshake::Other(_) => {}
         }
     }
 }
@@ -492,25 +495,26 @@ fn finished_12(records: &[Record]) -> Option<Sighting> {
 }
 
 /// TLS 1.3: everything behind the hellos looks like application data. The client's first record is its Finished
-/// (RFC 8446 4.4.4); what the server sends before the client speaks again are session tickets.
+/// (RFC 8446 4.4.4), and may share its segment with the client's first message; what the server sends before the client
+/// speaks again are session tickets.
 fn messages_13(reader: &mut Reader<'_>, records: &[Record], suite: Suite) -> Option<Vec<Message>> {
     let overhead = suite.overhead(TlsVersion::TLS13, false);
-    let data = |record: &&Record| record.is(ContentType::APPLICATION_DATA);
-    let mut from_client = records.iter().filter(data).filter(|r| r.side == Side::Client);
-    let finished = from_client.next()?;
+    let is_data = |record: &Record| record.is(ContentType::APPLICATION_DATA);
+    let finished_at = records.iter().position(|r| r.side == Side::Client && is_data(r))?;
+    let (finished, behind) = records.get(finished_at..)?.split_first()?;
     if message(finished, overhead).is(ALERT_BYTES) {
         reader.infer(finished.seen, What::EncryptedAlert { by: Side::Client, code: None });
         return None;
     }
     reader.say(finished.seen, What::TlsFinished {});
-    let spoke_again = from_client.next().map(|record| record.seen);
+    let mut spoke = false;
     let mut messages = Vec::new();
-    for record in records.iter().filter(data).filter(|r| r.seen > finished.seen) {
+    for record in behind.iter().filter(|record| is_data(record)) {
         let read = message(record, overhead);
-        let is_ticket = record.side == Side::Server && spoke_again.is_none_or(|again| record.seen < again);
+        spoke |= record.side == Side::Client;
         if read.is(ALERT_BYTES) {
             reader.infer(record.seen, What::EncryptedAlert { by: record.side, code: None });
-        } else if !is_ticket {
+        } else if spoke {
             messages.push(read);
         }
     }

@@ -6,6 +6,7 @@ use super::{Outcome, Security, Seen, Session};
 use crate::codes::ErrorInfo;
 use crate::fact::{Connection, Recognised, Side, What};
 use crate::step::Step;
+use crate::wire::negotiation::Protocols;
 use crate::wire::redirection::RedirectionFlags;
 use crate::wire::tls::AlertDescription;
 
@@ -36,6 +37,7 @@ pub(super) fn judge(session: &mut Session) {
     let (mut passed, mut begun, mut failed) = (None, None, None);
     let left = session.find(|what| what.end() == Some(Side::Client)).map(|seen| seen.at);
     let is_captured = captured(session);
+    let insists = insists_on_nla(session).is_some();
     let reset = resets::first(session);
     for seen in session.facts.iter().filter(|seen| !resets::is_for_nobody(reset, seen)) {
         match mark(seen.what()) {
@@ -43,6 +45,7 @@ pub(super) fn judge(session: &mut Session) {
             Mark::Begins(Step::Tcp) | Mark::Passes(Step::Tcp) if !steps.contains(&Step::Tcp) => {
                 begun = begun.max(steps.first().copied());
             }
+            Mark::Passes(Step::Negotiation) if insists => begun = begun.max(Some(Step::Negotiation)),
             Mark::Begins(step) => {
                 begun = begun.max(Some(step));
                 passed = passed.max(before(&steps, step));
@@ -221,9 +224,40 @@ fn is_over(session: &Session) -> bool {
     session.find(|what| what.end().is_some() || matches!(what, What::EncryptedAlert { .. })).is_some()
 }
 
+/// The confirm, when the server chose TLS where the client offered NLA too, and the client, which had named a user, left
+/// at once. One that names none, or asks as nmap does, only looks.
+pub(crate) fn insists_on_nla(session: &Session) -> Option<&Seen> {
+    let names_user = |cookie: &Option<String>| cookie.as_deref().is_some_and(|c| !matches!(c, "" | "nmap"));
+    session.find(|what| match what {
+        What::ConnectionRequest { protocols, cookie, .. } => {
+            protocols.is_some_and(Protocols::is_nla) && names_user(cookie)
+        }
+        _ => false,
+    })?;
+    let said = |what: &What| {
+        matches!(what, What::ClientHello { .. } | What::McsConnectInitial { .. } | What::MidStream {})
+    };
+    let left = session.find(|what| what.end().is_some())?;
+    let by_client = left.what().end() == Some(Side::Client) && session.find(said).is_none();
+    let chosen = session.find(|what| {
+        matches!(what, What::ConnectionConfirm { protocol: Some(protocol), acceptable: true, .. } if *protocol == Protocols::SSL)
+    })?;
+    (by_client && left.at.since(chosen.at) < LOOK_NS).then_some(chosen)
+}
+
 /// A client that leaves before it said what only a person's connection says.
 fn only_looked(session: &Session, passed: Option<Step>) -> Option<Outcome> {
     let left = session.find(|what| what.end().is_some())?;
+    if passed == Some(Step::Credssp) && left.what().end() == Some(Side::Client) {
+        // Its credentials were taken, and it asked for nothing: a check of a password, or its user gave up.
+        let asked = session.find(|what| matches!(what, What::McsConnectInitial { .. }));
+        return asked.is_none().then_some(Outcome::Closed);
+    }
+    // The server ended it before.
+    let said_bye = session.find(|what| matches!(what, What::Ultimatum { by: Side::Server, .. }));
+    if insists_on_nla(session).is_some() || said_bye.is_some() {
+        return None;
+    }
     let by_client = left.what().end() == Some(Side::Client);
     let spoke_tls = session.find(|what| matches!(what, What::ClientHello { .. })).is_some();
     let asked = session.find(is_request);

@@ -128,7 +128,7 @@ fn names_of_any_length_show_the_same_steps() {
     let folder = scratch("names");
     let mut told = Vec::new();
     for security in [Security::Tls, Security::Nla, Security::NlaEx, Security::Rdstls] {
-        for cipher in [Cipher::Gcm12, Cipher::Aead13, Cipher::Cbc12, Cipher::Cbc12Sha256] {
+        for cipher in [Cipher::Gcm12, Cipher::Aead13, Cipher::Retried13, Cipher::Cbc12, Cipher::Cbc12Sha256] {
             for story in [Story::Desktop, Story::Refused, Story::Denied] {
                 let nla = matches!(security, Security::Nla | Security::NlaEx);
                 if story == Story::Refused && !nla {

@@ -25,6 +25,9 @@ pub enum Cipher {
     Gcm12,
     /// TLS 1.3: 17 bytes more.
     Aead13,
+    /// The same behind a HelloRetryRequest; the client's Finished shares its segment with the first message, and the
+    /// server's session tickets come behind that.
+    Retried13,
     /// TLS 1.2 with AES-CBC and SHA-1: padded to 16 bytes.
     Cbc12,
     /// The same with SHA-256.
@@ -41,9 +44,10 @@ pub enum Cipher {
 
 impl Cipher {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gcm12,
         Self::Aead13,
+        Self::Retried13,
         Self::Cbc12,
         Self::Cbc12Sha256,
         Self::Cbc12Sha384,
@@ -57,7 +61,7 @@ impl Cipher {
         let blocks = |inside: usize, block: usize| (plain_bytes + inside).div_ceil(block) * block;
         match self {
             Self::Gcm12 => plain_bytes + 24,
-            Self::Aead13 => plain_bytes + 17,
+            Self::Aead13 | Self::Retried13 => plain_bytes + 17,
             Self::Cbc12 => blocks(21, 16) + 16,
             Self::Cbc12Sha256 => blocks(33, 16) + 16,
             Self::Cbc12Sha384 => blocks(49, 16) + 16,
@@ -71,7 +75,7 @@ impl Cipher {
     fn chosen(self) -> ([u8; 2], u16, &'static [u8]) {
         match self {
             Self::Gcm12 => ([3, 3], 0xc030, &[]),
-            Self::Aead13 => ([3, 3], 0x1302, &[0, 43, 0, 2, 3, 4]),
+            Self::Aead13 | Self::Retried13 => ([3, 3], 0x1302, &[0, 43, 0, 2, 3, 4]),
             Self::Cbc12 => ([3, 3], 0xc014, &[]),
             Self::Cbc12Sha256 => ([3, 3], 0xc027, &[]),
             Self::Cbc12Sha384 => ([3, 3], 0xc028, &[]),
@@ -117,13 +121,25 @@ pub enum Story {
 struct Talk<'c> {
     conversation: &'c mut Conversation,
     cipher: Cipher,
+    /// What goes out in one segment with the client's next record, and before the server's next one.
+    held: [Vec<u8>; 2],
 }
 
 impl Talk<'_> {
     fn send(&mut self, side: Side, plain_bytes: usize) {
         let length = self.cipher.record(plain_bytes);
         let record = [vec![23, 3, 3], (length as u16).to_be_bytes().to_vec(), vec![0xa5; length]].concat();
-        self.conversation.sends(side, &record);
+        let [finished, tickets] = &mut self.held;
+        let finished = std::mem::take(finished);
+        if side == Side::Client {
+            self.conversation.sends(side, &[finished, record].concat());
+            return;
+        }
+        for (side, held) in [(Side::Client, finished), (side, std::mem::take(tickets)), (side, record)] {
+            if !held.is_empty() {
+                self.conversation.sends(side, &held);
+            }
+        }
     }
 
     fn client(&mut self, pdu: &[u8]) {
@@ -153,8 +169,8 @@ pub fn talk(
     conversation.handshake();
     conversation.client_sends(&pdu::connection_request(&names.user.chars().take(9).collect::<String>(), 15));
     conversation.server_sends(&pdu::connection_confirm(chosen));
-    hellos(&mut conversation, cipher, names.host);
-    let mut talk = Talk { conversation: &mut conversation, cipher };
+    let held = hellos(&mut conversation, cipher, names.host);
+    let mut talk = Talk { conversation: &mut conversation, cipher, held };
     let refused = story == Story::Refused;
     match security {
         Security::Tls => {}
@@ -173,8 +189,14 @@ pub fn talk(
     conversation
 }
 
-/// Hellos, and a server flight of the usual size.
-fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) {
+/// Random of a HelloRetryRequest (RFC 8446 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// Hellos, and a server flight of the usual size. Gives what both sides hold back.
+fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) -> [Vec<u8>; 2] {
     let (legacy, suite, version) = cipher.chosen();
     let name = host.len() as u16;
     let mut extensions = vec![0, 0];
@@ -204,16 +226,24 @@ fn hellos(conversation: &mut Conversation, cipher: Cipher, host: &str) {
     };
     conversation.client_sends(&handshake(1, &client));
     let hello = handshake(2, &server);
+    if cipher == Cipher::Retried13 {
+        let retry = [&server[..2], &RETRY, &server[34..]].concat();
+        conversation.server_sends(&[handshake(2, &retry), record(20, &[1])].concat());
+        conversation.client_sends(&[record(20, &[1]), handshake(1, &client)].concat());
+        conversation.server_sends(&[hello, record(23, &[0xa5; 1_400])].concat());
+        return [record(23, &[0xa5; 69]), [record(23, &[0xa5; 250]), record(23, &[0xa5; 250])].concat()];
+    }
     if cipher == Cipher::Aead13 {
         conversation.server_sends(&[hello, record(20, &[1]), record(23, &[0xa5; 1_400])].concat());
         conversation.client_sends(&[record(20, &[1]), record(23, &[0xa5; 69])].concat());
         conversation.server_sends(&record(23, &[0xa5; 90]));
-        return;
+        return [Vec::new(), Vec::new()];
     }
     conversation.server_sends(&[hello, handshake(14, &[])].concat());
     conversation
         .client_sends(&[handshake(16, &[0x33; 65]), record(20, &[1]), record(22, &[0xa5; 64])].concat());
     conversation.server_sends(&[record(20, &[1]), record(22, &[0xa5; 64])].concat());
+    [Vec::new(), Vec::new()]
 }
 
 /// Bytes of a DER element around `inside` bytes.
