@@ -18,9 +18,11 @@ mod merged;
 mod repeated;
 mod written;
 mod selected;
+mod unmatched;
 
 pub use merged::Parts;
 pub use selected::Selection;
+pub use unmatched::{Filter, Near, Unmatched};
 pub use written::write_facts;
 
 use merged::Merged;
@@ -53,6 +55,8 @@ pub struct Analysis {
     pub notes: Vec<Note>,
     /// Attempts that a selection left out.
     pub left_out: usize,
+    /// What there is instead, where a selection fits nothing.
+    pub unmatched: Option<Unmatched>,
     /// What the user read in the error box.
     pub said: Option<Said>,
     /// The part of the timelines that is listed.
@@ -171,7 +175,20 @@ fn judge(merged: Merged) -> Analysis {
     notes.sort();
     let (left_out, said, timeline) = (0, None, Stretch::default());
     let naming = if hosts.is_some() { Naming::Pseudonyms } else { Naming::Real };
-    Analysis { inventory, counts, witnesses, story, verdicts, notes, left_out, said, timeline, naming }
+    let unmatched = None;
+    Analysis {
+        inventory,
+        counts,
+        witnesses,
+        story,
+        verdicts,
+        notes,
+        left_out,
+        unmatched,
+        said,
+        timeline,
+        naming,
+    }
 }
 
 /// A capture point for each source, named by its first input; a host for each computer that wrote a record.

@@ -1,11 +1,12 @@
 //! Why it broke: one file per step, one `Rule` per cause. A rule is a value: what the cause is, what to do, and how
 //! the facts of a case weigh for and against it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Role, Seen, Session, Story, last_successes};
+use crate::session::{Outcome, Role, Seen, Session, Story, Witness, last_successes};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
@@ -29,7 +30,9 @@ mod multitransport;
 mod logon;
 mod active;
 mod said;
+mod missing;
 
+pub use missing::Missing;
 pub use said::Said;
 pub(crate) use tls::INSPECTORS;
 pub use worth::{Doubt, Evidence, MOST, NEVER_SEEN_MAX, Support};
@@ -112,7 +115,20 @@ pub struct Weighing {
     /// What speaks against it.
     pub against: Vec<Seen>,
     /// What was not seen and would decide, with how to collect it.
-    pub missing: Vec<&'static str>,
+    pub missing: Vec<Missing>,
+    /// Said in place of the rule's words, where they would say too much of this case.
+    pub wording: Option<&'static Wording>,
+}
+
+/// Words for a case in which the cause is a guess.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// What is known, and what it may mean, the most likely first.
+    pub says: &'static str,
+    /// What to do before anything against the cause.
+    pub first: &'static str,
+    /// When the rule's own remedy is called for.
+    pub then: &'static str,
 }
 
 impl Weighing {
@@ -120,7 +136,8 @@ impl Weighing {
     #[must_use]
     pub fn of(kind: Evidence, proof: &Seen) -> Self {
         let proofs = vec![proof.clone()];
-        Self { kind, percent: kind.percent(), proofs, against: Vec::new(), missing: Vec::new() }
+        let (against, missing) = (Vec::new(), Vec::new());
+        Self { kind, percent: kind.percent(), proofs, against, missing, wording: None }
     }
 
     /// Adds a proof, when there is one.
@@ -174,8 +191,15 @@ impl Weighing {
 
     /// Names what would decide.
     #[must_use]
-    pub fn missing(mut self, what: &'static str) -> Self {
-        self.missing.push(what);
+    pub fn missing(mut self, what: impl Into<Missing>) -> Self {
+        self.missing.push(what.into());
+        self
+    }
+
+    /// Said in these words.
+    #[must_use]
+    pub const fn worded(mut self, wording: Option<&'static Wording>) -> Self {
+        self.wording = wording;
         self
     }
 }
@@ -365,6 +389,17 @@ impl<'a> Case<'a> {
     /// a packet needs from one end to the other and the clocks leave open. Where nothing tells when a capture ended, it
     /// went on.
     fn was_looking(&self, witness_index: u32, at: UnixNanos) -> bool {
+        let round_trip = self.session.facts.iter().filter_map(|seen| match seen.what() {
+            What::SynAnswered { after_ms } => Some(nanoseconds(*after_ms)),
+            _ => None,
+        });
+        let clock = self.story.clocks.iter().find(|clock| clock.witness_index == witness_index);
+        let open_ns = round_trip.max().unwrap_or(0).saturating_add(clock.map_or(0, |clock| clock.error_ns));
+        self.looked_until(witness_index).is_none_or(|until| until.since(at) > open_ns)
+    }
+
+    /// The last moment of which this capture tells anything, where that is known.
+    fn looked_until(&self, witness_index: u32) -> Option<UnixNanos> {
         let is_own =
             |seen: &Seen| seen.fact.subject.connection().is_some_and(|c| c.witness_index == witness_index);
         let own = self.session.facts.iter().filter(|seen| is_own(seen));
@@ -374,14 +409,24 @@ impl<'a> Case<'a> {
         });
         let place = usize::try_from(witness_index).ok();
         let covers = place.and_then(|index| *self.story.covers.get(index)?);
-        let until = ends.chain(covers.map(|(_, until)| until)).max();
-        let round_trip = self.session.facts.iter().filter_map(|seen| match seen.what() {
-            What::SynAnswered { after_ms } => Some(nanoseconds(*after_ms)),
-            _ => None,
+        ends.chain(covers.map(|(_, until)| until)).max()
+    }
+
+    /// What would decide: a capture at the other end, or, where one is there and ends before this, that it goes on for longer.
+    #[must_use]
+    pub fn other_end(&self, seen: &Seen, capture: &'static str, before: &'static str) -> Missing {
+        let own = seen.fact.subject.connection().map(|connection| connection.witness_index);
+        let others = self.session.connections.iter().map(|connection| connection.witness_index);
+        let mut others = others.filter(|index| Some(*index) != own);
+        let ended = others.find_map(|witness_index| {
+            let until = self.looked_until(witness_index)?;
+            (!self.was_looking(witness_index, seen.at)).then_some((witness_index, until))
         });
-        let clock = self.story.clocks.iter().find(|clock| clock.witness_index == witness_index);
-        let open_ns = round_trip.max().unwrap_or(0).saturating_add(clock.map_or(0, |clock| clock.error_ns));
-        until.is_none_or(|until| until.since(at) > open_ns)
+        ended.map_or(Missing::Text(capture), |(witness_index, until)| Missing::Ended {
+            witness_index,
+            until,
+            before,
+        })
     }
 
     /// A reset without acknowledgement on a connection that was open: from one who knows of no connection, which is a
@@ -414,6 +459,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// What was not seen and would tell more: what would decide first, then the witnesses that are not there. `witnesses`
+    /// are those that were joined.
+    pub fn missing<'a>(&'a self, witnesses: &'a [Witness]) -> impl Iterator<Item = Cow<'static, str>> + 'a {
+        let absent = self.absent.iter().map(|absent| Cow::Borrowed(*absent));
+        self.weighing.missing.iter().map(|missing| missing.says(witnesses)).chain(absent)
+    }
+
     /// Confidence between 0 and 1.
     #[must_use]
     pub fn confidence(&self) -> f64 {
@@ -453,7 +505,7 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Verdict> {
     }
     if let Some(best) = verdicts.first_mut() {
         best.absent = absent;
-        best.absent.retain(|witness| !best.weighing.missing.contains(witness));
+        best.absent.retain(|witness| !best.weighing.missing.contains(&Missing::Text(witness)));
     }
     let mut named: Vec<&str> = Vec::new();
     verdicts.retain(|verdict| {

@@ -211,8 +211,12 @@ impl Note {
     #[must_use]
     pub fn copies(first: Place, packets: u64) -> Self {
         let text = format!(
-            "{} captured at two places and count once, this is the first",
-            counted(packets, "packet of RDP connections was", "packets of RDP connections were")
+            "{} more than once (by several interfaces or ports that this capture looks at) and count once, this is the first",
+            counted(
+                packets,
+                "packet of RDP connections stands in the file",
+                "packets of RDP connections stand in the file"
+            )
         );
         Self { place: first, text }
     }

@@ -5,6 +5,8 @@ pub mod safe;
 pub mod words;
 pub mod sources;
 mod kinds;
+pub mod headline;
+mod arrives;
 pub mod text;
 pub mod json;
 pub mod jsonl;
@@ -23,7 +25,7 @@ use std::net::SocketAddr;
 use crate::analysis::{Analysis, Naming};
 use crate::diagnosis::Verdict;
 use crate::note::{Place, Spot};
-use crate::session::{Attempt, Role, Seen, Session};
+use crate::session::{Attempt, Outcome, Role, Seen, Session};
 use crate::step::Step;
 
 use safe::printable;
@@ -44,6 +46,12 @@ impl Told<'_> {
     #[must_use]
     pub fn best(&self) -> Option<&Verdict> {
         self.attempt.outcome.is_failure().then(|| self.verdicts.first()).flatten()
+    }
+
+    /// A session that had reached the desktop was ended by the other side.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.attempt.outcome == Outcome::Refused && self.session.broke_at == Some(Step::Active)
     }
 }
 

@@ -121,7 +121,7 @@ impl Parts {
 }
 
 /// How many facts are told of a source, the more the sooner, where its inputs stand, by part and number, and itself.
-type Ranked<'a> = (Reverse<usize>, Vec<usize>, (usize, u32), &'a Source);
+type Ranked<'a> = (Reverse<usize>, Vec<usize>, Numbered, &'a Source);
 
 /// Sources, facts, how many were left out, and notes of one part.
 type Rest = (Vec<Source>, Vec<Fact>, Cut, Vec<Note>);
@@ -129,60 +129,71 @@ type Rest = (Vec<Source>, Vec<Fact>, Cut, Vec<Note>);
 /// What a part holds that another one holds as well, told by what the inputs held: it counts once. A capture point counts
 /// once where all its files are the same ones.
 struct Repeated {
-    /// By part and number in it.
-    inputs: BTreeSet<(usize, u32)>,
-    sources: BTreeSet<(usize, u32)>,
+    inputs: BTreeSet<Numbered>,
+    sources: BTreeSet<Numbered>,
 }
+
+/// An input or a source: the part, and its number there.
+type Numbered = (usize, u32);
+
+/// What tells inputs from each other, of all that were read.
+type Identities = BTreeMap<Numbered, String>;
 
 impl Repeated {
     /// `held` is in the order in which inputs are numbered. The copy of which more is told stays, else the first one: secrets
     /// may have been there for one of them alone.
-    fn of(held: &[(Input, Option<Counts>, (usize, u32))], rest: &[Rest]) -> Self {
-        let identities: BTreeMap<(usize, u32), String> = held
+    fn of(held: &[(Input, Option<Counts>, Numbered)], rest: &[Rest]) -> Self {
+        let identities: Identities = held
             .iter()
             .filter_map(|(input, counts, from)| Some((*from, identity(input, counts.as_ref())?)))
             .collect();
+        let told = counted(rest);
         let mut found = Self { inputs: BTreeSet::new(), sources: BTreeSet::new() };
-        let mut of_captures: BTreeSet<(usize, u32)> = BTreeSet::new();
-        let place: BTreeMap<(usize, u32), usize> =
-            (0..).zip(held).map(|(at, (.., from))| (*from, at)).collect();
-        let facts = counted(rest);
-        let count = |from: (usize, u32), captured: bool| facts.get(&(from, captured)).copied().unwrap_or(0);
-        let mut sources: Vec<Ranked<'_>> = Vec::new();
-        for (part, (own, ..)) in rest.iter().enumerate() {
-            for (number, source) in (0..).zip(own) {
-                let inputs = || source.inputs.iter().map(|input| (part, *input));
-                of_captures.extend(inputs());
-                let places = inputs().filter_map(|from| place.get(&from).copied()).collect();
-                sources.push((Reverse(count((part, number), true)), places, (part, number), source));
-            }
-        }
-        sources.sort_by(|(a, at, from, _), (b, other, of, _)| (a, at, from).cmp(&(b, other, of)));
+        found.add_sources(ranked(held, rest, &told), &identities);
+        found.add_logs(held, rest, &told, &identities);
+        found
+    }
+
+    /// Capture points of which every file stands in another part as well.
+    fn add_sources(&mut self, ranked: Vec<Ranked<'_>>, identities: &Identities) {
         let mut known: BTreeMap<Vec<&String>, usize> = BTreeMap::new();
-        for (.., (part, number), source) in sources {
+        for (.., (part, number), source) in ranked {
             let inputs = || source.inputs.iter().map(|input| (part, *input));
             let own: Option<Vec<&String>> = inputs().map(|from| identities.get(&from)).collect();
             let Some(own) = own.filter(|own| !own.is_empty()) else { continue };
             if *known.entry(own).or_insert(part) != part {
-                found.sources.insert((part, number));
-                found.inputs.extend(inputs());
+                self.sources.insert((part, number));
+                self.inputs.extend(inputs());
             }
         }
-        let mut others: Vec<(Reverse<usize>, (usize, u32))> = held
-            .iter()
-            .filter(|(.., from)| !of_captures.contains(from))
-            .map(|(.., from)| (Reverse(count(*from, false)), *from))
+    }
+
+    /// Logs that stand in another part as well.
+    fn add_logs(
+        &mut self,
+        held: &[(Input, Option<Counts>, Numbered)],
+        rest: &[Rest],
+        told: &Told,
+        identities: &Identities,
+    ) {
+        let of_captures: BTreeSet<Numbered> = (0..)
+            .zip(rest)
+            .flat_map(|(part, (own, ..))| {
+                own.iter().flat_map(move |source| source.inputs.iter().map(move |input| (part, *input)))
+            })
             .collect();
+        let logs = held.iter().map(|(.., from)| *from).filter(|from| !of_captures.contains(from));
+        let mut logs: Vec<(Reverse<usize>, Numbered)> =
+            logs.map(|from| (Reverse(told.get(&(from, false)).copied().unwrap_or(0)), from)).collect();
         // What comes first among the inputs stays first where both hold as much.
-        others.sort_by_key(|(count, _)| *count);
+        logs.sort_by_key(|(count, _)| *count);
         let mut known: BTreeMap<&String, usize> = BTreeMap::new();
-        for (_, from) in others {
-            let Some(hash) = identities.get(&from) else { continue };
-            if *known.entry(hash).or_insert(from.0) != from.0 {
-                found.inputs.insert(from);
+        for (_, from) in logs {
+            let Some(identity) = identities.get(&from) else { continue };
+            if *known.entry(identity).or_insert(from.0) != from.0 {
+                self.inputs.insert(from);
             }
         }
-        found
     }
 
     fn has_fact(&self, part: usize, fact: &Fact) -> bool {
@@ -193,6 +204,22 @@ impl Repeated {
             Subject::Record(_) => self.inputs.contains(&(part, fact.place.input_index)),
         }
     }
+}
+
+/// The capture points of all parts, in the order in which the copies of one are preferred.
+fn ranked<'a>(held: &[(Input, Option<Counts>, Numbered)], rest: &'a [Rest], told: &Told) -> Vec<Ranked<'a>> {
+    let place: BTreeMap<Numbered, usize> = (0..).zip(held).map(|(at, (.., from))| (*from, at)).collect();
+    let mut sources: Vec<Ranked<'a>> = Vec::new();
+    for (part, (own, ..)) in rest.iter().enumerate() {
+        for (number, source) in (0..).zip(own) {
+            let count = told.get(&((part, number), true)).copied().unwrap_or(0);
+            let inputs = source.inputs.iter().map(|input| (part, *input));
+            let places = inputs.filter_map(|from| place.get(&from).copied()).collect();
+            sources.push((Reverse(count), places, (part, number), source));
+        }
+    }
+    sources.sort_by(|(a, at, from, _), (b, other, of, _)| (a, at, from).cmp(&(b, other, of)));
+    sources
 }
 
 /// What tells an input from every other one: its length, what was counted in it, and its first and last time to the
@@ -207,7 +234,9 @@ fn identity(input: &Input, counts: Option<&Counts>) -> Option<String> {
 }
 
 /// How many facts are told of each source (`true`) or log of a part.
-fn counted(rest: &[Rest]) -> BTreeMap<((usize, u32), bool), usize> {
+type Told = BTreeMap<(Numbered, bool), usize>;
+
+fn counted(rest: &[Rest]) -> Told {
     let mut counts = BTreeMap::new();
     for (part, (_, facts, ..)) in rest.iter().enumerate() {
         for fact in facts {

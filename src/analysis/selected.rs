@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Analysis;
+use super::unmatched::Unmatched;
 use crate::diagnosis::Said;
 use crate::session::{Attempt, Role, Session, is_same_user};
 use crate::time::{Stretch, UnixNanos};
@@ -27,11 +28,16 @@ pub struct Selection {
 impl Analysis {
     /// Leaves out the attempts that are not wanted, with their sessions, and counts them.
     pub fn select(&mut self, selection: &Selection) {
-        self.select_by(selection, &str::to_owned);
+        self.select_as(selection, &str::to_owned, true);
     }
 
     /// The same where the names that are asked for are those that `real` makes of the names of the sessions.
     pub fn select_by(&mut self, selection: &Selection, real: &dyn Fn(&str) -> String) {
+        self.select_as(selection, real, false);
+    }
+
+    /// `shows` says whether the answer may repeat what was asked for.
+    fn select_as(&mut self, selection: &Selection, real: &dyn Fn(&str) -> String, shows: bool) {
         self.said = selection.said;
         self.timeline = selection.timeline;
         let mut wanted: Vec<bool> = self
@@ -44,6 +50,9 @@ impl Analysis {
                 selection.wants(&sessions, real)
             })
             .collect();
+        if !wanted.is_empty() && !wanted.contains(&true) {
+            self.unmatched = Some(Unmatched::of(self, selection, real, shows));
+        }
         if let Some(said) = selection.said {
             self.narrow(said, &mut wanted);
         }
@@ -95,7 +104,7 @@ impl Analysis {
 }
 
 impl Selection {
-    fn wants(&self, sessions: &[&Session], real: &dyn Fn(&str) -> String) -> bool {
+    pub(super) fn wants(&self, sessions: &[&Session], real: &dyn Fn(&str) -> String) -> bool {
         let names = |session: &Session, role| -> Vec<String> {
             names(session, role).iter().map(|name| real(name)).collect()
         };
@@ -123,6 +132,18 @@ impl Selection {
         });
         at && client && server && user
     }
+}
+
+/// What its client can be asked for by.
+pub(super) fn client_names(session: &Session) -> Vec<String> {
+    let addresses = [session.client_ip(), session.far_client_ip()].into_iter().flatten();
+    addresses.map(|address| address.to_string()).chain(names(session, Role::Client)).collect()
+}
+
+/// What its server can be asked for by.
+pub(super) fn server_names(session: &Session) -> Vec<String> {
+    let address = session.server().map(|end| end.ip().to_string());
+    address.into_iter().chain(names(session, Role::Server)).collect()
 }
 
 /// The names that a session has for an end.

@@ -1,6 +1,6 @@
 //! Which witnesses of a connection are not there at all, and how to collect them.
 
-use super::Weighing;
+use super::{Missing, Weighing};
 use crate::fact::What;
 use crate::session::{Role, Session, Story, is_stack};
 
@@ -38,9 +38,9 @@ pub(super) fn name_what_would_decide(weighing: &mut Weighing, absent: &[&'static
     if weighing.percent >= SURE_PERCENT || !weighing.missing.is_empty() {
         return;
     }
-    weighing.missing.extend(absent.iter().take(NAMED_MAX));
+    weighing.missing.extend(absent.iter().take(NAMED_MAX).map(|witness| Missing::Text(witness)));
     if weighing.missing.is_empty() {
-        weighing.missing.push(AGAIN);
+        weighing.missing.push(AGAIN.into());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a running session was lost.
 
+use super::any::BEFORE_SILENCE;
 use super::client_info::denied;
 use super::logon::logged_slow;
 use super::multitransport::path_broken;
@@ -27,6 +28,7 @@ pub(super) const RULES: &[Rule] = &[
                 _ => false,
             })?;
             let missing = "a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`), or RdpCoreTS 142/143 with 121 and LocalSessionManager 24 of the server";
+            let missing = case.other_end(silent, missing, BEFORE_SILENCE);
             case.failed_at(Step::Active).then(|| Weighing::of(Evidence::Silence, silent).missing(missing))
         },
     },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
+use super::{Case, Doubt, Evidence, Missing, NOT_SEEN, Rule, Support, Weighing};
 use crate::fact::{Side, What};
 use crate::session::{Outcome, Seen};
 use crate::step::Step;
@@ -13,6 +13,9 @@ const ALWAYS_FITS_BYTES: u32 = 536;
 /// Silence that outlasts the usual retries.
 const SILENCE_MS: u64 = 3_000;
 const OTHER_END: &str = "a capture at the other end over the same time (`pktmon start --capture` or `tcpdump -w FILE`): it shows whether the packets arrived";
+pub(super) const BEFORE_SILENCE: &str = "the silence: whether the packets arrived there, it does not show";
+const NEVER_SENT: &str = "a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`): it shows that this end never sent the reset";
+pub(super) const BEFORE_RESET: &str = "the reset: whether one was sent there, it does not show";
 const CLAIMANTS: &str = "System logs of client and server (`wevtutil epl System System.evtx`): Tcpip 4198 or 4199 names the link address of the other host";
 /// Connections that only looked, before they are called a scan.
 const PROBES_MIN: usize = 5;
@@ -138,7 +141,7 @@ fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
     let foreign = case.foreign_reset();
     if let Some(made) = case.reset_made_on_the_way() {
         let weighing = Weighing::of(Evidence::BothEnds, made).surer(foreign, Support::Slight);
-        return Some(weighing.gives_way(at_negotiation));
+        return Some(weighing.gives_way(at_negotiation).and(request_lost(case)));
     }
     let weighing = match (foreign, case.bare_reset()) {
         (Some(foreign), _) => Weighing::of(Evidence::Mark, foreign),
@@ -146,7 +149,10 @@ fn middlebox_reset(case: &Case<'_>) -> Option<Weighing> {
         (None, None) => return None,
     };
     let weighing = weighing.gives_way(at_negotiation);
-    Some(weighing.missing("a capture at the other end (`pktmon start --capture` or `tcpdump -w FILE`): it shows that this end never sent the reset"))
+    let reset = foreign.or(case.bare_reset());
+    let missing =
+        reset.map_or(Missing::Text(NEVER_SENT), |reset| case.other_end(reset, NEVER_SENT, BEFORE_RESET));
+    Some(weighing.missing(missing).and(request_lost(case)))
 }
 
 /// Data or keep-alives that were repeated and never answered, when size cannot be the reason.
@@ -156,7 +162,7 @@ fn path_lost(case: &Case<'_>) -> Option<Weighing> {
     });
     if let Some(probes) = probes.filter(|_| case.session.broke_at.is_some()) {
         let weighing = Weighing::of(Evidence::Silence, probes).gives_way(case.failed_at(Step::Active));
-        return Some(weighing.missing(OTHER_END));
+        return Some(weighing.missing(case.other_end(probes, OTHER_END, BEFORE_SILENCE)));
     }
     let silent = case.find_last(|what| {
         matches!(what, What::Unanswered { tries, over_ms, .. } if *tries >= 3 && *over_ms >= SILENCE_MS / 2)
@@ -180,7 +186,7 @@ fn path_lost(case: &Case<'_>) -> Option<Weighing> {
     if lost.is_some() {
         return Some(weighing);
     }
-    Some(weighing.missing(OTHER_END))
+    Some(weighing.missing(case.other_end(silent, OTHER_END, BEFORE_SILENCE)))
 }
 
 fn mtu_blackhole(case: &Case<'_>) -> Option<Weighing> {
@@ -217,6 +223,11 @@ fn sender_of(seen: Option<&Seen>) -> Option<Side> {
 /// The captures of both ends show that segments of this side were lost between them.
 fn lost_between<'a>(case: &Case<'a>, side: Side) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::LostOnPath { from, .. } if *from == side))
+}
+
+/// What the client sent and a device kept for itself, so that it never came to the server.
+pub(super) fn request_lost<'a>(case: &Case<'a>) -> Option<&'a Seen> {
+    lost_between(case, Side::Client)
 }
 
 /// This side had no room for more: what is sent to it again is then no loss.

@@ -4,7 +4,7 @@ use super::account::{
     any_kerberos, any_status, by_status, client_told, doubt, kerberos, refused_by_service,
     refused_on_the_wire, status_of, with_status,
 };
-use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing, Wording};
 use crate::fact::{OtherReading, Side, What};
 use crate::session::Seen;
 use crate::step::Step;
@@ -39,6 +39,27 @@ const GAVE_UP_NS: i64 = 3_000_000_000;
 const GUARD_ASKED: u8 = 0x02;
 /// `REDIRECTED_AUTHENTICATION_MODE_SUPPORTED` of the confirm (MS-RDPBCGR 2.2.1.2.1).
 const GUARD_TAKEN: u8 = 0x10;
+
+const IF_PASSWORD: &str = "If it is the password";
+const FIND_IT_FIRST: &str = "find the reason before the next try, and do not try again and again: each wrong password counts towards the lockout of the account. \
+     It stands in Security 4625 of the server (`wevtutil qe Security /rd:true /c:5 /f:text /q:\"*[System[EventID=4625]]\"`), in the client's message, and in this \
+     connection when it is read with its TLS secrets (`--keylog FILE`)";
+
+/// An error code in a TSRequest (MS-CSSP 2.2.1) of which only the size is known.
+static HIDDEN_STATUS: Wording = Wording {
+    says: "the server refused the logon, and the reason is hidden in the encrypted TSRequest; in order of likelihood: the user name or the password is wrong; the account is locked, \
+           disabled, expired or restricted, or its password has expired; the user does not exist",
+    first: FIND_IT_FIRST,
+    then: IF_PASSWORD,
+};
+
+/// The same where it may be an Early User Authorization Result (MS-RDPBCGR 2.2.1.5) as well.
+static HIDDEN_RESULT: Wording = Wording {
+    says: "the server refused the logon or the user, and the reason is hidden in its last encrypted message; in order of likelihood: the user name or the password is wrong; the \
+           account is locked, disabled, expired or restricted; the user may not use Remote Desktop on this server",
+    first: FIND_IT_FIRST,
+    then: IF_PASSWORD,
+};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -85,7 +106,8 @@ pub(super) const RULES: &[Rule] = &[
                 );
             }
             if let Some(sized) = may_be_error_code(case) {
-                return Some(Weighing::of(Evidence::OneOfSeveral, sized).missing(status(case)));
+                let weighing = Weighing::of(Evidence::OneOfSeveral, sized);
+                return Some(weighing.missing(status(case)).worded(Some(&HIDDEN_RESULT)));
             }
             let refused = refused_silently(case)?;
             let What::CredsspRefused { round, bytes, or, .. } = refused.what() else { return None };
@@ -98,7 +120,9 @@ pub(super) const RULES: &[Rule] = &[
                 (2.., _) => Evidence::Shape,
                 _ => Evidence::Possible,
             };
-            Some(Weighing::of(kind, refused).and(last_from_client(case)).missing(status(case)))
+            let weighing = Weighing::of(kind, refused).and(last_from_client(case)).missing(status(case));
+            let is_code = matches!((round, bytes), (2.., Some(0..=20)));
+            Some(weighing.worded(is_code.then_some(&HIDDEN_STATUS)))
         },
     },
     Rule {

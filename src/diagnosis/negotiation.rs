@@ -1,8 +1,10 @@
 //! Why the X.224 negotiation failed.
 
-use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing};
+use super::any::{BEFORE_RESET, request_lost};
+use super::{Case, Doubt, Evidence, NOT_SEEN, Rule, Support, Weighing, Wording};
 use crate::fact::{Side, What};
-use crate::session::{Outcome, Security, Seen, Session, insists_on_nla};
+use crate::read::table::RDP_PORT;
+use crate::session::{Outcome, Role, Security, Seen, Session, insists_on_nla};
 use crate::step::Step;
 use crate::wire::negotiation::{FailureCode, Protocols};
 
@@ -10,6 +12,12 @@ const SERVER_LOG: &str = "RemoteDesktopServices-RdpCoreTS/Operational of the ser
 
 const CLIENT_LOG: &str =
     "the client's own log of that second: it says why it left (FreeRDP: `/log-level:debug`)";
+/// A single request at the port of something else.
+static PROBE: Wording = Wording {
+    says: "the port answers, and what answers is not RDP: one request to the port of another service, likely a scanner or probe that asks every port for RDP",
+    first: "if nobody meant to use Remote Desktop there, it was no user and nothing is to be repaired: restrict who can reach the port (firewall scope, VPN)",
+    then: "If somebody did",
+};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -170,10 +178,8 @@ pub(super) const RULES: &[Rule] = &[
         refs: &["MS-RDPBCGR 2.2.1.2"],
         seen: &["fail-http-on-3389", "fail-ssh-on-3389"],
         weigh: |case| {
-            Some(Weighing::of(
-                Evidence::Code,
-                case.find(|what| matches!(what, What::OtherProtocol { from: Side::Server, .. }))?,
-            ))
+            let other = case.find(|what| matches!(what, What::OtherProtocol { from: Side::Server, .. }))?;
+            Some(Weighing::of(Evidence::Code, other).worded(is_probe(case).then_some(&PROBE)))
         },
     },
     Rule {
@@ -238,13 +244,15 @@ pub(super) const RULES: &[Rule] = &[
             if let Some(made) = case.reset_made_on_the_way() {
                 let weighing = Weighing::of(Evidence::BothEnds, made);
                 let weighing = weighing.surer(case.foreign_reset(), Support::Slight);
-                return Some(weighing.and(Some(asked)));
+                return Some(weighing.and(Some(asked)).and(request_lost(case)));
             }
-            Some(match (case.foreign_reset(), case.bare_reset()) {
-                (Some(foreign), _) => Weighing::of(Evidence::Mark, foreign).and(Some(asked)).missing(missing),
-                (None, Some(bare)) => Weighing::of(Evidence::Shape, bare).and(Some(asked)).missing(missing),
-                (None, None) => Weighing::of(Evidence::Possible, reset).and(Some(asked)).missing(missing),
-            })
+            let (kind, reset) = match (case.foreign_reset(), case.bare_reset()) {
+                (Some(foreign), _) => (Evidence::Mark, foreign),
+                (None, Some(bare)) => (Evidence::Shape, bare),
+                (None, None) => (Evidence::Possible, reset),
+            };
+            let missing = case.other_end(reset, missing, BEFORE_RESET);
+            Some(Weighing::of(kind, reset).and(Some(asked)).and(request_lost(case)).missing(missing))
         },
     },
     Rule {
@@ -264,6 +272,13 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
 ];
+
+/// One request, and no second one, at a port that is not that of Remote Desktop, by a client of which nothing else is known.
+fn is_probe(case: &Case<'_>) -> bool {
+    let session = case.session;
+    let elsewhere = session.server().is_some_and(|server| server.port() != RDP_PORT);
+    elsewhere && case.attempt.len() == 1 && case.worked.is_none() && session.host(Role::Client).is_none()
+}
 
 fn refusal<'a>(case: &Case<'a>, wanted: FailureCode) -> Option<&'a Seen> {
     case.find(|what| matches!(what, What::NegotiationRefused { code } if *code == wanted))

@@ -13,7 +13,9 @@ pub(super) fn broke(session: &Session, verdicts: &[Verdict], facts: &[&Seen]) ->
     let last = |wanted: &dyn Fn(&Seen) -> bool| {
         facts.iter().rposition(|seen| wanted(seen) && proofs.contains(seen) && late(seen))
     };
-    last(&is_packet)
+    // What was lost is told of the connection as a whole, behind its last packet.
+    last(&|seen| is_packet(seen) && !matches!(seen.what(), What::LostOnPath { .. }))
+        .or_else(|| last(&is_packet))
         .or_else(|| last(&|seen| is_of_an_end(session, seen)))
         .or_else(|| last(&|_| true))
         .or_else(|| first_end(facts))

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::json::attempt;
 use super::safe::escaped;
-use super::{Told, told, where_seen, words};
+use super::{Told, headline, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::session::Seen;
 
@@ -82,10 +82,10 @@ fn of_cause(analysis: &Analysis, told: &Told<'_>) -> [String; 5] {
             |proof: &Seen| format!("{} ({})", words::says(proof.what()), where_seen(analysis, proof.place()));
         cell(&proofs.iter().map(one).collect::<Vec<String>>().join(BETWEEN))
     };
-    let missing: Vec<&str> = best.weighing.missing.iter().chain(&best.absent).copied().collect();
+    let missing: Vec<_> = best.missing(&analysis.witnesses).collect();
     [
         cell(best.rule.cause),
-        cell(best.rule.fix),
+        cell(&headline::to_do(best)),
         seen(&best.weighing.proofs),
         seen(&best.weighing.against),
         cell(&missing.join(BETWEEN)),

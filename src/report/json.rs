@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::{Told, entries, input_name, told, words};
+use super::{Told, entries, headline, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::{CATALOGUE_VERSION, Verdict};
 use crate::fact::{Connection, Subject, What};
@@ -205,11 +205,11 @@ struct Cause<'a> {
     id: &'static str,
     confidence: f64,
     summary: &'static str,
-    remedy: &'static str,
+    remedy: String,
     #[serde(rename = "for")]
     proofs: Vec<Reference<'a>>,
     against: Vec<Reference<'a>>,
-    missing: Vec<&'static str>,
+    missing: Vec<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]
@@ -538,10 +538,10 @@ fn cause<'a>(analysis: &'a Analysis, verdict: &'a Verdict) -> Cause<'a> {
         id: verdict.rule.id,
         confidence: verdict.confidence(),
         summary: verdict.rule.cause,
-        remedy: verdict.rule.fix,
+        remedy: headline::to_do(verdict),
         proofs: references(&verdict.weighing.proofs),
         against: references(&verdict.weighing.against),
-        missing: verdict.weighing.missing.iter().chain(&verdict.absent).copied().collect(),
+        missing: verdict.missing(&analysis.witnesses).collect(),
     }
 }
 
@@ -549,7 +549,7 @@ fn timeline<'a>(analysis: &'a Analysis, session: &'a Session) -> Vec<Line<'a>> {
     let line = |entry: super::Entry<'a>| Line {
         time: entry.seen.at.to_string(),
         step: entry.step.map(Step::name),
-        says: words::says(entry.seen.what()),
+        says: words::says_of(analysis, session, entry.seen),
         code: words::code(entry.seen.what()),
         or: entry.seen.what().or().map(|other| Or {
             message: other.name(),

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Told;
+use super::headline::why_of;
 use super::sources::Source;
+use super::text::some;
 use crate::diagnosis::Rule;
 use crate::step::Step;
 
@@ -53,24 +55,31 @@ where
     kinds
 }
 
-/// How many of all attempts failed, and of how many kinds these failures are. What only guesses or scans is counted by itself.
-pub(super) fn headline(told: &[Told<'_>], sources: &[Source]) -> String {
+/// How many of all attempts failed, and of how many kinds these failures are. What only guesses or scans is counted by
+/// itself. `left_out` are the attempts that nobody asked for.
+pub(super) fn overall(told: &[Told<'_>], sources: &[Source], left_out: usize) -> String {
     let guesses: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
     let failed = || told.iter().enumerate().filter(|(_, one)| one.attempt.outcome.is_failure());
     let (all, count) = (told.len(), failed().count());
     let kinds = kinds(failed().filter(|(index, _)| !guesses.contains(index)).map(|(_, one)| one));
     let who = match (all, count) {
+        (0, _) if left_out > 0 => {
+            return format!("Nothing is as asked for, among {}", some(left_out, "attempt"));
+        }
         (0, _) => return "No RDP connection in this evidence".to_owned(),
         (1, 0) => return "The attempt did not fail".to_owned(),
         (all, 0) => return format!("None of {all} attempts failed"),
-        (1, _) => "The attempt failed".to_owned(),
+        (1, _) => match failed().next().map(|(_, one)| one) {
+            Some(one) if one.is_ended() => "The session was ended".to_owned(),
+            _ => "The attempt failed".to_owned(),
+        },
         _ => format!("{count} of {all} attempts failed"),
     };
     match (kinds.as_slice(), guesses.len()) {
         ([], _) => format!("{who}, all from sources that only guess or scan"),
         ([only], 0) => {
             let step = only.step.map_or("an unknown step", Step::title);
-            let why = only.rule.map_or(NO_CAUSE, |rule| rule.cause);
+            let why = only.example().map_or_else(|| NO_CAUSE.to_owned(), why_of);
             format!("{who} at {step}: {why}")
         }
         (kinds, 0) => format!("{who}: {}", of_kinds(kinds.len())),

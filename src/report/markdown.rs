@@ -1,18 +1,19 @@
 //! Markdown for a ticket: each failure with verdict, evidence and what to do; then what did not fail, in a line each.
 //! All of it is plain CommonMark with the tables of GitHub, and no text of the evidence becomes markup.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::html::clock_words;
-use super::kinds::{NO_CAUSE, headline, kinds};
+use super::kinds::{NO_CAUSE, kinds, overall};
 use super::safe::escaped;
 use super::sources::summed_up;
 use super::text::{filter, how_sure, ladder, server_end, some, user};
-use super::{Told, ends, entries, naming, query, slice, told, where_seen, words};
+use super::{Told, ends, entries, headline, naming, query, slice, told, where_seen, words};
 use crate::analysis::Analysis;
 use crate::diagnosis;
 use crate::fact::Reading;
-use crate::session::{Outcome, Seen};
+use crate::session::Seen;
 use crate::step::Step;
 use crate::time::{Zone, spoken};
 
@@ -50,7 +51,7 @@ pub fn page(analysis: &Analysis, layout: Layout<'_>) -> String {
         all.iter().partition(|told| told.attempt.outcome.is_failure());
     let mut out = String::new();
     let sources = summed_up(&analysis.story.sessions, &all, server_end);
-    let _ = writeln!(out, "# Remote Desktop: {}\n", prose(&headline(&all, &sources)));
+    let _ = writeln!(out, "# Remote Desktop: {}\n", prose(&overall(&all, &sources, analysis.left_out)));
     kinds_table(&mut out, &failed);
     for (number, told) in (1..).zip(failed.iter().take(SECTIONS_MAX)) {
         section(&mut out, analysis, told, layout, number);
@@ -85,12 +86,11 @@ fn kinds_table(out: &mut String, failed: &[&Told<'_>]) {
 
 fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<'_>, number: usize) {
     let session = told.session;
-    let step = session.broke_at.map_or("an unknown step", Step::title);
-    let outcome = if told.attempt.outcome == Outcome::Refused { "Refused" } else { "Broke" };
-    let _ = writeln!(out, "## {number}. {outcome} at {step}: {}\n", prose(&ends(session)));
+    let happened = headline::happened_at(told.attempt.outcome, session.broke_at, told.best());
+    let _ = writeln!(out, "## {number}. {happened}: {}\n", prose(&ends(session)));
     match told.best() {
         Some(best) => {
-            let _ = writeln!(out, "**{}**\n", own(best.rule.cause));
+            let _ = writeln!(out, "**{}**\n", own(&headline::why(best)));
         }
         None => {
             let _ = writeln!(out, "{NO_CAUSE}\n");
@@ -124,9 +124,9 @@ fn section(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layou
         proofs(out, analysis, "Evidence", &best.weighing.proofs, layout);
         proofs(out, analysis, "Against it", &best.weighing.against, layout);
     }
-    missing(out, told);
+    missing(out, analysis, told);
     if let Some(best) = told.best() {
-        let _ = writeln!(out, "What to do:\n\n{}", fenced(best.rule.fix));
+        let _ = writeln!(out, "What to do:\n\n{}", fenced(&headline::to_do(best)));
     }
     let shown = filter(session);
     if !shown.is_empty() {
@@ -162,10 +162,10 @@ fn proofs(out: &mut String, analysis: &Analysis, title: &str, proofs: &[Seen], l
     out.push('\n');
 }
 
-fn missing(out: &mut String, told: &Told<'_>) {
-    let missing: Vec<&str> = match told.best() {
-        Some(best) => best.weighing.missing.iter().chain(&best.absent).copied().collect(),
-        None => diagnosis::witnesses_absent(told.session),
+fn missing(out: &mut String, analysis: &Analysis, told: &Told<'_>) {
+    let missing: Vec<_> = match told.best() {
+        Some(best) => best.missing(&analysis.witnesses).collect(),
+        None => diagnosis::witnesses_absent(told.session).into_iter().map(Cow::Borrowed).collect(),
     };
     if missing.is_empty() {
         return;
@@ -183,7 +183,8 @@ fn timeline(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layo
     for entry in all.iter().take(TIMELINE_MAX) {
         let (seen, step) = (entry.seen, entry.step.map_or("", Step::name));
         let place = where_seen(analysis, seen.place());
-        row(out, &[&layout.zone.shown(seen.at), step, &words::says(seen.what()), &place]);
+        let says = words::says_of(analysis, told.session, seen);
+        row(out, &[&layout.zone.shown(seen.at), step, &says, &place]);
     }
     more(out, all.len(), TIMELINE_MAX);
     out.push('\n');

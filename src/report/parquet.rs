@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::json::{attempt, session};
-use super::{entries, input_name, told, words};
+use super::{entries, headline, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::diagnosis::Verdict;
 use crate::exchange::columns::Kind::{Bool, F64, Fields, Micros, Text, Texts, U32, U64};
@@ -213,7 +213,7 @@ fn facts(analysis: &Analysis, push: Push<'_>) -> io::Result<()> {
                 "recorded": seen.fact.at.0,
                 "step": entry.step.map(Step::name),
                 "fact": seen.what().name(),
-                "says": words::says(seen.what()),
+                "says": words::says_of(analysis, session, seen),
                 "code": words::code(seen.what()),
                 "fields": fields,
                 "reading": seen.reading().name(),
@@ -238,7 +238,7 @@ fn causes(analysis: &Analysis, push: Push<'_>) -> io::Result<()> {
     };
     for (session, verdicts) in judged(analysis) {
         for (rank, verdict) in (1_u32..).zip(verdicts) {
-            let missing: Vec<&&str> = verdict.weighing.missing.iter().chain(&verdict.absent).collect();
+            let missing: Vec<_> = verdict.missing(&analysis.witnesses).collect();
             push(json!({
                 "session_id": session.id,
                 "rank": rank,
@@ -246,7 +246,7 @@ fn causes(analysis: &Analysis, push: Push<'_>) -> io::Result<()> {
                 "confidence": verdict.confidence(),
                 "step": verdict.rule.step.map(Step::name),
                 "summary": verdict.rule.cause,
-                "remedy": verdict.rule.fix,
+                "remedy": headline::to_do(verdict),
                 "evidence_for": seen(&verdict.weighing.proofs),
                 "evidence_against": seen(&verdict.weighing.against),
                 "missing": missing,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::broke::broke;
 use super::safe::printable;
-use super::{input_name, query, text, words};
+use super::{headline, input_name, query, text, words};
 use crate::analysis::{Analysis, Naming};
 use crate::diagnosis::Verdict;
 use crate::fact::{Connection, Reading};
@@ -187,7 +187,7 @@ fn broke_because(session: &Session, verdicts: &[Verdict]) -> String {
     let step = session.broke_at.map_or("an unknown step", Step::title);
     match verdicts.first() {
         Some(best) => {
-            format!("{step}: {} ({}, {} %)", best.rule.cause, best.rule.id, best.weighing.percent)
+            format!("{step}: {} ({}, {} %)", headline::why(best), best.rule.id, best.weighing.percent)
         }
         None => format!("{step}: the evidence does not tell why"),
     }
@@ -307,7 +307,7 @@ impl Slice<'_> {
     fn about(&self) -> Vec<String> {
         let mut about = vec![format!("session {}: {}", self.session.id, self.outcome())];
         if let Some(best) = self.best() {
-            about.push(format!("to do: {}", best.rule.fix));
+            about.push(format!("to do: {}", headline::to_do(best)));
         }
         about.extend(self.queries().into_iter().map(|query| format!("records: {query}")));
         about
@@ -320,7 +320,9 @@ impl Slice<'_> {
     fn outcome(&self) -> String {
         match self.session.outcome {
             Outcome::Broke | Outcome::Refused => {
-                format!("broke at {}", broke_because(self.session, self.verdicts))
+                let best = self.best();
+                let happened = headline::happened(self.session.outcome, self.session.broke_at, best);
+                format!("{} at {}", happened.to_lowercase(), broke_because(self.session, self.verdicts))
             }
             other => {
                 format!("{}, reached {}", other.name(), self.session.reached.map_or("no step", Step::title))

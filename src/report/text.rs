@@ -8,6 +8,7 @@ mod ladder;
 mod others;
 mod paint;
 mod summed;
+mod unmatched;
 
 pub(super) use others::unknown_because;
 pub use paint::Layout;
@@ -17,7 +18,9 @@ use paint::{Paint, columns, wrapped};
 use super::kinds::{NO_CAUSE, kinds};
 use super::safe::{escaped, printable};
 use super::sources::summed_up;
-use super::{Told, ends, entries, input_name, naming, query, rivals, server_asked_for, slice, told, words};
+use super::{
+    Told, ends, entries, headline, input_name, naming, query, rivals, server_asked_for, slice, told, words,
+};
 use crate::analysis::Analysis;
 use crate::diagnosis::{self, Verdict};
 use crate::fact::{Reading, Recognised};
@@ -43,20 +46,35 @@ const PROOFS_MAX: usize = 4;
 pub fn answer(analysis: &Analysis, layout: Layout<'_>) -> String {
     let mut out = String::new();
     let told = told(analysis);
+    if let Some(nothing) = &analysis.unmatched {
+        unmatched::unmatched(&mut out, analysis, nothing, layout);
+        summary(&mut out, analysis, &told, layout);
+        return if layout.ascii { paint::ascii(&out) } else { out };
+    }
+    // Of several, the total comes first.
+    let first = told.len() > 1;
+    if first {
+        summary(&mut out, analysis, &told, layout);
+    }
     let sources =
         if layout.verbose { Vec::new() } else { summed_up(&analysis.story.sessions, &told, server_end) };
     let summed: BTreeSet<usize> = sources.iter().flat_map(|source| &source.attempts).copied().collect();
     let alone = told.iter().enumerate().filter(|(index, _)| !summed.contains(index)).map(|(_, one)| one);
     let failed: Vec<&Told<'_>> = alone.filter(|t| t.attempt.outcome.is_failure()).collect();
+    if first && failed.len() <= batch::TOLD_MAX {
+        out.push('\n');
+    }
     failures(&mut out, analysis, &failed, layout);
     summed::sources(&mut out, &sources, layout);
     if !layout.only_failed {
         others::others(&mut out, analysis, &told, layout);
         others::listened(&mut out, analysis, layout);
     }
+    if !first {
+        summary(&mut out, analysis, &told, layout);
+    }
     clocks(&mut out, analysis, layout);
     clocks_alone(&mut out, analysis, layout);
-    summary(&mut out, analysis, &told, layout);
     if layout.ascii { paint::ascii(&out) } else { out }
 }
 
@@ -81,7 +99,7 @@ fn failures(out: &mut String, analysis: &Analysis, failed: &[&Told<'_>], layout:
         let count = if failed.len() > 1 { format!("[{number}/{}] ", failed.len()) } else { String::new() };
         block(out, analysis, attempt, layout, &count);
         if drawn {
-            ladder::picture(out, attempt, layout);
+            ladder::picture(out, analysis, attempt, layout);
             out.push('\n');
         }
         if layout.verbose {
@@ -166,15 +184,12 @@ fn painted(out: &mut String, layout: Layout<'_>, label: &str, text: &str, paint:
 fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<'_>, count: &str) {
     let session = told.session;
     let step = session.broke_at.map_or("an unknown step", Step::title);
-    let outcome = match told.attempt.outcome {
-        Outcome::Refused => "REFUSED",
-        _ => "BROKE",
-    };
+    let outcome = headline::happened(told.attempt.outcome, session.broke_at, told.best()).to_uppercase();
     let heading = format!("{outcome} at {step}");
     headed(out, layout, &format!("{count}{heading}: {}", ends(session)), (&heading, Paint::Failure));
     match told.best() {
         Some(best) => {
-            painted(out, layout, "why", best.rule.cause, Some(Paint::Strong));
+            painted(out, layout, "why", &headline::why(best), Some(Paint::Strong));
             item(out, layout, "how sure", &how_sure(told.verdicts));
         }
         None => item(out, layout, "why", NO_CAUSE),
@@ -195,11 +210,12 @@ fn block(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<
         for (index, against) in best.weighing.against.iter().enumerate() {
             item(out, layout, if index == 0 { "against" } else { "" }, &proof_line(analysis, against));
         }
-        let absent = best.absent.iter().filter(|_| best.weighing.percent < SURE_PERCENT);
-        for (index, missing) in best.weighing.missing.iter().chain(absent).take(MISSING_MAX).enumerate() {
-            item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
+        let sure = best.weighing.percent >= SURE_PERCENT;
+        let most = if sure { best.weighing.missing.len().min(MISSING_MAX) } else { MISSING_MAX };
+        for (index, missing) in best.missing(&analysis.witnesses).take(most).enumerate() {
+            item(out, layout, if index == 0 { "not seen" } else { "" }, &escaped(&missing));
         }
-        item(out, layout, "to do", best.rule.fix);
+        item(out, layout, "to do", &headline::to_do(best));
     } else {
         for (index, missing) in diagnosis::witnesses_absent(session).iter().take(MISSING_MAX).enumerate() {
             item(out, layout, if index == 0 { "not seen" } else { "" }, missing);
@@ -326,7 +342,7 @@ fn timeline(out: &mut String, analysis: &Analysis, session: &Session, layout: La
         let host = seen.fact.subject.keys().map(|keys| format!("{}: ", printable(&keys.host)));
         let input = printable(input_name(analysis, seen.place()));
         let place = format!("{}{input} {}", host.unwrap_or_default(), seen.place().spot);
-        let text = format!("{} ({})", words::says(seen.what()), place.trim_end());
+        let text = format!("{} ({})", words::says_of(analysis, session, seen), place.trim_end());
         hanging(out, layout, &format!("    {since:>11}  "), &text);
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Entry, Told, entries, input_name, told, words};
+use super::{Entry, Told, entries, headline, input_name, told, words};
 use crate::analysis::Analysis;
 use crate::note::{Place, Spot};
 use crate::session::Session;
@@ -129,7 +129,7 @@ fn of_attempt<'a>(told: &Told<'a>) -> Event<'a> {
     let broke_at = session.broke_at.filter(|_| told.attempt.outcome.is_failure());
     let step = broke_at.map(|step| format!(" at {}", step.title())).unwrap_or_default();
     let why = match best {
-        Some(best) => format!(": {} ({}, {} %)", best.rule.cause, best.rule.id, best.weighing.percent),
+        Some(best) => format!(": {} ({}, {} %)", headline::why(best), best.rule.id, best.weighing.percent),
         None => String::new(),
     };
     let message = format!("Remote Desktop {outcome}{step}, {}{why}", super::ends(session));
@@ -164,7 +164,7 @@ fn of_entry<'a>(analysis: &'a Analysis, session: &'a Session, entry: &Entry<'a>)
         frame,
         record_id,
         recorded: (seen.fact.at != seen.at).then(|| datetime(seen.fact.at)),
-        ..event(session, seen.at, words::says(seen.what()))
+        ..event(session, seen.at, words::says_of(analysis, session, seen))
     }
 }
 

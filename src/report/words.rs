@@ -11,12 +11,15 @@ mod udp;
 pub(super) use events::zone;
 pub(super) use udp::remark;
 
+use super::arrives::is_lost;
+use super::input_name;
 use super::safe::printable;
 use super::text::some;
+use crate::analysis::Analysis;
 use crate::codes::Status;
 use crate::fact::What;
 use crate::note::counted;
-use crate::session::{ClockOffset, Listened};
+use crate::session::{ClockOffset, Listened, Seen, Session};
 use crate::time::spoken;
 use crate::wire::negotiation::Protocols;
 
@@ -44,6 +47,47 @@ pub fn says(what: &What) -> String {
         Some(other) => format!("{text}, or {}: {}", other.says(), other.why()),
         None => text,
     }
+}
+
+/// The same with what only the place tells: which of several captures it is, and that the message did not arrive.
+#[must_use]
+pub fn says_of(analysis: &Analysis, session: &Session, seen: &Seen) -> String {
+    let what = seen.what();
+    let text = says(what);
+    let captures = analysis.witnesses.iter().filter(|witness| witness.host.is_none()).count();
+    let named = || capture_name(analysis, session, seen);
+    if captures > 1 {
+        let of_capture = match what {
+            What::CaptureEnds { .. } => {
+                text.strip_prefix("the capture ends").map(|rest| format!("ends{rest}"))
+            }
+            What::MidStream {} => text.strip_prefix("the capture begins").map(|rest| format!("begins{rest}")),
+            _ => None,
+        };
+        if let Some(rest) = of_capture {
+            return format!("the capture {} {rest}", named());
+        }
+        if let What::OneWay { .. } | What::NotCaptured { .. } = what {
+            return match text.strip_suffix("the capture") {
+                Some(start) => format!("{start}{}", named()),
+                None => text,
+            };
+        }
+    }
+    match what.speaker().filter(|by| is_lost(session, seen, *by)) {
+        Some(_) if seen.fact.subject.keys().is_none() => format!("{text}, which did not arrive"),
+        _ => text,
+    }
+}
+
+/// The file's name where the captures of this session have different ones, else its whole path.
+fn capture_name(analysis: &Analysis, session: &Session, seen: &Seen) -> String {
+    let file = |path: &'_ str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let own = input_name(analysis, seen.place());
+    let firsts = session.connections.iter().map(|connection| input_name(analysis, connection.first));
+    let mut others = firsts.filter(|path| *path != own);
+    let is_alone = others.all(|path| file(path) != file(own));
+    printable(if is_alone { own.rsplit('/').next().unwrap_or(own) } else { own }).into_owned()
 }
 
 fn one_reading(what: &What) -> String {

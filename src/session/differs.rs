@@ -1,8 +1,8 @@
 //! What stands in a failed attempt otherwise than in the last one of the same client and server that worked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{Attempt, Outcome, Role, Seen, Session};
+use super::{Attempt, Outcome, Role, Seen, Session, is_same_user};
 use crate::fact::{Side, What};
 use crate::time::UnixNanos;
 
@@ -18,20 +18,64 @@ pub(super) fn compare(sessions: &[Session], attempts: &mut [Attempt]) {
     }
 }
 
-/// For every failed attempt the deciding session of the last one of the same client and server that worked; attempts are
-/// in order of time.
+/// Successes of one client and server that are remembered: of more, the last ones.
+const REMEMBERED: usize = 16;
+
+/// For every failed attempt the deciding session of the last one of the same client and server that worked, and of the same
+/// user where there is one; attempts are in order of time.
 #[must_use]
 pub fn last_successes(sessions: &[Session], attempts: &[Attempt]) -> Vec<Option<usize>> {
-    let mut worked: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut worked: BTreeMap<(String, String), VecDeque<usize>> = BTreeMap::new();
     let mut last = |attempt: &Attempt| {
-        let ends = ends(sessions.get(attempt.decisive)?)?;
+        let now = sessions.get(attempt.decisive)?;
+        let ends = ends(now)?;
         if attempt.outcome == Outcome::Active {
-            worked.insert(ends, attempt.decisive);
+            let known = worked.entry(ends).or_default();
+            if known.len() == REMEMBERED {
+                known.pop_front();
+            }
+            known.push_back(attempt.decisive);
             return None;
         }
-        worked.get(&ends).copied().filter(|_| attempt.outcome.is_failure())
+        let known = worked.get(&ends).filter(|_| attempt.outcome.is_failure())?;
+        let before = |index: &usize| sessions.get(*index);
+        let mut related = known
+            .iter()
+            .rev()
+            .copied()
+            .filter(|index| before(index).is_some_and(|before| !is_of_other_network(before, now)));
+        let of_user = related.clone().find(|index| {
+            before(index).and_then(user).zip(user(now)).is_some_and(|(was, is)| is_same_user(was, is))
+        });
+        of_user.or_else(|| related.next())
     };
     attempts.iter().map(&mut last).collect()
+}
+
+fn user(session: &Session) -> Option<&str> {
+    session.user_name().filter(|_| session.is_user_whole())
+}
+
+/// Networks use the same private addresses: two sessions that no witness has both of, with servers by different names or
+/// with different users, have only their addresses in common.
+fn is_of_other_network(before: &Session, now: &Session) -> bool {
+    let witnesses = now.witnesses();
+    if before.witnesses().iter().any(|index| witnesses.contains(index)) {
+        return false;
+    }
+    let differ = |was: Option<String>, is: Option<String>| {
+        was.zip(is).is_some_and(|(was, is)| !was.eq_ignore_ascii_case(&is))
+    };
+    let users = user(before).zip(user(now)).is_some_and(|(was, is)| !is_same_user(was, is));
+    users || differ(subject(before), subject(now))
+}
+
+/// The subject of the server's certificate.
+fn subject(session: &Session) -> Option<String> {
+    session.facts.iter().find_map(|seen| match seen.what() {
+        What::Certificate { by: Side::Server, subject, .. } => Some(subject.clone()),
+        _ => None,
+    })
 }
 
 /// The client by its address or the name of its log, the server by its address or name; the port of the server counts.
@@ -255,7 +299,19 @@ mod tests {
     fn attempts(connections: Vec<Vec<Fact>>) -> Vec<crate::session::Attempt> {
         let witness =
             Witness { name: "w".to_owned(), inputs: vec![0], host: None, coverage: Coverage::default() };
-        join(connections.into_iter().flatten().collect(), &[witness]).attempts
+        join(connections.into_iter().flatten().collect(), &[witness.clone(), witness]).attempts
+    }
+
+    /// The same as another capture point saw it.
+    fn elsewhere(facts: Vec<Fact>) -> Vec<Fact> {
+        let at_other = |fact: Fact| match &fact.subject {
+            Subject::Connection(known) => {
+                let connection = Connection { witness_index: 1, ..Connection::clone(known) };
+                Fact { subject: Subject::Connection(Arc::new(connection)), ..fact }
+            }
+            _ => fact,
+        };
+        facts.into_iter().map(at_other).collect()
     }
 
     const OPENING: [&str; 5] = [
@@ -305,6 +361,32 @@ mod tests {
         let line =
             "highest TLS version offered: TLS 1.1; in the last success, 1970-01-01T00:00:00.000000Z: TLS 1.3";
         assert_eq!(told[1].differs, [line]);
+    }
+
+    fn shown_by(mut lines: Vec<&'static str>, certificate: &'static str) -> Vec<&'static str> {
+        lines.insert(7, certificate);
+        lines
+    }
+
+    const OF_ONE: &str = "certificate by=server subject=\"CN=one\" issuer=\"CN=one\" not_before=1793000000000000000 not_after=1803000000000000000 self_signed=yes key=\"RSA 2048\" signature=sha256WithRSAEncryption";
+    const OF_OTHER: &str = "certificate by=server subject=\"CN=other\" issuer=\"CN=other\" not_before=1793000000000000000 not_after=1803000000000000000 self_signed=yes key=\"RSA 2048\" signature=sha256WithRSAEncryption";
+
+    #[test]
+    fn servers_by_other_names_that_no_witness_has_both_of_are_not_compared() {
+        let good = connection(1, 0, &shown_by(good(), OF_ONE));
+        let bad = |certificate| connection(2, 30, &shown_by(bad(), certificate));
+        let differs = |of: Vec<Vec<Fact>>| attempts(of).pop().unwrap().differs.len();
+        assert_eq!(
+            differs(vec![good.clone(), elsewhere(bad(OF_OTHER))]),
+            0,
+            "the same address in two networks"
+        );
+        assert_eq!(differs(vec![good.clone(), elsewhere(bad(OF_ONE))]), 1, "the same server, captured twice");
+        assert_eq!(
+            differs(vec![good, bad(OF_OTHER)]),
+            2,
+            "one capture saw both: it was given another certificate"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::join::Group;
 use super::logs::{Cluster, Role};
 use super::names::Directory;
 use super::{Outcome, Session};
-use crate::fact::{Connection, Side, What};
+use crate::fact::{Connection, Fact, Side, What};
 use crate::step::Step;
 use crate::time::UnixNanos;
 
@@ -196,6 +196,8 @@ struct Pair {
     at: UnixNanos,
     offset_ns: i64,
     error_ns: i64,
+    /// How far its records stand from the packets that they tell of.
+    apart_ns: Option<i64>,
 }
 
 /// Pairs by the client's address and port. Where a port was used again, the pair that fits its neighbours in time is taken.
@@ -206,8 +208,10 @@ fn exact_pairs(
     clocks: &[ClockOffset],
 ) -> Vec<Pair> {
     let pair = |cluster: usize, place: usize| {
-        let (at, offset_ns, error_ns) = offset_of(gathered.get(place)?, clusters.get(cluster)?, clocks)?;
-        Some(Pair { cluster, gathered: place, at, offset_ns, error_ns })
+        let (one, own) = (gathered.get(place)?, clusters.get(cluster)?);
+        let (at, offset_ns, error_ns) = offset_of(one, own, clocks)?;
+        let apart_ns = record_apart(one, own, offset_ns, clocks);
+        Some(Pair { cluster, gathered: place, at, offset_ns, error_ns, apart_ns })
     };
     let candidates =
         |cluster: &Cluster| cluster.client_end().and_then(|end| ends.get(&end)).cloned().unwrap_or_default();
@@ -295,6 +299,19 @@ fn offset_of(one: &Gathered, cluster: &Cluster, clocks: &[ClockOffset]) -> Optio
     Some((own, own.since(from), width))
 }
 
+/// How far what a record tells stands, under this offset, from the packet that it tells of; the median of all. It may
+/// be the clock or the writing of the record: nobody knows of the record that the offset comes from, either.
+fn record_apart(one: &Gathered, cluster: &Cluster, offset_ns: i64, clocks: &[ClockOffset]) -> Option<i64> {
+    let part = one.group.first()?;
+    let packet = |record: &Fact| {
+        let same = part.facts.iter().find(|fact| fact.what.name() == record.what.name())?;
+        Some(clock::on_reference(clocks, part.connection.witness_index, same.at))
+    };
+    let apart =
+        |record: &Fact| Some(record.at.since(packet(record)?).saturating_sub(offset_ns).saturating_abs());
+    clock::median(cluster.facts.iter().filter_map(apart).collect())
+}
+
 /// The clock of a host by its pairs, and the pairs that it explains. Of others the port was used again.
 fn measured<'p>(
     witness_index: u32,
@@ -308,7 +325,9 @@ fn measured<'p>(
     let fits = |pair: &&Pair| pair.offset_ns.abs_diff(clock.at(pair.at)) <= AGREE_NS.unsigned_abs();
     let kept: Vec<&Pair> = pairs.iter().filter(fits).collect();
     let count = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-    Some((ClockOffset { pairs: count, ..clock }, kept))
+    let apart = clock::median(kept.iter().filter_map(|pair| pair.apart_ns).collect());
+    let error_ns = clock.error_ns.max(apart.unwrap_or(0).min(SECOND_NS));
+    Some((ClockOffset { pairs: count, error_ns, ..clock }, kept))
 }
 
 /// The captured connection that begins when a log without port says, by the host's measured clock; of one client

@@ -148,10 +148,11 @@ fn lost_from(
     let index = usize::from(from == Side::Server);
     let until = on_reference(clocks, far.connection.witness_index, coverage.covers?.1);
     let last = on_reference(clocks, near.connection.witness_index, near.connection.last_seen);
-    let is_missed = far
-        .facts
-        .iter()
-        .any(|fact| matches!(fact.what, What::NotCaptured { from: side, .. } if side == from));
+    let is_missed = far.facts.iter().any(|fact| match fact.what {
+        What::NotCaptured { from: side, .. } => side == from,
+        What::OneWay { seen } => seen != from,
+        _ => false,
+    });
     if coverage.dropped > 0 || is_missed || last.since(until) > SOONER_NS_MAX {
         return None;
     }

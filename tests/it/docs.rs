@@ -41,7 +41,10 @@ fn shown() -> BTreeMap<String, Shown> {
                 let most = one.proofs.entry(says(proof.what())).or_default();
                 *most = weighing.percent.max(*most);
             }
-            one.missing.extend(weighing.missing.iter());
+            one.missing.extend(weighing.missing.iter().filter_map(|missing| match missing {
+                rdpwhy::diagnosis::Missing::Text(text) => Some(*text),
+                rdpwhy::diagnosis::Missing::Ended { .. } => None,
+            }));
             one.least = one.least.into_iter().chain([weighing.percent]).min();
             one.most = one.most.into_iter().chain([weighing.percent]).max();
         }

@@ -346,7 +346,7 @@ struct Told {
     step: &'static str,
     cause: &'static str,
     percent: u8,
-    missing: Vec<&'static str>,
+    missing: Vec<std::borrow::Cow<'static, str>>,
 }
 
 fn told(analysis: &Analysis) -> Told {
@@ -358,8 +358,8 @@ fn told(analysis: &Analysis) -> Told {
     let session = &story.sessions[attempt.decisive];
     let best = analysis.verdicts[attempt.decisive].first();
     let missing = match best {
-        Some(best) => best.weighing.missing.iter().chain(&best.absent).copied().collect(),
-        None => rdpwhy::diagnosis::witnesses_absent(session),
+        Some(best) => best.missing(&analysis.witnesses).collect(),
+        None => rdpwhy::diagnosis::witnesses_absent(session).into_iter().map(Into::into).collect(),
     };
     Told {
         attempts: story.attempts.len(),

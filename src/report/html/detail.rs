@@ -1,12 +1,13 @@
 //! What unfolds of a session: its facts with their raw fields, life lines, causes and certificate, one line of JSON each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::super::broke::broke;
 use super::super::json::tls::{Certificate, Tls, tls};
-use super::super::{entries, input_name, query, rivals, slice, text, words};
+use super::super::{entries, headline, input_name, query, rivals, slice, text, words};
 use super::rows::{Row, Rows, ends, rules, step_number};
 use super::strings::Strings;
 use super::way::{Way, way};
@@ -51,6 +52,10 @@ struct Line<'a> {
     server: String,
     user: Option<String>,
     outcome: &'static str,
+    /// What became of it and at which step, why, and what to do; where it failed.
+    happened: Option<String>,
+    why: Option<String>,
+    to_do: Option<String>,
     step: Option<usize>,
     reached: Option<usize>,
     start: i64,
@@ -81,7 +86,7 @@ struct CauseLine {
     #[serde(rename = "for")]
     proofs: Vec<usize>,
     against: Vec<usize>,
-    missing: Vec<&'static str>,
+    missing: Vec<Cow<'static, str>>,
 }
 
 /// Who takes part: a life line of the diagram.
@@ -215,6 +220,9 @@ impl<'a> Writer<'a> {
             server,
             user: text::user(session),
             outcome: session.outcome.name(),
+            happened: failed.then(|| headline::happened_at(session.outcome, session.broke_at, best)),
+            why: best.map(headline::why),
+            to_do: best.map(headline::to_do),
             step: session.broke_at.filter(|_| failed).and_then(step_number),
             reached: session.reached.and_then(step_number),
             start: session.start.0 / 1_000,
@@ -282,7 +290,7 @@ impl<'a> Writer<'a> {
             against: numbers(&verdict.weighing.against),
             rule: self.rules.get(verdict.rule.id).copied().unwrap_or(0),
             percent: verdict.weighing.percent,
-            missing: verdict.weighing.missing.iter().chain(&verdict.absent).copied().collect(),
+            missing: verdict.missing(&self.analysis.witnesses).collect(),
         }
     }
 
@@ -301,7 +309,7 @@ impl<'a> Writer<'a> {
         facts.at.push(seen.at.since(session.start) / 1_000);
         facts.off.push(seen.fact.at.since(seen.at) / 1_000);
         facts.step.push(seen.what().step().and_then(step_number));
-        facts.says.push(self.strings.number(&words::says(seen.what())));
+        facts.says.push(self.strings.number(&words::says_of(self.analysis, session, seen)));
         facts.name.push(self.strings.number(seen.what().name()));
         facts.input.push(seen.place().input_index);
         facts.number.push(number.map(|number| {

@@ -152,8 +152,8 @@
       card.append(h("div", { class: "sure" }, meter(best.percent), h("span", {}, h("b", { text: best.percent + " % sure" }), " ", h("code", { text: rule.id }))));
       const rivals = d.causes.slice(1, 1 + d.rivals).map((one) => "or " + one.percent + " % (" + table.causes[one.rule].id + ")");
       if (rivals.length) card.append(h("p", { class: "rivals", text: rivals.join(", ") }));
-      const remedy = h("p", { class: "remedy" }, prose(rule.remedy));
-      card.append(h("h3", { text: "To do" }), copyable(remedy, rule.remedy, "what to do"));
+      const remedy = h("p", { class: "remedy" }, prose(d.to_do));
+      card.append(h("h3", { text: "To do" }), copyable(remedy, d.to_do, "what to do"));
       const list = (title, facts) => {
         if (facts.length) card.append(h("h3", { text: title }), h("div", { class: "short" }, facts.map((i) => foldedFact(d, i, null))));
       };
@@ -296,7 +296,7 @@
       s("text", { class: "dim", x: x(index), y: 35, "text-anchor": index === ends.length - 1 && index ? "end" : "middle", dx: index === ends.length - 1 && index ? RIGHT - 6 : 0 }, s("title", { text: end.name }), cut(end.name, index > servers ? 21 : servers > 1 || ends.length > 2 ? 33 : 46)),
     ]);
     const dashes = gaps.map(([from, to]) => ends.map((_, index) => s("line", { class: "lifeline gap", x1: x(index), y1: from, x2: x(index), y2: to })));
-    const title = (failed(d.outcome) ? "Broke at " + stepTitle(d.step) : "How it went") + ": " + d.client + " to " + d.server;
+    const title = (d.happened || "How it went") + ": " + d.client + " to " + d.server;
     const svg = s("svg", { viewBox: "0 0 " + WIDTH + " " + height, role: "img", "aria-label": title },
       s("title", { text: title }), s("desc", { text: list.map((row) => since(row.at) + " " + row.says).join("; ") }), lines, dashes, body);
     return h("figure", { class: "sequence" }, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Sequence diagram" }, svg),
@@ -455,9 +455,9 @@
       box.scrollIntoView({ block: "center" });
     };
     const best = d.causes[0];
-    const why = best ? table.causes[best.rule].summary : failed(d.outcome) ? "the evidence shows where it broke and does not tell why" : d.outcome;
+    const why = best ? d.why : failed(d.outcome) ? "the evidence shows where it broke and does not tell why" : d.outcome;
     host.replaceChildren(
-      h("h4", {}, failed(d.outcome) ? [h("span", { class: "bad", text: (d.outcome === "broke" ? "Broke at " : "Refused at ") + stepTitle(d.step) }), ": " + why] : why),
+      h("h4", {}, failed(d.outcome) ? [h("span", { class: "bad", text: d.happened }), ": " + why] : why),
       h("div", { class: "cards" }, verdictCard(d), aboutCard(d)),
       h("h3", { text: "Sequence" }), sequence(d, show),
       h("h3", { text: "Witnesses" }), timeline(d, show),

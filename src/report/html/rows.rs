@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::super::json::{End, client, server};
-use super::super::kinds::NO_CAUSE;
 use super::super::sources::{Source, summed_up};
-use super::super::{Told, text, words};
+use super::super::{Told, headline, text, words};
 use super::Asked;
 use super::strings::Strings;
 use super::summary::charts;
 use crate::analysis::Analysis;
-use crate::diagnosis::{RULES, Rule, Verdict};
+use crate::diagnosis::{RULES, Rule};
 use crate::session::{Outcome, Session};
 use crate::step::{LADDER, Step};
 
@@ -222,9 +221,7 @@ fn ends_of(end: &End) -> String {
 fn note(analysis: &Analysis, told: &Told<'_>) -> String {
     let session = told.session;
     match told.attempt.outcome {
-        Outcome::Broke | Outcome::Refused => {
-            told.best().map_or_else(|| NO_CAUSE.to_owned(), |best: &Verdict| best.rule.cause.to_owned())
-        }
+        Outcome::Broke | Outcome::Refused => headline::why_of(told),
         Outcome::Active => {
             let members =
                 told.attempt.sessions.iter().filter_map(|index| analysis.story.sessions.get(*index));

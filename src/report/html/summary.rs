@@ -6,14 +6,14 @@ use minijinja::Value;
 use serde::Serialize;
 
 use super::super::json::{Input, NoteRow, inputs, notes};
-use super::super::kinds::{NO_CAUSE, headline};
+use super::super::kinds::{NO_CAUSE, overall};
 use super::super::sources::Source;
-use super::super::{Told, naming, words};
+use super::super::{Told, headline, naming, words};
 use super::Asked;
 use super::detail::LeftOut;
 use super::rows::{OUTCOMES, Row, Rows};
 use crate::analysis::Analysis;
-use crate::diagnosis::{CATALOGUE_VERSION, Rule};
+use crate::diagnosis::{CATALOGUE_VERSION, Rule, Verdict};
 use crate::note::counted as some;
 use crate::read::Counts;
 use crate::session::Outcome;
@@ -60,8 +60,8 @@ struct OutcomeCount {
 #[derive(Serialize)]
 struct CauseCount {
     id: Option<&'static str>,
-    summary: &'static str,
-    remedy: Option<&'static str>,
+    summary: String,
+    remedy: Option<String>,
     refs: &'static [&'static str],
     step: &'static str,
     step_name: &'static str,
@@ -123,7 +123,7 @@ impl<'a> Summary<'a> {
         let plain: Vec<PlainRow<'_>> = rows.rows.iter().take(limits.plain_attempts).map(plain).collect();
         let bands = charts::bands(analysis);
         Self {
-            headline: headline(told, &rows.sources),
+            headline: overall(told, &rows.sources, analysis.left_out),
             lead: lead(analysis, told),
             outcomes: outcomes(told),
             causes,
@@ -194,6 +194,8 @@ fn lead(analysis: &Analysis, told: &[Told<'_>]) -> String {
 #[derive(Default)]
 struct Group<'a> {
     rule: Option<&'static Rule>,
+    /// Why, and what to do, as the surest of them tells.
+    example: Option<&'a Verdict>,
     count: usize,
     guesses: usize,
     percents: BTreeSet<u8>,
@@ -204,10 +206,14 @@ struct Group<'a> {
 /// Causes with how often, those of most attempts first; what only guesses or scans counts behind all others.
 fn causes(rows: &Rows<'_>) -> Vec<CauseCount> {
     let mut groups: BTreeMap<(Option<&str>, Option<Step>), Group<'_>> = BTreeMap::new();
+    let sure = |verdict: Option<&Verdict>| verdict.map(|verdict| verdict.weighing.percent);
     for row in rows.rows.iter().filter(|row| row.failed()) {
         let best = row.told.best();
         let group = groups.entry((best.map(|best| best.rule.id), row.broke_at())).or_default();
         group.rule = best.map(|best| best.rule);
+        if sure(best) > sure(group.example) {
+            group.example = best;
+        }
         group.count += 1;
         group.guesses += usize::from(row.is_guess);
         group.percents.extend(best.map(|best| best.weighing.percent));
@@ -236,8 +242,8 @@ fn cause(step: Option<Step>, group: &Group<'_>) -> CauseCount {
     };
     CauseCount {
         id: rule.map(|rule| rule.id),
-        summary: rule.map_or(NO_CAUSE, |rule| rule.cause),
-        remedy: rule.map(|rule| rule.fix),
+        summary: group.example.map_or_else(|| NO_CAUSE.to_owned(), headline::why),
+        remedy: group.example.map(headline::to_do),
         refs: rule.map_or(&[], |rule| rule.refs),
         step: step.map_or("an unknown step", Step::title),
         step_name: step.map_or("", Step::name),

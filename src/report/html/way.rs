@@ -1,5 +1,6 @@
 //! Between which ends a fact goes: what the sequence diagram draws.
 
+use super::super::arrives::arrives;
 use crate::fact::{Fact, Side, What};
 use crate::session::{Role, Seen, Session};
 use crate::step::Step;
@@ -23,8 +24,8 @@ pub(super) fn way(session: &Session, seen: &Seen) -> Way {
     }
     let far = far_end(session, &seen.fact);
     match sender(seen.what()) {
-        Some((Side::Client, arrives)) => Way::Sent(Role::Client, far, arrives && is_answered(session, seen)),
-        Some((Side::Server, arrives)) => Way::Sent(far, Role::Client, arrives),
+        Some(Side::Client) => Way::Sent(Role::Client, far, arrives(session, seen, Side::Client)),
+        Some(Side::Server) => Way::Sent(far, Role::Client, arrives(session, seen, Side::Server)),
         None => Way::Between,
     }
 }
@@ -39,19 +40,13 @@ fn far_end(session: &Session, fact: &Fact) -> Role {
     if near && session.is_through_gateway() { Role::Gateway } else { Role::Server }
 }
 
-/// A SYN without any answer did not arrive, or its answer did not.
-fn is_answered(session: &Session, seen: &Seen) -> bool {
-    !matches!(seen.what(), What::SynSent { .. })
-        || session.find(|what| matches!(what, What::SynAnswered { .. } | What::Connected {})).is_some()
-}
-
-/// Who sent it, and whether it came there; `None` for what is no message.
-fn sender(what: &What) -> Option<(Side, bool)> {
+/// Who sent it; `None` for what is no message.
+fn sender(what: &What) -> Option<Side> {
     match what {
         What::Unanswered { by: side, .. }
         | What::ProbesUnanswered { by: side, .. }
         | What::NeverArrived { from: side, .. }
-        | What::LostOnPath { from: side, .. } => Some((*side, false)),
+        | What::LostOnPath { from: side, .. } => Some(*side),
         What::Reset { by, .. }
         | What::Closed { by }
         | What::Certificate { by, .. }
@@ -71,8 +66,8 @@ fn sender(what: &What) -> Option<(Side, bool)> {
         | What::UdpAlert { by, .. }
         | What::GatewayHandshake { by, .. }
         | What::GatewayClosed { by, .. }
-        | What::OtherProtocol { from: by, .. } => Some((*by, true)),
-        other => always(other).map(|side| (side, true)),
+        | What::OtherProtocol { from: by, .. } => Some(*by),
+        other => always(other),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::paint::{Layout, Paint, columns, wrapped};
-use super::{line, paragraph, server_end, some};
+use super::{hanging, line, paragraph, server_end, some};
 use crate::report::kinds::{Kind, of_kinds};
 use crate::report::safe::printable;
 use crate::step::Step;
@@ -17,6 +17,9 @@ const NAMES_MAX: usize = 3;
 
 /// Columns in front of a cause: margin, count and the sign behind it.
 const BEFORE_CAUSE: usize = 11;
+
+/// With less room beside a cause than this, its text stands below.
+const BESIDE_MIN: usize = 24;
 
 /// One line for each kind; with `-v` of all of them.
 pub(super) fn overview(out: &mut String, failed: usize, kinds: &[Kind<'_, '_>], layout: Layout<'_>) {
@@ -41,6 +44,11 @@ pub(super) fn overview(out: &mut String, failed: usize, kinds: &[Kind<'_, '_>], 
             format!("  {:>6} x {}{padding} ", kind.count(), layout.paint(Paint::Strong, kind.cause()));
         let text = format!("at {step}: {servers}{users}; {}", span(kind, layout));
         let room = layout.columns().saturating_sub(BEFORE_CAUSE + width + 1);
+        if room < BESIDE_MIN {
+            line(out, first.trim_end());
+            hanging(out, layout, &" ".repeat(BEFORE_CAUSE), &text);
+            continue;
+        }
         for (index, part) in wrapped(&text, room).iter().enumerate() {
             let before = if index == 0 { first.clone() } else { " ".repeat(BEFORE_CAUSE + width + 1) };
             line(out, &format!("{before}{part}"));
@@ -49,7 +57,7 @@ pub(super) fn overview(out: &mut String, failed: usize, kinds: &[Kind<'_, '_>], 
     let rest = kinds.get(shown.len()..).unwrap_or_default();
     if !rest.is_empty() {
         let attempts: usize = rest.iter().map(Kind::count).sum();
-        line(out, &format!("  {attempts:>6} x of {}, which -v lists", some(rest.len(), "rarer kind")));
+        line(out, &format!("  {attempts:>6} more of {}, which -v lists", some(rest.len(), "rarer kind")));
     }
     if !layout.verbose {
         line(out, "-v tells each attempt; so do html and json");

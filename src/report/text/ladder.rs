@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::line;
 use super::paint::{Layout, Paint, columns, wrapped};
+use crate::analysis::Analysis;
 use crate::fact::{Side, What};
 use crate::report::Told;
+use crate::report::arrives::arrives;
 use crate::report::broke::broke;
 use crate::report::safe::printable;
 use crate::report::words;
 use crate::session::{Role, Seen, Session};
 use crate::step::Step;
-use crate::time::spoken;
+use crate::time::{UnixNanos, spoken};
 
 /// Rows of a picture, unless everything is wanted.
 const ROWS_MAX: usize = 18;
@@ -22,17 +24,23 @@ const ROWS_LIMIT: usize = 400;
 const LINES_MAX: usize = 2;
 /// Columns between the two lines.
 const BETWEEN: usize = 10;
+/// Columns that the arrow of a lost packet comes far.
+const LOST_AT: usize = 6;
 /// Columns in front of the text: margin, time, gap and the two lines with their margins.
 const BEFORE_TEXT: usize = 2 + TIME + 1 + GAP + 2 + LANE + 1;
 const TIME: usize = 10;
 const GAP: usize = 9;
 const LANE: usize = BETWEEN + 6;
+/// Narrower than this, text stands below its arrow.
+const BESIDE_MIN: usize = BEFORE_TEXT + 19;
+/// Columns in front of text that stands below.
+const BELOW: usize = 6;
 
 /// Where a row stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Lane {
-    /// A packet, and who sent it; a state of the connection otherwise.
-    Packet(Option<Side>),
+    /// A packet, who sent it, and whether it came to the other end; a state of the connection otherwise.
+    Packet(Option<(Side, bool)>),
     /// A record of the log of one end.
     LogOf(Side),
     /// A record of another host's log.
@@ -58,13 +66,14 @@ enum Rank {
 
 struct Row<'a> {
     seen: &'a Seen,
+    says: String,
     lane: Lane,
     rank: Rank,
 }
 
 /// Draws the ladder of a session.
-pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout<'_>) {
-    let mut rows = rows(told);
+pub(super) fn picture(out: &mut String, analysis: &Analysis, told: &Told<'_>, layout: Layout<'_>) {
+    let mut rows = rows(analysis, told);
     let all = rows.len();
     if !layout.verbose {
         rows.retain(|row| row.rank < Rank::Detail || matches!(row.lane, Lane::Packet(_)));
@@ -72,38 +81,90 @@ pub(super) fn picture(out: &mut String, told: &Told<'_>, layout: Layout<'_>) {
     keep(&mut rows, if layout.verbose { ROWS_LIMIT } else { ROWS_MAX });
     let seen: Vec<&Seen> = rows.iter().map(|row| row.seen).collect();
     let broken = broke(told.session, told.best().map_or(&[], |_| told.verdicts), &seen);
+    if layout.columns() < BESIDE_MIN {
+        stacked(out, &rows, told.session.start, broken, layout);
+    } else {
+        drawn(out, &rows, told.session.start, broken, layout);
+    }
+    if let Some(more) = all.checked_sub(rows.len()).filter(|more| *more > 0) {
+        let hint = if layout.verbose { "in JSON" } else { "with -v" };
+        let indent = if layout.columns() < BESIDE_MIN { BELOW } else { BEFORE_TEXT };
+        line(out, &layout.paint(Paint::Label, &format!("{:indent$}and {more} more {hint}", "")));
+    }
+}
+
+/// Both ends as lines, arrows between them, and the text beside.
+fn drawn(out: &mut String, rows: &[Row<'_>], start: UnixNanos, broken: Option<usize>, layout: Layout<'_>) {
     let head = format!("  {:>TIME$} {:>GAP$}  client    server", "time", "gap");
     line(out, &layout.paint(Paint::Label, &head));
-    let mut before = told.session.start;
+    let mut before = start;
     for (index, row) in rows.iter().enumerate() {
-        let since = signed(row.seen.at.since(told.session.start));
+        let since = signed(row.seen.at.since(start));
         let gap = row.seen.at.since(before);
         let gap = if index == 0 || gap < 1_000 { String::new() } else { format!("+{}", spoken(gap)) };
         before = row.seen.at;
-        let says = says(row);
         let broke = broken == Some(index);
         let room = layout.columns().saturating_sub(BEFORE_TEXT);
-        let mut lines = wrapped(&says, room);
+        let mut lines = wrapped(&says(row), room);
         cut(&mut lines, room, layout);
         for (number, part) in lines.iter().enumerate() {
             let (time, lane) = match number {
                 0 => (format!("  {since:>TIME$} {gap:>GAP$}  "), lane(&row.lane, broke, layout)),
                 _ => (" ".repeat(BEFORE_TEXT - LANE - 1), idle(layout)),
             };
-            let part = match (&row.lane, broke) {
-                (_, true) => layout.paint(Paint::Failure, part),
-                (_, false) if row.rank == Rank::Decides => layout.paint(Paint::Strong, part),
-                (Lane::LogOf(_) | Lane::Other(_), false) => layout.paint(Paint::Log, part),
-                _ => part.clone(),
-            };
-            line(out, format!("{time}{lane} {part}").trim_end());
+            line(out, format!("{time}{lane} {}", painted(row, broke, part, layout)).trim_end());
         }
     }
-    if let Some(more) = all.checked_sub(rows.len()).filter(|more| *more > 0) {
-        let hint = if layout.verbose { "in JSON" } else { "with -v" };
-        let indent = BEFORE_TEXT;
-        line(out, &layout.paint(Paint::Label, &format!("{:indent$}and {more} more {hint}", "")));
+}
+
+/// For narrow terminals: when, who, and the text below.
+fn stacked(out: &mut String, rows: &[Row<'_>], start: UnixNanos, broken: Option<usize>, layout: Layout<'_>) {
+    for (index, row) in rows.iter().enumerate() {
+        let broke = broken == Some(index);
+        let since = signed(row.seen.at.since(start));
+        line(out, &format!("  {since:>TIME$}  {}", who(&row.lane, broke, layout)));
+        for part in wrapped(&says(row), layout.columns().saturating_sub(BELOW)) {
+            line(out, &format!("{:BELOW$}{}", "", painted(row, broke, &part, layout)));
+        }
     }
+}
+
+fn painted(row: &Row<'_>, broke: bool, part: &str, layout: Layout<'_>) -> String {
+    match (&row.lane, broke) {
+        (_, true) => layout.paint(Paint::Failure, part),
+        (_, false) if row.rank == Rank::Decides => layout.paint(Paint::Strong, part),
+        (Lane::LogOf(_) | Lane::Other(_), false) => layout.paint(Paint::Log, part),
+        _ => part.to_owned(),
+    }
+}
+
+/// Between whom it goes, or whose log says it, in a few words.
+fn who(lane: &Lane, broke: bool, layout: Layout<'_>) -> String {
+    let (dash, cross) = (layout.mark("─", "-"), layout.mark("✗", "X"));
+    let middle = if broke { cross } else { dash };
+    let text = match lane {
+        Lane::Packet(Some((Side::Client, true))) => {
+            format!("client {dash}{middle}{} server", layout.mark("▶", ">"))
+        }
+        Lane::Packet(Some((Side::Server, true))) => {
+            format!("client {}{middle}{dash} server", layout.mark("◀", "<"))
+        }
+        Lane::Packet(Some((side, false))) => {
+            let lost = if broke { cross } else { layout.mark("×", "x") };
+            match side {
+                Side::Client => format!("client {dash}{lost}  server"),
+                Side::Server => format!("client  {lost}{dash} server"),
+            }
+        }
+        Lane::Packet(None) => format!("client {dash}{middle}{dash} server"),
+        Lane::LogOf(side) => format!("{} log of the {}", dot(broke, layout), side.name()),
+        Lane::Other(_) => format!("{} another log", dot(broke, layout)),
+    };
+    if broke { layout.paint(Paint::Failure, &text) } else { text }
+}
+
+fn dot(broke: bool, layout: Layout<'_>) -> &'static str {
+    if broke { layout.mark("✗", "X") } else { layout.mark("●", "*") }
 }
 
 /// With its sign: what a clock that is off by a little tells may lie before the start.
@@ -113,9 +174,9 @@ pub(super) fn signed(ns: i64) -> String {
 
 /// A sentence without the end that the arrow shows.
 fn says(row: &Row<'_>) -> String {
-    let text = words::says(row.seen.what());
+    let text = row.says.clone();
     match &row.lane {
-        Lane::Packet(Some(side)) => {
+        Lane::Packet(Some((side, _))) => {
             let name = side.name();
             text.strip_prefix(name)
                 .and_then(|rest| rest.strip_prefix(' '))
@@ -147,7 +208,7 @@ fn idle(layout: Layout<'_>) -> String {
 fn lane(lane: &Lane, broke: bool, layout: Layout<'_>) -> String {
     let (bar, dash, dot) = (layout.mark("│", "|"), layout.mark("─", "-"), layout.mark("●", "*"));
     let between = match lane {
-        Lane::Packet(Some(side)) => arrow(*side, broke, layout),
+        Lane::Packet(Some((side, arrives))) => arrow(*side, *arrives, broke, layout),
         Lane::Packet(None) if broke => crossed(&dash.repeat(BETWEEN), layout),
         Lane::Packet(None) => dash.repeat(BETWEEN),
         Lane::LogOf(_) | Lane::Other(_) => " ".repeat(BETWEEN),
@@ -166,7 +227,17 @@ fn lane(lane: &Lane, broke: bool, layout: Layout<'_>) -> String {
     }
 }
 
-fn arrow(side: Side, broke: bool, layout: Layout<'_>) -> String {
+/// What does not arrive stops on the way, and has a cross there; the break has its own in the middle of the arrow.
+fn arrow(side: Side, arrives: bool, broke: bool, layout: Layout<'_>) -> String {
+    if !arrives {
+        let dashes = layout.mark("─", "-").repeat(LOST_AT);
+        let cross = if broke { layout.mark("✗", "X") } else { layout.mark("×", "x") };
+        let rest = " ".repeat(BETWEEN - LOST_AT - 1);
+        return match side {
+            Side::Client => format!("{dashes}{cross}{rest}"),
+            Side::Server => format!("{rest}{cross}{dashes}"),
+        };
+    }
     let dashes = layout.mark("─", "-").repeat(BETWEEN - 1);
     let shaft = match side {
         Side::Client => format!("{dashes}{}", layout.mark("▶", ">")),
@@ -187,7 +258,7 @@ fn crossed(shaft: &str, layout: Layout<'_>) -> String {
 }
 
 /// Every row in order of time. What several captures saw of one packet is one row.
-fn rows<'a>(told: &Told<'a>) -> Vec<Row<'a>> {
+fn rows<'a>(analysis: &Analysis, told: &Told<'a>) -> Vec<Row<'a>> {
     let session = told.session;
     let mut rows: Vec<Row<'a>> = Vec::new();
     let mut times: BTreeMap<(u32, &str, Option<Side>), u32> = BTreeMap::new();
@@ -196,23 +267,33 @@ fn rows<'a>(told: &Told<'a>) -> Vec<Row<'a>> {
     for seen in &session.facts {
         let lane = lane_of(session, seen);
         let rank = rank(told, seen, &lane, &mut opened);
-        if let (Lane::Packet(side), Some(connection)) = (&lane, seen.fact.subject.connection()) {
+        let is_of_capture = matches!(
+            seen.what(),
+            What::CaptureEnds { .. } | What::MidStream {} | What::OneWay { .. } | What::NotCaptured { .. }
+        );
+        let connection = seen.fact.subject.connection().filter(|_| !is_of_capture);
+        if let (Lane::Packet(sent), Some(connection)) = (&lane, connection) {
             let name = seen.what().name();
-            let ordinal = times.entry((connection.witness_index, name, *side)).or_default();
+            let side = sent.map(|(side, _)| side);
+            let ordinal = times.entry((connection.witness_index, name, side)).or_default();
             *ordinal += 1;
-            if let Some(row) = known.get(&(name, *side, *ordinal)).and_then(|index| rows.get_mut(*index)) {
+            if let Some(row) = known.get(&(name, side, *ordinal)).and_then(|index| rows.get_mut(*index)) {
                 row.rank = row.rank.min(rank);
                 continue;
             }
-            known.insert((name, *side, *ordinal), rows.len());
+            known.insert((name, side, *ordinal), rows.len());
         }
-        rows.push(Row { seen, lane, rank });
+        let says = words::says_of(analysis, session, seen);
+        rows.push(Row { seen, says, lane, rank });
     }
     rows
 }
 
 fn lane_of(session: &Session, seen: &Seen) -> Lane {
-    let Some(keys) = seen.fact.subject.keys() else { return Lane::Packet(seen.what().speaker()) };
+    let Some(keys) = seen.fact.subject.keys() else {
+        let speaker = seen.what().speaker();
+        return Lane::Packet(speaker.map(|side| (side, arrives(session, seen, side))));
+    };
     let part = session.hosts.iter().find(|part| part.host == keys.host);
     match part.map(|part| part.role) {
         Some(Role::Client) => Lane::LogOf(Side::Client),
@@ -241,7 +322,7 @@ fn rank(
     }
     let opens = step.is_some_and(|step| {
         let (side, host) = match lane {
-            Lane::Packet(side) => (*side, String::new()),
+            Lane::Packet(sent) => (sent.map(|(side, _)| side), String::new()),
             Lane::LogOf(side) => (Some(*side), "log".to_owned()),
             Lane::Other(host) => (None, host.clone()),
         };

@@ -29,7 +29,7 @@ impl Default for Layout<'_> {
 }
 
 /// Narrower than this, lines would hold next to nothing.
-const WIDTH_MIN: usize = 60;
+const WIDTH_MIN: usize = 40;
 /// Wider than this, lines are hard to follow.
 const WIDTH_MAX: usize = 160;
 
