@@ -299,7 +299,7 @@ fn offset_of(one: &Gathered, cluster: &Cluster, clocks: &[ClockOffset]) -> Optio
     Some((own, own.since(from), width))
 }
 
-/// How far what a record tells stands, under this offset, from the packet that it tells of; the median of all. It may
+/// How far what a record tells stands, under this offset, from the packet that it tells of; the farthest of all. It may
 /// be the clock or the writing of the record: nobody knows of the record that the offset comes from, either.
 fn record_apart(one: &Gathered, cluster: &Cluster, offset_ns: i64, clocks: &[ClockOffset]) -> Option<i64> {
     let part = one.group.first()?;
@@ -309,7 +309,7 @@ fn record_apart(one: &Gathered, cluster: &Cluster, offset_ns: i64, clocks: &[Clo
     };
     let apart =
         |record: &Fact| Some(record.at.since(packet(record)?).saturating_sub(offset_ns).saturating_abs());
-    clock::median(cluster.facts.iter().filter_map(apart).collect())
+    cluster.facts.iter().filter_map(apart).max()
 }
 
 /// The clock of a host by its pairs, and the pairs that it explains. Of others the port was used again.
