@@ -97,7 +97,11 @@ fn may_be(sessions: &[Session], cluster: &Cluster, group: &[usize], witness_inde
     });
     let typed_ip = typed.as_deref().and_then(|name| name.parse::<IpAddr>().ok());
     group.iter().filter_map(|index| sessions.get(*index)).all(|session| {
-        let other_server = typed_ip.zip(session.server()).is_some_and(|(ip, server)| ip != server.ip());
+        let other_server = if session.is_through_gateway() {
+            is_other_way(cluster, session, typed_ip)
+        } else {
+            typed_ip.zip(session.server()).is_some_and(|(ip, server)| ip != server.ip())
+        };
         let there = session.hosts.iter().any(|part| part.witness_index == witness_index);
         let other_user = cluster
             .user
@@ -110,6 +114,36 @@ fn may_be(sessions: &[Session], cluster: &Cluster, group: &[usize], witness_inde
         // A gateway's log tells of many: the host or the user must be the client's own.
         let known = || asked_for(session, typed.as_deref()) || is_hash_of_user(cluster, session);
         !other_server && !there && !other_user && (!by_gateway_alone || known())
+    })
+}
+
+/// Through a gateway the server is the gateway: what was typed is the host behind it, and the client's log may name the gateway.
+fn is_other_way(cluster: &Cluster, session: &Session, typed: Option<IpAddr>) -> bool {
+    let asked = session.target().and_then(|(host, _)| host.parse::<IpAddr>().ok());
+    let other_host = typed.zip(asked).is_some_and(|(typed, asked)| typed != asked);
+    let known = session.facts.iter().find_map(|seen| match seen.what() {
+        What::GatewayRequest { host, .. } => host.as_deref(),
+        _ => None,
+    });
+    let named = gateway_named(cluster).zip(known);
+    other_host || named.is_some_and(|(named, known)| !is_same_host(host_of(named), host_of(known)))
+}
+
+/// The name without its port.
+fn host_of(name: &str) -> &str {
+    match name.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        _ => name,
+    }
+}
+
+/// The gateway that the client's log names: the value of RDPClient 1010, by the text of its manifest.
+fn gateway_named(cluster: &Cluster) -> Option<&str> {
+    cluster.facts.iter().find_map(|fact| match &fact.what {
+        What::LogSays { log, event: 1010, detail: Some(detail), .. } if log == "rdpclient" => {
+            detail.split(", ").find_map(|part| part.strip_prefix("Value="))
+        }
+        _ => None,
     })
 }
 

@@ -10,6 +10,7 @@ use rdpwhy::report::told;
 use rdpwhy::{Analysis, analyze_inventory};
 use serde_json::Value;
 
+use crate::cases;
 use crate::support::{children, root};
 
 fn name(folder: &Path) -> String {
@@ -165,4 +166,30 @@ fn other_https_is_no_gateway() {
         let analysis = analysed(&folder, false);
         assert!(analysis.story.sessions.is_empty(), "{}", folder.display());
     }
+}
+
+/// The client's log names the gateway (1010) and the host behind it: it is joined to the connection to that gateway for that
+/// host, and to no other.
+#[test]
+fn a_clients_log_belongs_to_the_gateway_that_it_names() {
+    let sessions = |typed: &str, named: &str| {
+        let text = format!(
+            "connection 198.51.100.10:50112 > 203.0.113.30:443 recognised=gateway\n\
+             +0.000 syn tries=1 over_ms=0\n+0.020 syn-ack after_ms=20\n+0.021 connected\n\
+             +0.100 gateway-request transport=http method=RDG_OUT_DATA host=gw01.lab.test:443 authorization=NTLM\n\
+             +0.120 gateway-status status=200 reason=OK\n\
+             +0.140 gateway-channel-asked target=192.0.2.15 port=3389\n\
+             +0.160 gateway-channel code=0x800759da\n+0.400 closed by=client\n+0.420 closed by=server\n\
+             host client01.lab.test activity=A1205C1E-93B4-4D0A-8E55-1C0A7B6D0000\n\
+             +0.000 client-connecting name={typed}\n\
+             +0.050 log-says log=rdpclient event=1010 says=\"the client connects to a gateway\" detail=\"Name=Server Name, Value={named}\"\n\
+             +0.500 client-disconnected reason=0x3000006\n"
+        );
+        cases::judged(&text).0.sessions.len()
+    };
+    assert_eq!(sessions("192.0.2.15", "gw01.lab.test"), 1);
+    assert_eq!(sessions("192.0.2.15:3390", "GW01"), 1, "the gateway's short name");
+    assert_eq!(sessions("rdsh01.lab.test", "gw01.lab.test"), 1, "no address was typed");
+    assert_eq!(sessions("192.0.2.15", "gw02.lab.test"), 2, "another gateway");
+    assert_eq!(sessions("192.0.2.16", "gw01.lab.test"), 2, "another host");
 }
