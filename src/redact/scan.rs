@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+use data_encoding::BASE64_NOPAD;
+
 use super::common::is_common;
 use super::fields::Kind;
 use super::{Redaction, grammar, times, words};
@@ -94,25 +96,46 @@ pub(super) fn scan_issuer(text: &str, by: &mut Redaction) -> String {
 
 /// `Key=value, Key=value`: what the key says is a name or the number of a time, is one.
 fn keyed(text: &str, by: &mut Redaction) -> String {
-    let time = |key: &str, value: &str, by: &Redaction| match words::is_key_of_time(key) && !by.knows(value) {
-        true => times::of_number(value, by.redact.map.shift_ns),
-        false => None,
-    };
-    let part = |part: &str, by: &mut Redaction| match part.split_once('=') {
-        Some((key, value)) if words::is_key_of_name(key) => format!("{key}={}", scan(value, Kind::Name, by)),
-        Some((key, value)) if is_key(key) => {
-            format!("{key}={}", time(key, value, by).unwrap_or_else(|| scan(value, Kind::Free, by)))
-        }
-        Some((before, value)) => {
-            format!("{}={}", scan(before, Kind::Free, by), scan(value, Kind::Free, by))
-        }
-        None => scan(part, Kind::Free, by),
-    };
-    text.split(", ").map(|one| part(one, by)).collect::<Vec<String>>().join(", ")
+    let told: Vec<String> = text.split(", ").map(|part| pair(part, by)).collect();
+    told.join(", ")
 }
 
+fn pair(part: &str, by: &mut Redaction) -> String {
+    let Some((before, value)) = part.split_once('=') else { return scan(part, Kind::Free, by) };
+    let start = before.rfind(|c| !is_of_key(c)).map_or(0, |at| at + 1);
+    // The character before a key may have more than one byte.
+    let (head, key) = before.split_at_checked(start).unwrap_or((before, ""));
+    let is_name = by.knows_part(key) || hidden(key).is_some_and(|text| by.knows_part(&text));
+    if is_name || !is_key(key) {
+        return format!("{}={}", timed(before, Kind::Free, by), scan(value, Kind::Free, by));
+    }
+    let head = timed(head, Kind::Free, by);
+    if words::is_key_of_name(key) {
+        return format!("{head}{key}={}", scan(value, Kind::Name, by));
+    }
+    let (first, rest) = value.split_at(value.find(char::is_whitespace).unwrap_or(value.len()));
+    let is_time = words::is_key_of_time(key) && !by.knows(first);
+    let time = if is_time { times::of_number(first, by.redact.map.shift_ns) } else { None };
+    match time {
+        Some(time) => format!("{head}{key}={time}{}", scan(rest, Kind::Free, by)),
+        None => format!("{head}{key}={}", scan(value, Kind::Free, by)),
+    }
+}
+
+/// What a word of Base64 says; its `=` looks as the end of a key does.
+fn hidden(word: &str) -> Option<String> {
+    let bytes = BASE64_NOPAD.decode(word.as_bytes()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+const fn is_of_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '@' | '_' | '.' | '-')
+}
+
+/// The name of a field: it begins with a letter, and has one number at most, which Base64 has not.
 fn is_key(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '@' | '_' | '.' | '-'))
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).count();
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && numbers <= 1 && text.chars().all(is_of_key)
 }
 
 const fn is_divider(c: char) -> bool {

@@ -384,6 +384,10 @@ fn names_among_words_of_programs_go() {
         ("12345678 at 12345678", "12345678"),
         ("AliceSmith::Start", "AliceSmith"),
         ("StartTime=12345678", "12345678"),
+        ("alice=5, contoso/x=6", "alice"),
+        ("x Alice=5", "Alice"),
+        ("cmRzaDAxLmxhYg=", "cmRzaDAxLmxhYg"),
+        ("\u{e4} alice\u{e4}=5", "alice"),
         ("2026-11-22.contoso.com", "contoso"),
         ("bytes 03 00 61 6c 69 63 65 00", "61 6c"),
         ("bytes 03 00 61 00 6c 00 69 00 63 00 65 00", "61 00 6c"),
@@ -421,4 +425,137 @@ fn times_in_words_of_programs_move_with_all_others() {
         "{}",
         given[2]
     );
+}
+
+/// What stays, wherever it stands in words of programs.
+const KEPT: [&str; 24] = [
+    "OpenSSH_9.2p1",
+    "nginx/1.22.1",
+    "Microsoft-HTTPAPI/2.0",
+    "10.0.17134",
+    "4.18.1807.18075",
+    "curl/8.5.0-2ubuntu10",
+    "0xc000006d",
+    "%%2313",
+    "c0000005",
+    "80070005",
+    "KB5034441",
+    "407 Proxy Authentication Required",
+    "Switching Protocols",
+    "2018-07-06T18:37:44.4858175Z",
+    "2026-11-22 10:00:00",
+    "2026-11-22T11:00:00.5+01:00",
+    "8/25/2015 1:34:44 PM",
+    "25.08.2015 10:00",
+    "23:59:59",
+    "CUMRDPConnection::PreDisconnect",
+    "StartTime=132571999794903369",
+    "true",
+    "System32",
+    "RDP-Tcp",
+];
+
+/// A name as a program may write it among its words.
+fn oddly(secrets: &Secrets, numbers: &mut Numbers) -> String {
+    let (a, b) = (secrets.label(numbers), secrets.label(numbers));
+    let address = secrets.addresses[numbers.below(4)];
+    match numbers.below(18) {
+        0 => a.to_uppercase(),
+        1 => format!("{b}\\{a}"),
+        2 => format!("{a}@{b}.local"),
+        3 => format!("\"{a}\""),
+        4 => format!("'{a}'"),
+        5 => format!("{a}$"),
+        6 => format!("<{a}>"),
+        7 => format!("{a}.{b}.example.com."),
+        8 => format!("//{a}/{b}"),
+        9 => format!("[{address}]:3389"),
+        10 => format!("{address},"),
+        11 => format!("{a}:{address}"),
+        12 => format!("{a}_2.1"),
+        13 => format!("server.{a}"),
+        14 => format!("{b}%5C{a}"),
+        15 => BASE64.encode(format!("{b}/{a}").as_bytes()),
+        16 => secrets.others[numbers.below(3)].clone(),
+        _ => a,
+    }
+}
+
+#[test]
+fn among_versions_codes_and_times_no_name_is_left_and_all_of_them_are() {
+    const BETWEEN: [&str; 7] = [" ", ", ", "; ", " (", ") ", ", Other=", " - "];
+    let of_programs: Vec<_> = What::FIELDS
+        .iter()
+        .filter(|(fact, field, is_text)| *is_text && matches!(kind((fact, field)), Kind::Free | Kind::Banner))
+        .collect();
+    assert!(of_programs.len() > 15);
+    for seed in 100..108 {
+        let mut numbers = Numbers(seed);
+        let secrets = Secrets::of(&mut numbers);
+        let mut all = facts(&secrets, &mut numbers);
+        let mut kept: Vec<(usize, Vec<&str>, String)> = Vec::new();
+        for (name, field, _) in &of_programs {
+            let mut text = String::new();
+            let mut stays = Vec::new();
+            for _ in 0..3 + numbers.below(6) {
+                text.push_str(if text.is_empty() { "" } else { BETWEEN[numbers.below(7)] });
+                if numbers.below(2) == 0 {
+                    text.push_str(&oddly(&secrets, &mut numbers));
+                } else {
+                    let one = KEPT[numbers.below(24)];
+                    text.push_str(one);
+                    // Banners have no fields.
+                    if kind((name, field)) == Kind::Free || !one.contains('=') {
+                        stays.push(one);
+                    }
+                }
+            }
+            let given = BTreeMap::from([(*field, text.clone())]);
+            let first = all[0].clone();
+            kept.push((all.len(), stays, text));
+            all.push(Fact { what: fact(name, &given), ..first });
+        }
+        let mut redaction = redaction(&mut all, b"secret");
+        let search = redaction.search().unwrap();
+        for (index, stays, text) in kept {
+            let told = all[index].what.text();
+            for secret in secrets.spelled() {
+                assert!(
+                    !words_of(&told).contains(&secret),
+                    "seed {seed}: {secret} is left of\n{text}\nin\n{told}"
+                );
+            }
+            assert_eq!(search.find(told.as_bytes()), None, "seed {seed}: {text}\n{told}");
+            // As the text form of a fact writes it.
+            for stays in stays {
+                assert!(told.contains(stays), "seed {seed}: {stays} is gone of\n{text}\nin\n{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pseudonym_leads_back_and_other_words_stay() {
+    let rows = [
+        (Class::Address, "198.51.100.10", "203.0.113.7"),
+        (Class::Label, "rdsh01", "xdbkqzhp"),
+        (Class::Name, "RDSH01.lab.test", "XDBKQZHP.xsriluth.test"),
+    ];
+    let names = rows.map(|(class, real, given)| (class, real.to_owned(), given.to_owned())).to_vec();
+    let map = Map { names, ..Map::default() };
+    assert_eq!(
+        map.real("203.0.113.7:50000-203.0.113.77:3389-1a2b"),
+        "198.51.100.10:50000-203.0.113.77:3389-1a2b"
+    );
+    assert_eq!(map.real("XDBKQZHP, xdbkqzhp.xsriluth.test!"), "rdsh01, RDSH01.lab.test!");
+    assert_eq!(
+        map.real("xdbkqzhpa axdbkqzhp 1203.0.113.7 \u{e4}"),
+        "xdbkqzhpa axdbkqzhp 1203.0.113.7 \u{e4}"
+    );
+    for text in ["10.1.2.3", "fe80::1", "XDBKQZHP", "xabcdefg.lab"] {
+        assert!(may_be_pseudonym(text), "{text}");
+    }
+    for text in ["alice", "xena", "xabcdefg1", ""] {
+        assert!(!may_be_pseudonym(text), "{text}");
+    }
 }
