@@ -28,7 +28,8 @@ pub fn exchange(bytes: &[u8]) {
     if let Ok(part) = rdpwhy::exchange::read(bytes) {
         let facts = part.facts.len();
         let analysis = rdpwhy::diagnose(vec![part]);
-        let kept: usize = analysis.story.sessions.iter().map(|session| session.facts.len()).sum();
+        // What is told of a host stands in each of its sessions, and in each once.
+        let kept = analysis.story.sessions.iter().map(|session| session.facts.len()).max().unwrap_or(0);
         assert!(kept <= facts, "{kept} facts of {facts}");
     }
 }

@@ -4,9 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etherparse::{
-    ArpOperation, ArpPacketSlice, EtherType, IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice,
-    Ipv6ExtensionsSlice, Ipv6HeaderSlice, LaxNetSlice, LaxSlicedPacket, NetSlice, SlicedPacket, TcpSlice,
-    TransportSlice, UdpSlice, ether_type,
+    ArpOperation, ArpPacketSlice, EtherType, IpAuthHeaderSlice, IpFragOffset, IpNumber, Ipv4HeaderSlice,
+    Ipv6ExtensionsSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, LaxNetSlice,
+    LaxSlicedPacket, NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice, ether_type,
 };
 
 use crate::fact::Tunnel;
@@ -350,12 +350,7 @@ fn fragment_v6<'a>(
     whole: bool,
     shell: Shell,
 ) -> Packet<'a> {
-    let mut parts = extensions.clone().into_iter();
-    let found = parts.find_map(|part| match part {
-        Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
-        _ => None,
-    });
-    let Some(fragment) = found else { return Packet::Unreadable };
+    let Some((fragment, behind)) = fragment_header(extensions) else { return Packet::Unreadable };
     let Net { ends: (from, to), ttl, .. } = Net::v6(header);
     Packet::Fragment(Box::new(Fragment {
         from,
@@ -365,10 +360,41 @@ fn fragment_v6<'a>(
         offset: fragment.fragment_offset(),
         more: fragment.more_fragments(),
         bytes,
-        whole: whole && parts.next().is_none(),
+        whole: whole && behind.is_empty(),
         ttl,
         shell,
     }))
+}
+
+/// The fragment header among the extension headers that are there, and what of them stands behind it. Each is looked at by
+/// its own length: the iterator of etherparse 0.21 trusts the chain, and reads beyond one that a capture has cut.
+fn fragment_header<'a>(
+    extensions: &Ipv6ExtensionsSlice<'a>,
+) -> Option<(Ipv6FragmentHeaderSlice<'a>, &'a [u8])> {
+    let mut number = extensions.first_header()?;
+    let mut rest = extensions.slice();
+    loop {
+        let (length, next) = match number {
+            IpNumber::IPV6_HEADER_HOP_BY_HOP
+            | IpNumber::IPV6_DESTINATION_OPTIONS
+            | IpNumber::IPV6_ROUTE_HEADER => {
+                let header = Ipv6RawExtHeaderSlice::from_slice(rest).ok()?;
+                (header.slice().len(), header.next_header())
+            }
+            IpNumber::AUTHENTICATION_HEADER => {
+                let header = IpAuthHeaderSlice::from_slice(rest).ok()?;
+                (header.slice().len(), header.next_header())
+            }
+            IpNumber::IPV6_FRAGMENTATION_HEADER => {
+                let header = Ipv6FragmentHeaderSlice::from_slice(rest).ok()?;
+                let behind = rest.get(header.slice().len()..)?;
+                return Some((header, behind));
+            }
+            _ => return None,
+        };
+        rest = rest.get(length..)?;
+        number = next;
+    }
 }
 
 /// What stands behind the IP headers of a packet that was put together.
