@@ -52,10 +52,18 @@ pub fn says(what: &What) -> String {
 /// The same with what only the place tells: which of several captures it is, and that the message did not arrive.
 #[must_use]
 pub fn says_of(analysis: &Analysis, session: &Session, seen: &Seen) -> String {
+    said_of(analysis, session, seen, &printable(input_name(analysis, seen.place())))
+}
+
+/// The same with a capture by the name of its file, where little room is.
+pub(super) fn says_short(analysis: &Analysis, session: &Session, seen: &Seen) -> String {
+    said_of(analysis, session, seen, &capture_name(analysis, session, seen))
+}
+
+fn said_of(analysis: &Analysis, session: &Session, seen: &Seen, named: &str) -> String {
     let what = seen.what();
     let text = says(what);
     let captures = analysis.witnesses.iter().filter(|witness| witness.host.is_none()).count();
-    let named = || capture_name(analysis, session, seen);
     if captures > 1 {
         let of_capture = match what {
             What::CaptureEnds { .. } => {
@@ -65,11 +73,11 @@ pub fn says_of(analysis: &Analysis, session: &Session, seen: &Seen) -> String {
             _ => None,
         };
         if let Some(rest) = of_capture {
-            return format!("the capture {} {rest}", named());
+            return format!("the capture {named} {rest}");
         }
         if let What::OneWay { .. } | What::NotCaptured { .. } = what {
             return match text.strip_suffix("the capture") {
-                Some(start) => format!("{start}{}", named()),
+                Some(start) => format!("{start}{named}"),
                 None => text,
             };
         }

@@ -283,7 +283,7 @@ fn rows<'a>(analysis: &Analysis, told: &Told<'a>) -> Vec<Row<'a>> {
             }
             known.insert((name, side, *ordinal), rows.len());
         }
-        let says = words::says_of(analysis, session, seen);
+        let says = words::says_short(analysis, session, seen);
         rows.push(Row { seen, says, lane, rank });
     }
     rows
