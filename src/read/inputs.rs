@@ -291,6 +291,8 @@ impl Walk<'_> {
         match fs::metadata(path) {
             Err(error) => self.unreadable(path, &error),
             Ok(metadata) if metadata.is_dir() => self.folder(path, depth),
+            Ok(metadata) if is_stream(&metadata) && depth > 0 => self.other_files += 1,
+            Ok(metadata) if is_stream(&metadata) => self.unreadable(path, &io::Error::other(A_STREAM)),
             Ok(metadata) => self.file(path, metadata.len(), asked_for),
         }
     }
@@ -366,6 +368,20 @@ fn archive_bytes(input: &Input) -> io::Result<Box<dyn Bytes>> {
         Some(path) => Box::new(File::open(path)?),
         None => Box::new(io::Cursor::new(input.taken.clone())),
     })
+}
+
+const A_STREAM: &str = "a pipe or socket, where a file is expected, as inputs are opened more than once: give what it says to standard input, with `-` as PATH";
+
+/// Opening a pipe would wait for somebody who writes to it, and what is read of it is gone.
+#[cfg(unix)]
+fn is_stream(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    metadata.file_type().is_fifo() || metadata.file_type().is_socket()
+}
+
+#[cfg(not(unix))]
+const fn is_stream(_: &fs::Metadata) -> bool {
+    false
 }
 
 /// A file in a folder that claims to be evidence is worth a line when it is not.

@@ -98,6 +98,22 @@ fn standard_input_is_read() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("hybrid-required"));
 }
 
+/// Nobody writes to the pipe: to open it would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_input_and_holds_nothing_up() {
+    let folder = scratch("pipe");
+    std::fs::copy(root().join("samples/nla-wrong-password/server.pcap"), folder.join("a.pcap")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("b.pcap")).status().unwrap().success());
+    let output = run(&folder, &["."]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("bad-password"));
+    let output = run(&folder, &["b.pcap"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("b.pcap") && said.contains("a pipe or socket") && said.contains("`-`"), "{said}");
+}
+
 #[test]
 fn the_answer_never_overwrites_an_input_and_replaces_nothing_but_files() {
     let folder = scratch("output");

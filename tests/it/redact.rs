@@ -469,7 +469,7 @@ fn a_redacted_answer_says_what_its_names_are() {
 /// other capitals are lost.
 fn led_back(value: &Value, map: &Map) -> Value {
     match value {
-        Value::String(text) => Value::String(without_folders(&map.real(text)).to_lowercase()),
+        Value::String(text) => Value::String(map.real(text).to_lowercase()),
         Value::Array(all) => all.iter().map(|value| led_back(value, map)).collect(),
         Value::Object(all) => {
             let one = |(key, value): (&String, &Value)| match key.as_str() {
@@ -481,17 +481,6 @@ fn led_back(value: &Value, map: &Map) -> Value {
         }
         other => other.clone(),
     }
-}
-
-/// The map has the whole path where a sentence has the name of the file alone.
-fn without_folders(text: &str) -> String {
-    let root = root();
-    let parent = root.parent().unwrap().to_str().unwrap();
-    let words = text.split(' ').map(|word| match word.strip_prefix(parent) {
-        Some(rest) if !rest.contains(':') => rest.rsplit('/').next().unwrap_or(rest),
-        _ => word,
-    });
-    words.collect::<Vec<&str>>().join(" ")
 }
 
 /// Where two documents differ.
