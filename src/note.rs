@@ -517,6 +517,20 @@ impl Note {
         Self { place, text }
     }
 
+    /// Connections that may be one side of a gateway's tunnel, and were too many to keep.
+    #[must_use]
+    pub fn halves_cut(place: Place, connections: u64, most: usize) -> Self {
+        let text = format!(
+            "{} let go, beyond {most}: sessions through an RD Gateway may not be told",
+            counted(
+                connections,
+                "connection with the sizes of one side of an RD Gateway's tunnel was",
+                "connections with the sizes of one side of an RD Gateway's tunnel were"
+            )
+        );
+        Self { place, text }
+    }
+
     /// Names of addresses that captures list beyond what is kept.
     #[must_use]
     pub fn listed_names_cut(input_index: u32, names: u64) -> Self {

@@ -1,6 +1,6 @@
 //! The part of an answer that is about what a person asks for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Analysis;
 use super::unmatched::Unmatched;
@@ -13,9 +13,9 @@ use crate::time::{Stretch, UnixNanos};
 pub struct Selection {
     /// At this moment, give or take so many nanoseconds.
     pub at: Option<(UnixNanos, i64)>,
-    /// The client's address or a part of its name.
+    /// The client's address, also with its port, or a part of its name.
     pub client: Option<String>,
-    /// The server's address or a part of its name.
+    /// The server's address, also with its port, or a part of its name; of a session through a gateway also the host's behind it.
     pub server: Option<String>,
     /// The user's name.
     pub user: Option<String>,
@@ -117,14 +117,22 @@ impl Selection {
         let client = self.client.as_deref().is_none_or(|asked| {
             any(&|session| {
                 let names = names(session, Role::Client);
-                [session.client_ip(), session.far_client_ip()]
-                    .into_iter()
-                    .any(|address| is_end(asked, address, &names))
+                let addresses = [session.client_ip(), session.far_client_ip()];
+                let ends = [session.client()].into_iter().flatten();
+                is_end(
+                    asked,
+                    &addresses.into_iter().flatten().collect::<Vec<_>>(),
+                    &ends.collect::<Vec<_>>(),
+                    &names,
+                )
             })
         });
         let server = self.server.as_deref().is_none_or(|asked| {
-            let ip = |session: &Session| session.server().map(|end| end.ip());
-            any(&|session| is_end(asked, ip(session), &names(session, Role::Server)))
+            any(&|session| {
+                let ends = server_ends(session);
+                let addresses: Vec<IpAddr> = ends.iter().map(SocketAddr::ip).collect();
+                is_end(asked, &addresses, &ends, &names(session, Role::Server))
+            })
         });
         let user = self.user.as_deref().is_none_or(|asked| {
             let account = asked.rsplit('\\').next().unwrap_or(asked);
@@ -142,8 +150,16 @@ pub(super) fn client_names(session: &Session) -> Vec<String> {
 
 /// What its server can be asked for by.
 pub(super) fn server_names(session: &Session) -> Vec<String> {
-    let address = session.server().map(|end| end.ip().to_string());
-    address.into_iter().chain(names(session, Role::Server)).collect()
+    let addresses: Vec<String> = server_ends(session).iter().map(|end| end.ip().to_string()).collect();
+    addresses.into_iter().chain(names(session, Role::Server)).collect()
+}
+
+/// Where it goes, and behind a gateway the host's end: as a capture has it, or as the client asked the gateway for it.
+fn server_ends(session: &Session) -> Vec<SocketAddr> {
+    let asked_for = session
+        .target()
+        .and_then(|(target, port)| Some(SocketAddr::new(target.parse().ok()?, u16::try_from(port).ok()?)));
+    session.server().into_iter().chain(session.to_host().map(|leg| leg.server)).chain(asked_for).collect()
 }
 
 /// The names that a session has for an end.
@@ -155,14 +171,22 @@ fn names(session: &Session, role: Role) -> Vec<String> {
             names.extend(session.hosts.iter().filter_map(|part| part.workstation.clone()));
             names.extend(session.client_name());
         }
-        _ => names.extend(session.server_name()),
+        _ => {
+            names.extend(session.server_name());
+            // Behind a gateway: the host that the client asked it for.
+            names.extend(session.target().map(|(target, _)| target.to_owned()));
+        }
     }
     names
 }
 
-fn is_end(asked: &str, address: Option<IpAddr>, names: &[String]) -> bool {
+/// An address, an address and port as a verdict's first line has them, or a part of a name.
+fn is_end(asked: &str, addresses: &[IpAddr], ends: &[SocketAddr], names: &[String]) -> bool {
+    if let Ok(end) = asked.parse::<SocketAddr>() {
+        return ends.contains(&end);
+    }
     match asked.parse::<IpAddr>() {
-        Ok(ip) => address == Some(ip),
+        Ok(ip) => addresses.contains(&ip),
         Err(_) => names.iter().any(|name| name.to_lowercase().contains(&asked.to_lowercase())),
     }
 }

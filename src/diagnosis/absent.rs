@@ -3,11 +3,14 @@
 use super::{Missing, Weighing};
 use crate::fact::What;
 use crate::session::{Role, Session, Story, is_stack};
+use crate::step::Step;
 
 const CAPTURE: &str = "a capture of this connection, best at both ends at once (`pktmon start --capture`, `dumpcap`, `tcpdump`)";
 const CLIENT: &str =
     "the client's log: `wevtutil epl Microsoft-Windows-TerminalServices-RDPClient/Operational client.evtx`";
 const SERVER: &str = "the server's logs: RdpCoreTS, RemoteConnectionManager, LocalSessionManager, System and Security (`wevtutil epl CHANNEL FILE.evtx`)";
+const GATEWAY: &str =
+    "the gateway's log: `wevtutil epl Microsoft-Windows-TerminalServices-Gateway/Operational gateway.evtx`";
 const CORE: &str = "RdpCoreTS of the server: `wevtutil epl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational core.evtx`";
 const CORE_SHORT: &str = "how it went on: RdpCoreTS of this host is here, and its part about this connection is not: it begins later, or \
      its records were overwritten (`wevtutil sl Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational /ms:104857600` keeps more)";
@@ -52,6 +55,13 @@ pub(super) fn witnesses(session: &Session) -> Vec<&'static str> {
     }
     if session.host(Role::Client).is_none() {
         absent.push(CLIENT);
+    }
+    // What ended before the gateway has asked the host is in no log of the host.
+    if session.broke_at.is_some_and(|step| step <= Step::GatewayChannel && step >= Step::GatewayTransport) {
+        if session.find(|what| matches!(what, What::GatewayEvent { .. })).is_none() {
+            absent.push(GATEWAY);
+        }
+        return absent;
     }
     if session.host(Role::Server).is_none() {
         absent.push(SERVER);

@@ -1,7 +1,7 @@
 //! Why an RD Gateway did not let the client through: at the HTTP request, at the tunnel (who may connect), at the channel
 //! (where to), or later.
 
-use super::{Case, Evidence, NOT_SEEN, Rule, Support, Weighing, tls};
+use super::{Case, Evidence, NOT_SEEN, Rule, Support, Weighing, Wording, tls};
 use crate::codes::Status;
 use crate::fact::{Side, What};
 use crate::session::Seen;
@@ -12,6 +12,26 @@ const IIS_LOG: &str = "the IIS log of the gateway (`C:\\inetpub\\logs\\LogFiles`
 const NPS_LOG: &str = "Security 6273 of the network policy server (`wevtutil epl Security nps.evtx`): it names the policy that denied";
 
 const CLIENT_LOG: &str = "TerminalServices-RDPClient/Operational of the client at that minute (`wevtutil epl Microsoft-Windows-TerminalServices-RDPClient/Operational client.evtx`): the number in 1026 says what the client had against the gateway";
+
+const SECRETS: &str = "the TLS secrets of the client's connections to the gateway (`SSLKEYLOGFILE`, `--keylog FILE`): they open the code";
+
+const READ_IT_FIRST: &str = "read the code in the gateway's log of that minute, where 201, 301 and 304 name the policy, the user and the resource";
+
+/// The answer to the tunnel or to its authorization, told by its size: its code is encrypted.
+static HIDDEN_AT_TUNNEL: Wording = Wording {
+    says: "the gateway refused the tunnel, and the code is hidden in its encrypted answer; in order of likelihood: no connection authorization policy (CAP) lets the user or the \
+           device in; the gateway wants another way to authenticate or a consent; it has no connection left",
+    first: READ_IT_FIRST,
+    then: "If it is the policy (201)",
+};
+
+/// The same of the answer to the channel.
+static HIDDEN_AT_CHANNEL: Wording = Wording {
+    says: "the gateway refused the way to the host, and the code is hidden in its encrypted answer; in order of likelihood: no resource authorization policy (RAP) lets the user reach \
+           this host under this name and port; the gateway cannot reach or resolve the host",
+    first: READ_IT_FIRST,
+    then: "If it is the policy (301)",
+};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -113,7 +133,10 @@ pub(super) const RULES: &[Rule] = &[
         fix: "add the user's or computer's group to an RD CAP; with a central NPS read 6273 there; an NPS extension for MFA denies in the same way when the second factor is not given",
         refs: &["MS-TSGU 2.2.6", "TerminalServices-Gateway 201"],
         seen: NOT_SEEN,
-        weigh: |case| refused(case, &[23003], &[201]).map(|weighing| weighing.missing(NPS_LOG)),
+        weigh: |case| {
+            let told = refused(case, &[23003], &[201]).map(|weighing| weighing.missing(NPS_LOG));
+            told.or_else(|| refused_by_size(case, false))
+        },
     },
     Rule {
         id: "gw-health",
@@ -160,7 +183,8 @@ pub(super) const RULES: &[Rule] = &[
         seen: NOT_SEEN,
         weigh: |case| {
             let asked = case.find(|what| matches!(what, What::GatewayChannelAsked { .. }));
-            refused(case, &[23002], &[301]).map(|weighing| weighing.and(asked))
+            let told = refused(case, &[23002], &[301]).map(|weighing| weighing.and(asked));
+            told.or_else(|| refused_by_size(case, true))
         },
     },
     Rule {
@@ -288,6 +312,20 @@ fn refused(case: &Case<'_>, codes: &[u32], events: &[u32]) -> Option<Weighing> {
 }
 
 /// The gateway ended what it had let in.
+/// A refusal of the channel, or of what comes before it, that nothing but its size tells of: the most frequent cause, in
+/// words that say what is hidden.
+fn refused_by_size(case: &Case<'_>, of_channel: bool) -> Option<Weighing> {
+    let sized = case
+        .find(|what| matches!(what, What::GatewayRefusalSized { channel, .. } if *channel == of_channel))?;
+    let is_sized = |what: &What| matches!(what, What::GatewayRefusalSized { .. });
+    if case.find(|what| what.gateway_refusal().is_some() && !is_sized(what)).is_some() {
+        return None;
+    }
+    let wording = if of_channel { &HIDDEN_AT_CHANNEL } else { &HIDDEN_AT_TUNNEL };
+    let weighing = Weighing::of(Evidence::OneOfSeveral, sized).worded(Some(wording));
+    Some(weighing.missing(GATEWAY_LOG).missing(SECRETS))
+}
+
 fn ended(case: &Case<'_>, codes: &[u32], event: u32) -> Option<Weighing> {
     let logged = case.find(|what| matches!(what, What::GatewayEvent { event: e, .. } if *e == event));
     let said = case.find(|what| match what {

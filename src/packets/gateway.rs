@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::layers::proxy;
 use super::{Reader, negotiation, tcp, tls};
 use crate::fact::{Connection, Fact, Reading, Recognised, Side, Subject, What};
-use crate::note::Note;
+use crate::note::{Note, Place};
 use crate::read::flow::{Flow, Sighting};
 use crate::read::stream::Stream;
 use crate::wire::gateway::may_start_request;
@@ -43,6 +43,8 @@ pub(super) struct Gateways {
     held: Vec<Carrier>,
     /// The same where nothing opens them.
     halves: Vec<Half>,
+    /// Of them those beyond the limit, and where the first was seen.
+    halves_cut: (u64, Option<Place>),
     tickets: Vec<Ticket>,
     told: Vec<Arc<Connection>>,
     /// Connections that ended before they showed what they are.
@@ -134,8 +136,14 @@ impl Gateways {
     /// A tunnel that only its sizes tell, or one side of it.
     pub(super) fn sized(&mut self, flow: Flow, witness_index: u32, keys: &KeyLog) -> Told {
         let Some(told) = sizes::read(&flow, witness_index, keys) else {
-            let half = Half::of(flow, witness_index, keys).filter(|_| self.halves.len() < HELD_MAX);
-            self.halves.extend(half);
+            let place = flow.first.place;
+            match Half::of(flow, witness_index, keys) {
+                Some(half) if self.halves.len() < HELD_MAX => self.halves.push(half),
+                Some(_) => {
+                    self.halves_cut = (self.halves_cut.0 + 1, self.halves_cut.1.or(Some(place)));
+                }
+                None => {}
+            }
             return Told::default();
         };
         self.known(&told);
@@ -194,6 +202,9 @@ impl Gateways {
             let (found, more) = self.tell(alone, None, witness_index, keys);
             facts.extend(found);
             notes.extend(more);
+        }
+        if let (cut @ 1.., Some(place)) = self.halves_cut {
+            notes.push(Note::halves_cut(place, cut, HELD_MAX));
         }
         for told in halves::told(std::mem::take(&mut self.halves), witness_index, keys) {
             self.known(&told);

@@ -45,17 +45,13 @@ fn banner(text: &str, by: &mut Redaction) -> String {
 /// Times are moved as all others are; what stands between them is taken apart.
 fn timed(text: &str, kind: Kind, by: &mut Redaction) -> String {
     let mut out = String::new();
-    let (mut done, mut from) = (0, 0);
-    while let Some(rest) = text.get(from..).filter(|rest| rest.contains(|c: char| c.is_ascii_digit()))
-        && let Some(found) = times::first(rest, by.redact.map.shift_ns)
-    {
-        let (start, end) = (from + found.start, from + found.end);
-        if !by.names.is_written(text.get(start..end).unwrap_or_default()) {
-            out.push_str(&plain(text.get(done..start).unwrap_or_default(), kind, by));
+    let mut done = 0;
+    for found in times::all(text, by.redact.map.shift_ns) {
+        if !by.names.is_written(text.get(found.start..found.end).unwrap_or_default()) {
+            out.push_str(&plain(text.get(done..found.start).unwrap_or_default(), kind, by));
             out.push_str(&found.told);
-            done = end;
+            done = found.end;
         }
-        from = end;
     }
     out + &plain(text.get(done..).unwrap_or_default(), kind, by)
 }
@@ -319,7 +315,10 @@ fn inner(run: &str) -> Option<(usize, usize)> {
         let rest = run.get(start..)?;
         let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let address = rest.get(..length)?.trim_end_matches('.');
-        let alone = !run.get(..start)?.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let before = run.get(..start)?;
+        // `v10.1.2.3` may be a version, and may be an address.
+        let before = before.strip_suffix(['v', 'V']).unwrap_or(before);
+        let alone = !before.ends_with(char::is_alphanumeric);
         if alone && address.parse::<Ipv4Addr>().is_ok() {
             return Some((start, start + address.len()));
         }

@@ -20,7 +20,7 @@ pub(super) const fn shifted(at: UnixNanos, ns: i64) -> UnixNanos {
     }
 }
 
-/// Where in a text the first time stands, in bytes, and how it reads `ns` later.
+/// Where in a text a time stands, in bytes, and how it reads some nanoseconds later.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) start: usize,
@@ -28,33 +28,38 @@ pub(super) struct Found {
     pub(super) told: String,
 }
 
-/// The first date, time of day, or both, that no letter, no digit and no part of a name stands beside. Dates are of ISO 8601,
-/// `22.11.2026`, and `11/22/2026`, which `AM` and `PM` or a number above 12 tell from `22/11/2026`; one of which that cannot be
-/// told becomes zeros where times are shifted. A time of day alone moves around the clock, a date alone as its noon does.
-pub(super) fn first(text: &str, ns: i64) -> Option<Found> {
+/// The dates, times of day, or both, that no letter, no digit and no part of a name stands beside, in their order. Dates are of
+/// ISO 8601, `22.11.2026`, and `11/22/2026`, which `AM` and `PM` or a number above 12 tell from `22/11/2026`; one of which that
+/// cannot be told becomes zeros where times are shifted. A time of day alone moves around the clock, a date alone as its noon
+/// does.
+pub(super) fn all(text: &str, ns: i64) -> Vec<Found> {
     // The marks around dates that event 6008 has.
     let chars: Vec<(usize, char)> =
         text.char_indices().filter(|(_, c)| !matches!(c, '\u{200e}' | '\u{200f}')).collect();
-    let mut is_beside = false;
-    for index in 0..chars.len() {
-        let c = chars.get(index).map_or(' ', |(_, c)| *c);
-        if c.is_ascii_digit() && !is_beside {
-            let mut at = Reading { chars: &chars, index };
-            if let Some(moment) = Moment::read(&mut at)
-                && at.is_at_end()
-            {
-                let place = |index: usize| chars.get(index).map_or(text.len(), |(place, _)| *place);
-                let (start, end) = (place(index), place(at.index - 1) + 1);
-                let told = match ns {
-                    0 => text.get(start..end).unwrap_or_default().to_owned(),
-                    _ => moment.told(ns),
-                };
-                return Some(Found { start, end, told });
-            }
+    let place = |index: usize| chars.get(index).map_or(text.len(), |(place, _)| *place);
+    let mut found = Vec::new();
+    let (mut index, mut is_beside) = (0, false);
+    while let Some((_, c)) = chars.get(index) {
+        let mut at = Reading { chars: &chars, index };
+        if c.is_ascii_digit()
+            && !is_beside
+            && let Some(moment) = Moment::read(&mut at)
+            && at.is_at_end()
+            && at.index > index
+        {
+            let (start, end) = (place(index), place(at.index - 1) + 1);
+            let told = match ns {
+                0 => text.get(start..end).unwrap_or_default().to_owned(),
+                _ => moment.told(ns),
+            };
+            found.push(Found { start, end, told });
+            (index, is_beside) = (at.index, false);
+            continue;
         }
         is_beside = c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '\\' | '@' | '+' | '$');
+        index += 1;
     }
-    None
+    found
 }
 
 /// The number of a time, as the fields of events have it: FILETIME, or seconds, milliseconds or microseconds since 1970.
@@ -359,6 +364,10 @@ mod tests {
 
     const HOUR: i64 = 3_600 * 1_000_000_000;
 
+    fn first(text: &str, ns: i64) -> Option<Found> {
+        all(text, ns).into_iter().next()
+    }
+
     fn told(text: &str, ns: i64) -> String {
         match first(text, ns) {
             None => text.to_owned(),
@@ -422,5 +431,12 @@ mod tests {
         for other in ["1890", "12345678", "0xc0000005", "x", "", "99999999999999999999"] {
             assert_eq!(of_number(other, HOUR), None, "{other}");
         }
+    }
+
+    #[test]
+    fn times_in_a_row_are_all_found() {
+        let found = all(&"1:00 ".repeat(50_000), HOUR);
+        assert_eq!(found.len(), 50_000);
+        assert!(found.iter().all(|one| one.end - one.start == 4 && one.told == "2:00"));
     }
 }

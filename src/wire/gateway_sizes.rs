@@ -486,6 +486,7 @@ mod tests {
                 let opened = opened(&records, overhead);
                 for framing in [WEB_SOCKET, CHANNELS[0], CHANNELS[1]] {
                     assert_eq!(beginning(&opened, framing), None, "{records:?}");
+                    assert_eq!(refusal(&opened, framing), None, "{records:?}");
                 }
                 assert!(half(&opened).is_none_or(|half| !half.whole), "{records:?}");
             }

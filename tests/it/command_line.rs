@@ -365,10 +365,24 @@ fn what_the_user_reported_narrows_the_answer() {
     );
     assert_eq!(causes(&["--client", "192.0.2.99"]), [""; 0]);
     assert_eq!(causes(&["--server", "203.0.113.20"]).len(), 5);
+    // The ends as a verdict's first line has them.
+    assert_eq!(causes(&["--server", "203.0.113.20:3389"]).len(), 5);
+    assert_eq!(causes(&["--server", "203.0.113.20:3390"]), [""; 0]);
+    assert_eq!(causes(&["--client", "198.51.100.10:49592"]), ["broker-redirect-failed"]);
     assert_eq!(
         causes(&["--said", "Fehlercode: 0x3 Erweiterter Fehlercode: 0x7"]),
         ["broker-redirect-failed"]
     );
+}
+
+#[test]
+fn a_session_through_a_gateway_is_found_by_the_host_behind_it() {
+    let gateway = root().join("tests/captures/lab/gateway-ws-rap-denied");
+    for server in ["203.0.113.20", "203.0.113.20:3389", "198.51.100.1:443", "gw01.lab.test"] {
+        let output = run(&gateway, &[".", "-q", "--server", server]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("gw-rap-denied"), "{server}: {said}");
+    }
 }
 
 #[test]

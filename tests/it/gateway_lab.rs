@@ -65,7 +65,11 @@ fn each_capture_tells_what_was_done() {
             let step = told.session.broke_at.map(|step| step.name());
             assert!(holds(&expect["broke_at"], step), "{case}: at {step:?}");
             let cause = told.best().map(|best| best.rule.id);
-            let any = expect["cause_any_of"].as_array().unwrap().is_empty();
+            // Where no cause can be told, one may be named that is not said to be sure, or that says so itself.
+            let any = expect["cause_any_of"].as_array().unwrap().is_empty()
+                && told
+                    .best()
+                    .is_none_or(|best| best.weighing.percent < 50 || best.rule.id == "error-info-hidden");
             assert!(any || holds(&expect["cause_any_of"], cause), "{case}: {cause:?}");
         }
     }
@@ -108,7 +112,8 @@ fn the_steps_inside_are_the_same_without_secrets() {
         if case.contains("denied-0x7") {
             // Session tickets that come late are taken for the next answer; the end of licensing and what refuses the session
             // come as one packet, which nothing parts.
-            assert!(steps(&closed).is_subset(&steps(&opened)), "{case}: {closed:?}");
+            let (closed, opened) = (steps(&closed), steps(&opened));
+            assert!(closed.len() > 4 && closed.is_subset(&opened), "{case}: {closed:?} of {opened:?}");
         } else {
             assert_eq!(opened, closed, "{case}");
         }

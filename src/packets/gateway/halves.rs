@@ -63,7 +63,15 @@ pub(super) fn told(halves: Vec<Half>, witness_index: u32, keys: &KeyLog) -> Vec<
         let Some(out) = halves.get_mut(index).and_then(|half| half.take_if(|half| !half.sends)) else {
             continue;
         };
-        let found = (halves.iter_mut()).find_map(|other| Some((out.tunnel(other.as_ref()?)?, other.take()?)));
+        // Behind NAT many clients have one address: the connection that began nearest is the likeliest.
+        let apart = |other: &Half| other.flow.first.at.since(out.flow.first.at).abs();
+        let mut nearest: Vec<(i64, usize)> =
+            halves.iter().enumerate().filter_map(|(at, other)| Some((apart(other.as_ref()?), at))).collect();
+        nearest.sort_unstable();
+        let found = nearest.into_iter().find_map(|(_, at)| {
+            let other = halves.get_mut(at)?;
+            Some((out.tunnel(other.as_ref()?)?, other.take()?))
+        });
         if let Some((tunnel, other)) = found {
             told.push(tell(&tunnel, &out, &other, witness_index, keys));
         }
